@@ -1,0 +1,61 @@
+# Two commands for newcomers: `make demo` installs and runs the main job, `make test` installs and checks everything.
+PYTHON ?= python3
+PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -c constraints.txt
+CLIP := examples/walk.mp4
+TYPED := .typing/edgedepth
+
+.PHONY: help demo test lint types unit recipe clean
+
+help:
+	@echo "make demo   install into $(VENV), run depth on $(CLIP), say where the results are"
+	@echo "make test   install the development tools, then lint, types and tests (what CI runs)"
+	@echo "make recipe render the world and train the default weights again (hours)"
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo "edgedepth needs Python 3.10-3.13; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "this Python has no venv module; install it (Debian, Ubuntu: apt install python3-venv)"; rm -rf $(VENV); exit 1; }
+	@touch $@
+
+$(VENV)/.base: $(VENV)/.python pyproject.toml constraints.txt
+	@echo "installing edgedepth into $(VENV)"
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	@echo "installing the development tools into $(VENV)"
+	@$(PIP) torch
+	@$(PIP) -e '.[train,export,world,dev]'
+	@touch $@
+
+demo: $(VENV)/.base
+	@$(BIN)/edgedepth run $(CLIP)
+
+test: lint types unit
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+# mypy cannot see a package that is mapped from several folders, so it gets a tree of links.
+$(TYPED): Makefile pyproject.toml
+	@rm -rf .typing && mkdir -p $@
+	@ln -s ../../toolkit/*.py ../../toolkit/py.typed $@/
+	@for name in $$(cd toolkit && ls -d */ | grep -v __pycache__); do ln -s ../../toolkit/$${name%/} $@/$${name%/}; done
+	@for name in engines export trainers; do ln -s ../../$$name $@/$$name; done
+
+types: $(VENV)/.dev $(TYPED)
+	@MYPYPATH=.typing $(BIN)/mypy --explicit-package-bases $(TYPED)
+
+unit: $(VENV)/.dev
+	@$(BIN)/python -m pytest -n auto --dist loadgroup
+
+recipe: $(VENV)/.dev
+	@$(BIN)/python -m edgedepth.trainers.recipe
+
+clean:
+	rm -rf $(VENV) .typing .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

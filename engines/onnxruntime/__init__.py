@@ -1,0 +1,1 @@
+"""ONNX Runtime: CPU everywhere, CUDA where its provider really loads."""

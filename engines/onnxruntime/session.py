@@ -1,0 +1,138 @@
+"""Sessions of ONNX Runtime, with inputs and outputs bound to memory that is reused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from edgedepth.core.errors import BackendError
+from edgedepth.engines.session import (
+    Precision,
+    Session,
+    SessionConfig,
+    TensorInfo,
+    check_inputs,
+    check_outputs,
+    one_line,
+)
+
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+}
+
+
+def open_session(onnx_path: Path, device: str, config: SessionConfig) -> Session:
+    """Load a network on "CPU" or "CUDA".
+
+    Raises:
+        BackendError: the file cannot be loaded, CUDA was asked for but not obtained, or the precision is
+            not one this backend computes in.
+    """
+    if config.precision == "bf16":
+        raise BackendError("onnxruntime computes in the precision of the file; bf16 needs backend openvino")
+    provider = "CUDAExecutionProvider" if device == "CUDA" else "CPUExecutionProvider"
+    options = ort.SessionOptions()
+    options.log_severity_level = 4  # errors reach the user as our exceptions
+    if config.threads is not None:
+        options.intra_op_num_threads = config.threads
+        options.inter_op_num_threads = 1
+    try:
+        session = ort.InferenceSession(str(onnx_path), options, providers=[provider])
+    except Exception as error:  # onnxruntime's C++ exceptions have no common base
+        raise BackendError(f"onnxruntime cannot load {onnx_path}: {one_line(error)}") from error
+    if provider not in session.get_providers():
+        raise BackendError(
+            "onnxruntime was asked for CUDA but fell back to the CPU; check the NVIDIA driver, CUDA and cuDNN"
+        )
+    return OnnxRuntimeSession(session, device, config.precision)
+
+
+class OnnxRuntimeSession:
+    """A network in ONNX Runtime; see `edgedepth.engines.Session`.
+
+    Outputs of static shape are written straight into arrays that live as long as the session.
+    """
+
+    def __init__(self, session: ort.InferenceSession, device: str, precision: Precision) -> None:
+        self._session: ort.InferenceSession | None = session
+        self.backend = "onnxruntime-cuda" if device == "CUDA" else "onnxruntime"
+        self.device = "CUDA:0" if device == "CUDA" else "CPU"
+        self.precision: Precision = precision
+        self.inputs = tuple(_info(node) for node in session.get_inputs())
+        self.outputs = tuple(_info(node) for node in session.get_outputs())
+        self._names = tuple(info.name for info in self.outputs)
+        self._bindings: dict[tuple[str, ...], Any] = {}
+        self._buffers: dict[str, NDArray[Any]] = {
+            info.name: np.empty(info.static_shape, info.dtype)
+            for info in self.outputs
+            if info.static_shape is not None
+        }
+        self._options = ort.RunOptions()
+        self._options.only_execute_path_to_fetches = True
+
+    def _binding(self, names: tuple[str, ...]) -> Any:
+        """The binding that fetches these outputs; made once per set, bound to the session's arrays."""
+        if names not in self._bindings:
+            assert self._session is not None
+            binding = self._session.io_binding()
+            for name in names:
+                if name in self._buffers:
+                    buffer = self._buffers[name]
+                    binding.bind_output(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
+            self._bindings[names] = binding
+        return self._bindings[names]
+
+    def run(
+        self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Run once; the returned arrays are overwritten by the next run."""
+        if self._session is None:
+            raise BackendError("this session is closed")
+        check_inputs(self.inputs, inputs)
+        names = check_outputs(self._names, outputs)
+        binding = self._binding(names)
+        # the binding keeps bare pointers: hold the arrays until the run is over
+        held = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
+        for name, array in held.items():
+            binding.bind_cpu_input(name, array)
+        for name in names:
+            if name not in self._buffers:  # bound anew, or the shape of the run before would be kept
+                binding.bind_output(name)
+        try:
+            self._session.run_with_iobinding(binding, self._options)
+        except Exception as error:  # see open_session
+            raise BackendError(f"onnxruntime failed to run: {one_line(error)}") from error
+        if all(name in self._buffers for name in names):
+            return {name: self._buffers[name] for name in names}
+        return dict(zip(names, binding.copy_outputs_to_cpu(), strict=True))
+
+    def close(self) -> None:
+        """Release the engine."""
+        self._session = None
+        self._bindings.clear()
+
+    def __enter__(self) -> OnnxRuntimeSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _info(node: Any) -> TensorInfo:
+    shape = tuple(size if isinstance(size, int) else None for size in node.shape)
+    if node.type not in _DTYPES:
+        raise BackendError(f"tensor {node.name} has the type {node.type}, which edgedepth does not handle")
+    return TensorInfo(name=node.name, shape=shape, dtype=np.dtype(_DTYPES[node.type]))

@@ -1,0 +1,116 @@
+"""The ordered table of backends, and `open_session`, the way into them."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import cast
+
+from edgedepth.core.errors import BackendError, UnknownNameError
+from edgedepth.engines.session import Availability, Precision, Session, SessionConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """A backend: its name, the folder here with its `probe.py` and `session.py`, and the device it uses."""
+
+    name: str
+    folder: str
+    device: str
+
+    def probe(self) -> Availability:
+        """Whether this backend would work here; looked up once per process."""
+        return _probe(self.folder, self.device)
+
+    def open(self, onnx_path: Path, config: SessionConfig) -> Session:
+        """Load a network; the folder's module is imported only now."""
+        module = importlib.import_module(f"edgedepth.engines.{self.folder}.session")
+        return cast(Session, module.open_session(onnx_path, self.device, config))
+
+
+# Fastest first, as measured on the project's networks: "auto" takes the first that is available.
+BACKENDS: tuple[Backend, ...] = (
+    Backend(name="onnxruntime-cuda", folder="onnxruntime", device="CUDA"),
+    Backend(name="openvino", folder="openvino", device="CPU"),
+    Backend(name="onnxruntime", folder="onnxruntime", device="CPU"),
+)
+
+
+@cache
+def _probe(folder: str, device: str) -> Availability:
+    module = importlib.import_module(f"edgedepth.engines.{folder}.probe")
+    return cast(Availability, module.probe(device))
+
+
+def backend_named(name: str) -> Backend:
+    """The backend of this name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    for backend in BACKENDS:
+        if backend.name == name:
+            return backend
+    raise UnknownNameError.of("backend", name, ["auto", *(backend.name for backend in BACKENDS)])
+
+
+def probe_all() -> dict[str, Availability]:
+    """What every backend's probe finds here, in the order that "auto" prefers them."""
+    return {backend.name: backend.probe() for backend in BACKENDS}
+
+
+def auto_backend() -> str:
+    """The name of the fastest backend that is available.
+
+    Raises:
+        BackendError: none is; the message gives each one's reason.
+    """
+    found = probe_all()
+    for name, availability in found.items():
+        if availability.available:
+            return name
+    reasons = "; ".join(f"{name}: {availability.why}" for name, availability in found.items())
+    raise BackendError(
+        f"no inference backend works here ({reasons}); install one with: pip install onnxruntime"
+    )
+
+
+def choose_backend(name: str = "auto") -> str:
+    """The name of the backend to use: the one asked for, checked to be available, or what "auto" becomes.
+
+    Raises:
+        UnknownNameError: no backend of that name.
+        BackendError: it is not available; the message says why.
+    """
+    if name == "auto":
+        return auto_backend()
+    availability = backend_named(name).probe()
+    if not availability.available:
+        raise BackendError(f"backend {name} is not available: {availability.why}")
+    return name
+
+
+def open_session(
+    onnx_path: str | Path,
+    backend: str = "auto",
+    *,
+    threads: int | None = None,
+    precision: Precision = "fp32",
+) -> Session:
+    """Load an ONNX file into a backend.
+
+    `backend` is a name of `BACKENDS`, or "auto" for the fastest one that is available; the `backend` and
+    `device` of the session say what it became. A backend asked for by name is never exchanged for another.
+
+    Raises:
+        UnknownNameError: no backend of that name.
+        BackendError: the file is missing or the backend refuses it, the backend is not available, or cannot
+            compute in that precision.
+    """
+    path = Path(onnx_path)
+    chosen = backend_named(choose_backend(backend))
+    if not path.is_file():
+        raise BackendError(f"no ONNX file at {path}; export one with: edgedepth export")
+    return chosen.open(path, SessionConfig(threads=threads, precision=precision))

@@ -1,0 +1,203 @@
+"""An ONNX graph that can be asked and edited: who makes a tensor, who reads it, what is constant, what shape it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import NodeProto, helper, numpy_helper, shape_inference
+
+Array = NDArray[Any]
+
+
+class Graph:
+    """A model under edit.
+
+    Nodes are added anywhere; `tidy` puts them in order, drops what nobody reads and infers shapes again. The model
+    given to the constructor is not changed.
+    """
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model = onnx.ModelProto()
+        self.model.CopyFrom(model)
+        self._inline_constants()
+        self.tidy()
+
+    # -- asking ------------------------------------------------------------------------------------------
+
+    @property
+    def nodes(self) -> list[NodeProto]:
+        """The nodes, in topological order since the last `tidy`."""
+        return list(self.model.graph.node)
+
+    def of_type(self, *op_types: str) -> list[NodeProto]:
+        """The nodes of these operators, in order."""
+        return [node for node in self.model.graph.node if node.op_type in op_types]
+
+    def producer(self, tensor: str) -> NodeProto | None:
+        """The node that makes a tensor; None for inputs and constants."""
+        for node in self.model.graph.node:
+            if tensor in node.output:
+                return node
+        return None
+
+    def consumers(self, tensor: str) -> list[NodeProto]:
+        """The nodes that read a tensor."""
+        return [node for node in self.model.graph.node if tensor in node.input]
+
+    def only_consumer(self, tensor: str) -> NodeProto | None:
+        """The one node that reads a tensor; None where several do, or where it leaves the graph."""
+        readers = self.consumers(tensor)
+        return readers[0] if len(readers) == 1 and not self.is_output(tensor) else None
+
+    def is_output(self, tensor: str) -> bool:
+        """True for tensors that leave the graph."""
+        return any(value.name == tensor for value in self.model.graph.output)
+
+    def constant(self, tensor: str) -> Array | None:
+        """The value of a constant tensor; None for computed ones."""
+        for initializer in self.model.graph.initializer:
+            if initializer.name == tensor:
+                return numpy_helper.to_array(initializer)
+        return None
+
+    def is_constant(self, tensor: str) -> bool:
+        """True for tensors whose value is stored."""
+        return any(initializer.name == tensor for initializer in self.model.graph.initializer)
+
+    def shape(self, tensor: str) -> tuple[int, ...] | None:
+        """The static shape of a tensor; None where any dimension is unknown."""
+        value = self.constant(tensor)
+        if value is not None:
+            return value.shape
+        info = self._info(tensor)
+        if info is None or not info.type.tensor_type.HasField("shape"):
+            return None
+        sizes = [d.dim_value if d.HasField("dim_value") else -1 for d in info.type.tensor_type.shape.dim]
+        return None if -1 in sizes else tuple(sizes)
+
+    def dtype(self, tensor: str) -> int:
+        """The ONNX element type of a tensor; UNDEFINED where inference could not tell."""
+        for initializer in self.model.graph.initializer:
+            if initializer.name == tensor:
+                return int(initializer.data_type)
+        info = self._info(tensor)
+        return int(onnx.TensorProto.UNDEFINED if info is None else info.type.tensor_type.elem_type)
+
+    def _info(self, tensor: str) -> onnx.ValueInfoProto | None:
+        graph = self.model.graph
+        for values in (graph.value_info, graph.input, graph.output):
+            for value in values:
+                if value.name == tensor:
+                    return value
+        return None
+
+    # -- editing -----------------------------------------------------------------------------------------
+
+    def fresh(self, base: str) -> str:
+        """A tensor name that is not taken."""
+        taken = self._names()
+        if base not in taken:
+            return base
+        number = 1
+        while f"{base}_{number}" in taken:
+            number += 1
+        return f"{base}_{number}"
+
+    def add_constant(self, value: Array, base: str) -> str:
+        """Store a constant and return its name."""
+        name = self.fresh(base)
+        self.model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def add(self, op_type: str, inputs: Sequence[str], base: str, **attributes: Any) -> str:
+        """Add a node of one output and return that output's name."""
+        name = self.fresh(base)
+        node = helper.make_node(op_type, list(inputs), [name], name=name, **attributes)
+        self.model.graph.node.append(node)
+        return name
+
+    def remove(self, nodes: Iterable[NodeProto]) -> None:
+        """Remove nodes; what they read may become dead and goes with the next `tidy`."""
+        for node in nodes:
+            self.model.graph.node.remove(node)
+
+    def redirect(self, old: str, new: str) -> None:
+        """Let everybody who reads `old` read `new`; an output of the graph keeps its name, so `new` takes it over.
+
+        The node that made `old` must have been removed.
+        """
+        if self.is_output(old):
+            maker = self.producer(new)
+            assert maker is not None
+            maker.output[list(maker.output).index(new)] = old
+            old, new = new, old
+        for node in self.model.graph.node:
+            for index, name in enumerate(node.input):
+                if name == old:
+                    node.input[index] = new
+
+    def tidy(self) -> None:
+        """Drop dead nodes and constants, sort topologically and infer every shape anew."""
+        graph = self.model.graph
+        nodes = _live_in_order(graph)
+        del graph.node[:]
+        graph.node.extend(nodes)
+        read = {name for node in nodes for name in node.input} | {value.name for value in graph.output}
+        kept = [initializer for initializer in graph.initializer if initializer.name in read]
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
+        del graph.value_info[:]
+        self.model = shape_inference.infer_shapes(self.model, data_prop=True)
+
+    def _names(self) -> set[str]:
+        graph = self.model.graph
+        names = {name for node in graph.node for name in (*node.input, *node.output)}
+        return names | {value.name for value in (*graph.initializer, *graph.input, *graph.output)}
+
+    def _inline_constants(self) -> None:
+        """Turn Constant nodes into initialisers, so that constants have one form."""
+        for node in self.of_type("Constant"):
+            attribute = node.attribute[0]
+            value = helper.get_attribute_value(attribute)
+            if attribute.name == "value":
+                value = numpy_helper.to_array(value)
+            elif attribute.name in ("value_float", "value_floats"):
+                value = np.asarray(value, np.float32)
+            elif attribute.name in ("value_int", "value_ints"):
+                value = np.asarray(value, np.int64)
+            else:
+                continue
+            self.model.graph.initializer.append(numpy_helper.from_array(value, node.output[0]))
+            self.model.graph.node.remove(node)
+
+
+def attribute(node: NodeProto, name: str, default: Any) -> Any:
+    """An attribute of a node, or the default where it is not given; strings come back as str."""
+    for entry in node.attribute:
+        if entry.name == name:
+            value = helper.get_attribute_value(entry)
+            return value.decode() if isinstance(value, bytes) else value
+    return default
+
+
+def _live_in_order(graph: onnx.GraphProto) -> list[NodeProto]:
+    """The nodes that some output needs, each after those it reads; otherwise in the order given."""
+    maker = {name: node for node in graph.node for name in node.output if name}
+    order: list[NodeProto] = []
+    done: set[int] = set()
+    stack = [maker[value.name] for value in reversed(graph.output) if value.name in maker]
+    while stack:
+        node = stack[-1]
+        waiting = [maker[n] for n in node.input if n in maker and id(maker[n]) not in done]
+        if waiting:
+            stack.extend(reversed(waiting))
+            continue
+        stack.pop()
+        if id(node) not in done:
+            done.add(id(node))
+            order.append(node)
+    return order

@@ -1,0 +1,19 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of real samples, where there is one."""
+    folder = Path(os.environ.get("EDGEDEPTH_SAMPLES", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "pairs.json").is_file():
+        pytest.skip("no real samples here; set EDGEDEPTH_SAMPLES to a folder of them")
+    return folder

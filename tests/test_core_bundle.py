@@ -1,0 +1,137 @@
+"""Bundles: what loads, and every way in which one is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from edgedepth.core.bundle import Bundle
+from edgedepth.core.errors import BundleError, UnknownNameError
+from edgedepth.core.manifest import BundleFile, Manifest, Router
+from edgedepth.core.routing import CoarseRule, Route
+from tests.bundles import fixed_router, write_bundle
+
+
+def _edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    path = folder / "bundle.json"
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    written = write_bundle(tmp_path / "b")
+    loaded = Bundle.load(tmp_path / "b")
+    assert loaded.manifest == written.manifest
+    assert loaded.digest == written.digest
+    assert set(loaded.manifest.networks) == {Route.LOW, Route.HIGH}
+
+
+def test_a_zip_is_a_bundle(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "b")
+    for root, name in (("", "flat"), ("inner/", "nested")):
+        archive = tmp_path / f"{name}.zip"
+        with zipfile.ZipFile(archive, "w") as out:
+            for path in bundle.folder.iterdir():
+                out.write(path, f"{root}{path.name}")
+        assert Bundle.load(archive).digest == bundle.digest
+
+
+def test_zip_with_a_path_outside_is_refused(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "b")
+    archive = tmp_path / "evil.zip"
+    with zipfile.ZipFile(archive, "w") as out:
+        for path in bundle.folder.iterdir():
+            out.write(path, path.name)
+        out.writestr("../evil.txt", "x")
+    with pytest.raises(BundleError, match="leaves the bundle's folder"):
+        Bundle.load(archive)
+
+
+def test_broken_zip(tmp_path: Path) -> None:
+    archive = tmp_path / "b.zip"
+    archive.write_bytes(b"PK\x03\x04 truncated")
+    with pytest.raises(BundleError, match="not a readable zip"):
+        Bundle.load(archive)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(schema_version=2), "bundle schema 2, but this edgedepth reads 1"),
+        (lambda d: d["networks"]["low"]["variants"]["fp32"].update(file="../low.onnx"), "leaves the bundle's folder"),
+        (lambda d: d["networks"]["low"]["variants"]["fp32"].update(file="/etc/passwd"), "leaves the bundle's folder"),
+        (lambda d: d["networks"]["low"]["spec"].update(max_m=0.1), "max_m must exceed min_m"),
+        (lambda d: d["networks"].pop("low"), "'low', which has no network"),
+        (lambda d: d.update(surprise=1), "surprise"),
+        (lambda d: d["router"]["rule"].update(kind="oracle"), "router.rule"),
+    ],
+)
+def test_bad_manifests(tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str) -> None:
+    folder = write_bundle(tmp_path / "b").folder
+    _edit(folder, change)
+    with pytest.raises(BundleError, match=message) as caught:
+        Bundle.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_not_json(tmp_path: Path) -> None:
+    (tmp_path / "bundle.json").write_text("{")
+    with pytest.raises(BundleError, match="not a valid bundle manifest"):
+        Bundle.load(tmp_path)
+
+
+def test_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"bundle\.json not found; make one with"):
+        Bundle.load(tmp_path / "nothing")
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "b").folder
+    (folder / "high.onnx").unlink()
+    with pytest.raises(BundleError, match=r"lacks high\.onnx"):
+        Bundle.load(folder)
+
+
+def test_altered_file(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "b").folder
+    content = bytearray((folder / "low.onnx").read_bytes())
+    content[0] ^= 1
+    (folder / "low.onnx").write_bytes(content)
+    with pytest.raises(BundleError, match=r"low\.onnx was altered"):
+        Bundle.load(folder)
+
+
+def test_link_out_of_the_bundle(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "b").folder
+    shutil.move(folder / "low.onnx", tmp_path / "elsewhere.onnx")
+    os.symlink(tmp_path / "elsewhere.onnx", folder / "low.onnx")
+    with pytest.raises(BundleError, match="leaves the bundle's folder"):
+        Bundle.load(folder)
+
+
+def test_most_specific_variant_wins(tmp_path: Path) -> None:
+    network = write_bundle(tmp_path / "b").manifest.networks[Route.LOW]
+    special = BundleFile(file="low.fp32@openvino.onnx", sha256="0" * 64, bytes=1)
+    network = network.model_copy(update={"variants": {**network.variants, "fp32@openvino": special}})
+    assert network.variant("fp32", "openvino") == special
+    assert network.variant("fp32", "onnxruntime").file == "low.onnx"
+    with pytest.raises(UnknownNameError, match="known: fp32, fp32@openvino"):
+        network.variant("int8", "openvino")
+
+
+def test_router_and_network_must_fit(tmp_path: Path) -> None:
+    manifest = write_bundle(tmp_path / "b").manifest
+    with pytest.raises(ValidationError, match="'coarse' router needs"):
+        Router(rule=CoarseRule())
+    fields = {**manifest.model_dump(), "router": fixed_router(Route.LOW).model_dump()}
+    fields["networks"] = {"low": fields["networks"][Route.LOW]}
+    assert Manifest.model_validate(fields).networks.keys() == {Route.LOW}

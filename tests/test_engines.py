@@ -1,0 +1,234 @@
+"""The engine seam: both CPU backends agree, reuse their buffers and refuse what does not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from edgedepth.core.errors import BackendError, UnknownNameError
+from edgedepth.engines import BACKENDS, Availability, auto_backend, open_session, probe_all, registry
+from edgedepth.engines.onnxruntime import probe as ort_probe
+from edgedepth.engines.onnxruntime import session as ort_session
+from edgedepth.engines.session import TensorInfo, check_inputs
+
+CPU_BACKENDS = ("onnxruntime", "openvino")
+
+
+def save_model(path: Path, *, rows: int | str = 2, weight: NDArray[np.float32] | None = None) -> Path:
+    """frame uint8 (rows, 3) -> total float32 (rows, 4) = frame @ weight, and its double."""
+    if weight is None:
+        weight = np.arange(12, dtype=np.float32).reshape(3, 4)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["frame"], ["x"], to=TensorProto.FLOAT),
+            helper.make_node("MatMul", ["x", "w"], ["total"]),
+            helper.make_node("Add", ["total", "total"], ["double"]),
+        ],
+        "matmul",
+        [helper.make_tensor_value_info("frame", TensorProto.UINT8, [rows, 3])],
+        [
+            helper.make_tensor_value_info("total", TensorProto.FLOAT, [rows, 4]),
+            helper.make_tensor_value_info("double", TensorProto.FLOAT, [rows, 4]),
+        ],
+        [numpy_helper.from_array(weight, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_runs_and_describes_itself(tmp_path: Path, backend: str) -> None:
+    frame = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    with open_session(save_model(tmp_path / "m.onnx"), backend, threads=1) as session:
+        assert (session.backend, session.device, session.precision) == (backend, "CPU", "fp32")
+        assert session.inputs == (TensorInfo(name="frame", shape=(2, 3), dtype=np.dtype(np.uint8)),)
+        assert [info.name for info in session.outputs] == ["total", "double"]
+        assert all(info.shape == (2, 4) and info.dtype == np.float32 for info in session.outputs)
+        out = session.run({"frame": frame})
+        expected = frame.astype(np.float32) @ np.arange(12, dtype=np.float32).reshape(3, 4)
+        np.testing.assert_array_equal(out["total"], expected)
+        np.testing.assert_array_equal(out["double"], 2 * expected)
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_output_buffers_are_reused_and_inputs_may_be_views(tmp_path: Path, backend: str) -> None:
+    wide = np.arange(12, dtype=np.uint8).reshape(2, 6)
+    view = wide[:, ::2]  # not contiguous
+    with open_session(save_model(tmp_path / "m.onnx"), backend) as session:
+        first = session.run({"frame": view})["total"]
+        kept = first.copy()
+        second = session.run({"frame": np.zeros((2, 3), np.uint8)})["total"]
+        assert np.shares_memory(first, second)
+        np.testing.assert_array_equal(second, 0)
+        np.testing.assert_array_equal(session.run({"frame": view})["total"], kept)
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_dynamic_dimension(tmp_path: Path, backend: str) -> None:
+    with open_session(save_model(tmp_path / "m.onnx", rows="rows"), backend) as session:
+        assert session.inputs[0].shape == (None, 3)
+        assert session.inputs[0].static_shape is None
+        for rows in (1, 5):
+            assert session.run({"frame": np.ones((rows, 3), np.uint8)})["double"].shape == (rows, 4)
+
+
+@pytest.mark.parametrize("rows", [2, "rows"])
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_only_the_outputs_asked_for(tmp_path: Path, backend: str, rows: int | str) -> None:
+    frame = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    with open_session(save_model(tmp_path / "m.onnx", rows=rows), backend) as session:
+        every = {name: array.copy() for name, array in session.run({"frame": frame}).items()}
+        session.run({"frame": np.zeros((2, 3), np.uint8)})
+        one = session.run({"frame": frame}, ["total"])
+        assert list(one) == ["total"]
+        np.testing.assert_array_equal(one["total"], every["total"])
+        with pytest.raises(BackendError, match="'metres' was asked for"):
+            session.run({"frame": frame}, ["metres"])
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_closed_session_refuses(tmp_path: Path, backend: str) -> None:
+    session = open_session(save_model(tmp_path / "m.onnx"), backend)
+    session.close()
+    session.close()
+    with pytest.raises(BackendError, match="closed"):
+        session.run({"frame": np.zeros((2, 3), np.uint8)})
+
+
+def test_openvino_computes_in_float32_unless_bf16_is_asked_for(tmp_path: Path) -> None:
+    # 257 has 9 significant bits: bfloat16, with its 8, cannot hold it
+    path = save_model(tmp_path / "m.onnx", weight=np.full((3, 4), 1.00390625, np.float32))
+    frame = np.full((2, 3), 1, np.uint8)
+    with open_session(path, "openvino") as session:
+        np.testing.assert_array_equal(session.run({"frame": frame})["total"], np.float32(3 * 1.00390625))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, "takes the inputs"),
+        ({"image": np.zeros((2, 3), np.uint8)}, "takes the inputs"),
+        ({"frame": np.zeros((2, 3), np.float32)}, "uint8 2x3.*float32 2x3"),
+        ({"frame": np.zeros((2, 4), np.uint8)}, "uint8 2x3.*uint8 2x4"),
+        ({"frame": np.zeros((2, 3, 1), np.uint8)}, "uint8 2x3x1"),
+    ],
+)
+def test_wrong_inputs_are_named(inputs: dict[str, NDArray[Any]], message: str) -> None:
+    expected = (TensorInfo(name="frame", shape=(2, 3), dtype=np.dtype(np.uint8)),)
+    with pytest.raises(BackendError, match=message):
+        check_inputs(expected, inputs)
+
+
+def test_unknown_backend_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"'tflite'.*auto.*openvino"):
+        open_session(tmp_path / "m.onnx", "tflite")
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_missing_and_broken_files(tmp_path: Path, backend: str) -> None:
+    with pytest.raises(BackendError, match="no ONNX file"):
+        open_session(tmp_path / "absent.onnx", backend)
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"not a model")
+    with pytest.raises(BackendError, match=f"{backend} cannot load .*broken.onnx") as caught:
+        open_session(broken, backend)
+    assert "\n" not in str(caught.value)
+
+
+def test_threads_must_be_positive(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="threads must be at least 1, but got 0"):
+        open_session(save_model(tmp_path / "m.onnx"), "onnxruntime", threads=0)
+
+
+def test_onnxruntime_refuses_bf16(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="bf16 needs backend openvino"):
+        open_session(save_model(tmp_path / "m.onnx"), "onnxruntime", precision="bf16")
+
+
+def test_auto_takes_the_first_available_and_explains_when_there_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = {backend.name: Availability(available=False, why=f"no {backend.name}") for backend in BACKENDS}
+    monkeypatch.setattr(registry, "probe_all", lambda: found)
+    with pytest.raises(BackendError, match=r"no onnxruntime-cuda.*no openvino.*no onnxruntime"):
+        auto_backend()
+    found["onnxruntime"] = Availability(available=True)
+    assert auto_backend() == "onnxruntime"
+    found["openvino"] = Availability(available=True)
+    assert auto_backend() == "openvino"
+    found["onnxruntime-cuda"] = Availability(available=True)
+    assert auto_backend() == "onnxruntime-cuda"
+
+
+def test_auto_says_what_it_became(tmp_path: Path) -> None:
+    with open_session(save_model(tmp_path / "m.onnx")) as session:
+        assert session.backend == auto_backend()
+
+
+def test_probes_report_version_and_devices() -> None:
+    found = probe_all()
+    assert list(found) == [backend.name for backend in BACKENDS]
+    for name in CPU_BACKENDS:
+        assert found[name].available
+        assert "CPU" in found[name].devices
+        assert found[name].version
+
+
+def test_backend_that_is_not_available_is_refused_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = Availability(available=False, why="no such provider")
+    monkeypatch.setattr(registry, "_probe", lambda folder, device: absent)
+    with pytest.raises(BackendError, match="onnxruntime-cuda is not available: no such provider"):
+        open_session(save_model(tmp_path / "m.onnx"), "onnxruntime-cuda")
+
+
+class FakeOrt:
+    """An onnxruntime whose CUDA provider is listed; sessions get the providers of `obtained`."""
+
+    __version__ = "1.0"
+    SessionOptions = SimpleNamespace
+
+    def __init__(self, obtained: list[str]) -> None:
+        self._obtained = obtained
+
+    def get_available_providers(self) -> list[str]:
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    def InferenceSession(self, *args: object, **kwargs: object) -> SimpleNamespace:
+        return SimpleNamespace(get_providers=lambda: self._obtained)
+
+
+def test_cuda_that_falls_back_to_the_cpu_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort_session, "ort", FakeOrt(["CPUExecutionProvider"]))
+    with pytest.raises(BackendError, match="asked for CUDA but fell back to the CPU"):
+        ort_session.open_session(tmp_path / "m.onnx", "CUDA", registry.SessionConfig())
+
+
+@pytest.mark.parametrize(
+    ("obtained", "available"),
+    [(["CPUExecutionProvider"], False), (["CUDAExecutionProvider", "CPUExecutionProvider"], True)],
+)
+def test_cuda_probe_trusts_a_session_and_not_the_list(
+    monkeypatch: pytest.MonkeyPatch, obtained: list[str], available: bool
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", FakeOrt(obtained))
+    assert ort_probe.probe("CUDA").available is available
+
+
+def test_probe_model_is_valid() -> None:
+    onnx.checker.check_model(onnx.load_from_string(ort_probe._IDENTITY_MODEL))
+
+
+def test_both_onnxruntimes_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [SimpleNamespace(metadata={"Name": name}) for name in ("onnxruntime", "onnxruntime_gpu")]
+    monkeypatch.setattr(ort_probe.metadata, "distributions", lambda: both)
+    assert "both installed" in ort_probe.probe("CPU").why

@@ -1,0 +1,48 @@
+"""edgedepth: metric monocular depth at camera rate.
+
+>>> import edgedepth
+>>> with edgedepth.DepthRuntime.load() as depth:      # doctest: +SKIP
+...     result = depth(frame_bgr)                     # (H, W, 3) uint8
+...     result.depth_m                                # (H, W) float32 metres, NaN where unknown
+
+Public names load when first used, so that importing edgedepth costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from edgedepth.core import errors as errors
+    from edgedepth.core.bundle import Bundle as Bundle
+    from edgedepth.core.camera import Camera as Camera
+    from edgedepth.core.results import DepthResult as DepthResult
+    from edgedepth.core.results import PixelState as PixelState
+    from edgedepth.core.routing import Route as Route
+    from edgedepth.runtime.depth_runtime import DepthRuntime as DepthRuntime
+
+_HOMES = {
+    "Bundle": "edgedepth.core.bundle",
+    "Camera": "edgedepth.core.camera",
+    "DepthResult": "edgedepth.core.results",
+    "DepthRuntime": "edgedepth.runtime.depth_runtime",
+    "PixelState": "edgedepth.core.results",
+    "Route": "edgedepth.core.routing",
+}
+
+__all__ = ["Bundle", "Camera", "DepthResult", "DepthRuntime", "PixelState", "Route", "errors"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return importlib.import_module("edgedepth.core.errors")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'edgedepth' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

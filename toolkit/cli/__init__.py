@@ -1,0 +1,80 @@
+"""The command line: one command per file; each parses, calls the library and prints.
+
+`COMMANDS` is the one list of them. Exit codes: 0 done, 1 failed with one line on stderr, 2 wrong call,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from edgedepth.core.errors import EdgeDepthError
+
+# (command, module in this package, function)
+COMMANDS = (
+    ("run", "run", "run"),
+    ("export", "export", "export"),
+    ("eval", "eval", "evaluate"),
+    ("train", "train", "train"),
+    ("synth", "synth", "synth"),
+    ("sigma", "sigma", "sigma"),
+    ("inspect", "inspect", "inspect"),
+    ("doctor", "doctor", "doctor"),
+)
+
+DEBUG_FLAG = "--debug"
+
+
+def build_app() -> typer.Typer:
+    """The typer application with every command."""
+    app = typer.Typer(
+        name="edgedepth",
+        help="Metric depth from one camera, on NVIDIA devices and plain CPUs.",
+        epilog=f"Any command takes {DEBUG_FLAG} to show a traceback when it fails.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+    for name, module, function in COMMANDS:
+        command = getattr(importlib.import_module(f"edgedepth.cli.{module}"), function)
+        app.command(name)(command)
+    app.callback()(_root)
+    return app
+
+
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+) -> None:
+    """Metric depth from one camera, on NVIDIA devices and plain CPUs."""
+    if version:
+        from edgedepth import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = DEBUG_FLAG in given
+    try:
+        build_app()([argument for argument in given if argument != DEBUG_FLAG], prog_name="edgedepth")
+    except EdgeDepthError as error:
+        if debug:
+            raise
+        fail(str(error))
+    except Exception as error:  # whatever a library throws at us, the user gets one line
+        if debug:
+            raise
+        fail(f"unexpected {type(error).__name__}: {' '.join(str(error).split())} (run again with {DEBUG_FLAG})")
+
+
+def fail(message: str) -> None:
+    """Print one line on stderr and exit with code 1."""
+    print(f"edgedepth: {message}", file=sys.stderr)
+    raise SystemExit(1)

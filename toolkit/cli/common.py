@@ -1,0 +1,69 @@
+"""What several commands share: printing results, progress bars and reading option values."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from edgedepth.core.camera import Camera
+from edgedepth.core.errors import InputError
+from edgedepth.core.routing import Route
+
+JSON_HELP = "Print one machine-readable object on stdout; everything else goes to stderr."
+
+
+def print_json(data: Any) -> None:
+    """Print one JSON object on stdout."""
+    json.dump(data, sys.stdout, indent=1)
+    sys.stdout.write("\n")
+
+
+def say(message: str) -> None:
+    """Print a line for people, on stderr."""
+    print(message, file=sys.stderr)
+
+
+def parse_route(text: str) -> Route | None:
+    """Read auto|low|high; auto is None.
+
+    Raises:
+        InputError: another word.
+    """
+    if text == "auto":
+        return None
+    if text not in {route.value for route in Route}:
+        raise InputError(f"--route is auto, low or high, but got {text!r}")
+    return Route(text)
+
+
+def parse_camera(text: str, frame_wh: tuple[int, int]) -> Camera:
+    """Read intrinsics from "fx,fy,cx,cy" or from a file, for frames of the given size.
+
+    A JSON file holds fx, fy, cx, cy and, if it was made at another size, width and height: then the intrinsics
+    are scaled to the frame.
+
+    Raises:
+        InputError: the text or file is not of that form.
+    """
+    path = Path(text)
+    size = frame_wh
+    if path.suffix == ".json" or path.is_file():
+        try:
+            data = json.loads(path.read_text())
+            values = [float(data[key]) for key in ("fx", "fy", "cx", "cy")]
+            size = (int(data.get("width", size[0])), int(data.get("height", size[1])))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"camera file {text} must be JSON with fx, fy, cx, cy (and width, height), but: {error!r}"
+            ) from None
+    else:
+        try:
+            values = [float(part) for part in text.split(",")]
+        except ValueError:
+            values = []
+        if len(values) != 4:
+            raise InputError(f"--camera is fx,fy,cx,cy in pixels or a JSON file, but got {text!r}")
+    fx, fy, cx, cy = values
+    return Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=size[0], height=size[1]).resized(*frame_wh)

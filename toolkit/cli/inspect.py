@@ -1,0 +1,81 @@
+"""`edgedepth inspect`: what is in a bundle."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from edgedepth.cli.common import JSON_HELP, print_json
+from edgedepth.core.bundle import Bundle
+
+
+def inspect(
+    bundle: Annotated[str, typer.Argument(help="Bundle folder or zip, or 'default'.")] = "default",
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Check a bundle and print what it holds: router, networks, ranges, precisions, parity and provenance.
+
+    Example: edgedepth inspect mybundle --json
+    """
+    opened = Bundle.load(bundle)
+    if as_json:
+        print_json(describe(opened))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    manifest, console = opened.manifest, Console()
+    rule = manifest.router.rule
+    console.print(f"[bold]{manifest.name}[/bold]  schema {manifest.schema_version}, digest {opened.digest[:12]}")
+    console.print(f"router: {rule.kind}, every {manifest.router.hysteresis.every} frames, "
+                  f"switches after {manifest.router.hysteresis.agree} agreeing decisions")  # fmt: skip
+    table = Table("route", "network", "input", "range (m)", "params", "GMACs", "files", "parity (max rel.)")
+    for route, network in manifest.networks.items():
+        spec = network.spec
+        table.add_row(
+            route.value,
+            network.network,
+            f"{spec.input_wh[0]}x{spec.input_wh[1]} {spec.resize}",
+            f"{spec.min_m:g}-{spec.max_m:g}",
+            f"{network.params / 1e6:.2f} M",
+            f"{network.gmacs:.2f}",
+            ", ".join(f"{key} {file.bytes / 1e6:.1f} MB" for key, file in network.variants.items()),
+            ", ".join(f"{key} {parity.max_relative:.1e}" for key, parity in network.parity.items()),
+        )
+    console.print(table)
+    for key, value in manifest.provenance.items():
+        console.print(f"{key}: {value}")
+    console.print(f"licence: {manifest.licence}")
+
+
+def describe(bundle: Bundle) -> dict[str, Any]:
+    """The bundle as plain data."""
+    manifest = bundle.manifest
+    return {
+        "name": manifest.name,
+        "schema_version": manifest.schema_version,
+        "digest": bundle.digest,
+        "edgedepth_version": manifest.edgedepth_version,
+        "router": manifest.router.model_dump(mode="json", exclude_none=True),
+        "networks": {
+            route.value: {
+                "network": network.network,
+                "input_wh": list(network.spec.input_wh),
+                "resize": network.spec.resize,
+                "min_m": network.spec.min_m,
+                "max_m": network.spec.max_m,
+                "beyond_m": network.spec.beyond_m,
+                "f_canonical_px": network.spec.f_canonical_px,
+                "params": network.params,
+                "gmacs": network.gmacs,
+                "confidence": network.confidence,
+                "variants": {key: file.model_dump() for key, file in network.variants.items()},
+                "parity": {key: parity.model_dump() for key, parity in network.parity.items()},
+            }
+            for route, network in manifest.networks.items()
+        },
+        "golden": len(manifest.golden),
+        "provenance": manifest.provenance,
+        "licence": manifest.licence,
+    }

@@ -1,0 +1,163 @@
+"""The form of `bundle.json`: everything that running needs to know, validated before anything is opened."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edgedepth.core.errors import BundleError, UnknownNameError
+from edgedepth.core.routing import FixedRule, Hysteresis, Route, Rule
+from edgedepth.core.spec import DepthSpec, ResizePolicy
+
+SCHEMA_VERSION = 1
+
+
+def _inside(path: str) -> str:
+    """Accept only a relative path with forward slashes that stays in the bundle's folder."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or "\\" in path or ":" in path or ".." in parts:
+        raise ValueError(f"path {path!r} leaves the bundle's folder")
+    return path
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BundleFile(_Part):
+    """One file of the bundle, known by its content."""
+
+    file: Annotated[str, AfterValidator(_inside)]
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0)
+
+
+Variants = dict[str, BundleFile]  # keyed "<precision>" or "<precision>@<backend>"
+
+
+class _Network(_Part):
+    network: str
+    params: int = Field(ge=0)
+    gmacs: float = Field(ge=0)
+    variants: Variants = Field(min_length=1)
+
+    def variant(self, precision: str, backend: str) -> BundleFile:
+        """The most specific file of a precision for a backend.
+
+        Raises:
+            UnknownNameError: the bundle has no file of that precision; the message lists those it has.
+        """
+        for key in (f"{precision}@{backend}", precision):
+            if key in self.variants:
+                return self.variants[key]
+        raise UnknownNameError.of(f"precision of {self.network} for {backend}", precision, self.variants)
+
+
+class Parity(_Part):
+    """How far an exported graph is from the network it came from: relative depth error over golden frames."""
+
+    against: str
+    max_relative: float = Field(ge=0)
+    p999_relative: float = Field(ge=0)
+    frames: int = Field(ge=1)
+
+
+class DepthNetwork(_Network):
+    """A depth network: its contract, its files, and what was measured of them.
+
+    `baseline` is the mean log-depth map of the training split, (H, W) float32 log metres at network size for the
+    canonical camera, as .npy: what any network must beat.
+    """
+
+    spec: DepthSpec
+    confidence: bool = False
+    parity: dict[str, Parity] = Field(default_factory=dict)
+    baseline: BundleFile | None = None
+
+
+class SceneNetwork(_Network):
+    """A scene classifier: probabilities in the order of the rule's categories."""
+
+    input_wh: tuple[int, int]
+    resize: ResizePolicy = "stretch"
+
+
+class Router(_Part):
+    """Stage one: the rule, the network it reads, and how often an ordered source is routed.
+
+    A scene rule reads a `scene` network, a coarse rule a `coarse` depth network, a fixed rule none.
+    """
+
+    rule: Rule
+    scene: SceneNetwork | None = None
+    coarse: DepthNetwork | None = None
+    hysteresis: Hysteresis = Hysteresis()
+
+    @model_validator(mode="after")
+    def _network_fits_rule(self) -> Router:
+        present = {name for name in ("scene", "coarse") if getattr(self, name) is not None}
+        wanted = {"scene": {"scene"}, "coarse": {"coarse"}, "fixed": set()}[self.rule.kind]
+        if present != wanted:
+            raise ValueError(f"a {self.rule.kind!r} router needs {wanted or 'no network'}, but has {present or 'none'}")
+        return self
+
+
+class Golden(_Part):
+    """A frame and the depth its FP32 graph answered when the bundle was made, to check a device against."""
+
+    route: Route
+    frame: BundleFile
+    depth: BundleFile
+
+
+class Manifest(_Part):
+    """The content of `bundle.json`."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    edgedepth_version: str
+    router: Router
+    networks: dict[Route, DepthNetwork] = Field(min_length=1)
+    golden: tuple[Golden, ...] = ()
+    provenance: dict[str, str] = Field(default_factory=dict)
+    licence: str = "unspecified"
+    plans: tuple[BundleFile, ...] = ()
+
+    @model_validator(mode="after")
+    def _routable(self) -> Manifest:
+        rule = self.router.rule
+        needed = {rule.route} if isinstance(rule, FixedRule) else set(Route)
+        missing = needed - set(self.networks)
+        if missing:
+            raise ValueError(f"the router can choose {sorted(missing)[0].value!r}, which has no network")
+        return self
+
+    def files(self) -> list[BundleFile]:
+        """Every file the bundle consists of, the manifest itself excepted."""
+        networks: list[_Network] = list(self.networks.values())
+        networks += [network for network in (self.router.scene, self.router.coarse) if network is not None]
+        files = [file for network in networks for file in network.variants.values()]
+        files += [n.baseline for n in networks if isinstance(n, DepthNetwork) and n.baseline is not None]
+        files += [file for golden in self.golden for file in (golden.frame, golden.depth)]
+        return files + list(self.plans)
+
+
+def parse_manifest(text: str, *, where: str) -> Manifest:
+    """Read and validate the text of a bundle.json found at `where`.
+
+    Raises:
+        BundleError: not JSON, of a newer schema, or not of the form; the message names the first fault.
+    """
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        if place == "schema_version":
+            raise BundleError(
+                f"{where} has bundle schema {first['input']!r}, but this edgedepth reads {SCHEMA_VERSION};"
+                " update edgedepth or export the bundle again"
+            ) from None
+        raise BundleError(f"{where} is not a valid bundle manifest: {place}: {first['msg']}") from None

@@ -1,0 +1,72 @@
+"""What a source is and what it yields: the seam between files, cameras and the runtime."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedepth.core.camera import Camera
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One picture of a source.
+
+    index: 0, 1, 2, ... in the order the source yields them.
+    image_bgr: (H, W, 3) uint8 BGR; it belongs to the receiver, no source writes to it again.
+    time_s: seconds since the first frame of the stream, or None for photos.
+    name: unique within the source and fit for a file name: the zero-padded index, or the photo's name.
+    camera: intrinsics of this picture where the source knows them.
+    """
+
+    index: int
+    image_bgr: NDArray[np.uint8]
+    time_s: float | None
+    name: str
+    camera: Camera | None = None
+
+
+class Source(abc.ABC):
+    """An iterable of frames that owns a file or a device: a context manager, read once.
+
+    name: what the outputs are called after: the file's or folder's name without suffix, or "camera0".
+    ordered: frames follow one another in time (video, camera), so what is known of one helps with the next.
+    live: frames come at their own pace and are lost when nobody takes them; `dropped` counts the lost ones.
+    count: how many frames are expected, None where nobody can tell.
+    fps: nominal frames per second, None for photos and where the device does not say.
+    warnings: one line each about what could not be read; complete once iteration has ended.
+    """
+
+    ordered: bool = True
+    live: bool = False
+
+    def __init__(self, name: str, *, count: int | None = None, fps: float | None = None) -> None:
+        self.name = name
+        self.count = count
+        self.fps = fps
+        self.dropped = 0
+        self.warnings: list[str] = []
+
+    @abc.abstractmethod
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames; a source is read once, from its beginning."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Release the file or device; closing twice is allowed."""
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

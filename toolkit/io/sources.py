@@ -1,0 +1,118 @@
+"""`open_source`: from what a user writes to frames, by one ordered table of kinds."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgedepth.core.errors import InputError
+from edgedepth.io.camera_source import CameraSource
+from edgedepth.io.frames import Source
+from edgedepth.io.image_source import IMAGE_SUFFIXES, ImageSource
+from edgedepth.io.video_source import VideoSource
+
+_DEVICE = re.compile(r"/dev/video(\d+)")
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """A kind of source: how it is written, how it is recognised, how it is opened."""
+
+    name: str
+    example: str
+    matches: Callable[[str], bool]
+    open: Callable[[str], Source]
+
+
+def open_source(spec: str | int | Path) -> Source:
+    """Open a video file, an image, a folder, a glob pattern or a camera.
+
+    A whole number is a camera's; a folder of that name is written "./0". The caller closes the source, best by
+    `with`.
+
+    Raises:
+        InputError: nothing is there, or it cannot be read; the message says what was expected.
+    """
+    text = str(spec)
+    if not text:
+        raise InputError(f"an empty source was given; expected one of: {_known()}")
+    if isinstance(spec, Path) and text.isdecimal():
+        text = f"./{text}"
+    for kind in SOURCE_KINDS:
+        if kind.matches(text):
+            return kind.open(text)
+    if "://" in text:
+        raise InputError(f"cannot open {text!r}; expected one of: {_known()}")
+    raise InputError(f"{text} does not exist; expected one of: {_known()}")
+
+
+def _known() -> str:
+    return ", ".join(f"{kind.name} ({kind.example})" for kind in SOURCE_KINDS)
+
+
+def _open_device(text: str) -> Source:
+    match = _DEVICE.fullmatch(text)
+    if match is None:
+        raise InputError(f"{text} is not a camera device; expected /dev/videoN")
+    return CameraSource(int(match[1]))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _images_among(paths: list[Path], where: str, name: str) -> ImageSource:
+    """The images among the files at `where`; the others are named in a warning."""
+    visible = [path for path in paths if path.is_file() and not path.name.startswith(".")]
+    images = [path for path in visible if _is_image(path)]
+    others = sorted(path.name for path in visible if not _is_image(path))
+    if not images:
+        found = f"but found {_some(others)}" if others else "but it is empty"
+        raise InputError(f"{where} holds no images ({', '.join(IMAGE_SUFFIXES)}), {found}; videos are run one by one")
+    source = ImageSource(images, name=name)
+    if others:
+        source.warnings.append(f"skipped {len(others)} files that are not images: {_some(others)}")
+    return source
+
+
+def _some(names: list[str], limit: int = 3) -> str:
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def _open_folder(text: str) -> Source:
+    folder = Path(text)
+    try:
+        paths = list(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"cannot read the folder {folder}: {error.strerror or error}") from error
+    return _images_among(paths, f"the folder {folder}", folder.resolve().name or "root")
+
+
+def _open_glob(text: str) -> Source:
+    paths = [Path(path) for path in glob.glob(text, recursive=True)]
+    if not paths:
+        raise InputError(f"no file matches {text!r}; check the pattern, and quote it so that the shell leaves it alone")
+    return _images_among(paths, f"the pattern {text!r}", "photos")
+
+
+def _open_image(text: str) -> Source:
+    path = Path(text)
+    return ImageSource([path], name=path.stem, skip_unreadable=False)
+
+
+SOURCE_KINDS = (
+    SourceKind("camera", "0", str.isdecimal, lambda text: CameraSource(int(text))),
+    SourceKind("camera device", "/dev/video0", lambda text: _DEVICE.fullmatch(text) is not None, _open_device),
+    SourceKind("folder", "photos/", lambda text: Path(text).is_dir(), _open_folder),
+    SourceKind(
+        "image",
+        "photo.jpg",
+        lambda text: Path(text).exists() and _is_image(Path(text)),
+        _open_image,
+    ),
+    SourceKind("video", "video.mp4", lambda text: Path(text).exists(), lambda text: VideoSource(Path(text))),
+    SourceKind("glob", "'photos/*.jpg'", glob.has_magic, _open_glob),
+)

@@ -1,0 +1,299 @@
+"""`DepthRuntime`: frames in, metric depth out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedepth.core.bundle import DEFAULT_BUNDLE, Bundle
+from edgedepth.core.camera import Camera
+from edgedepth.core.errors import InputError
+from edgedepth.core.manifest import BundleFile, DepthNetwork
+from edgedepth.core.preprocess import Placement, focal_scale
+from edgedepth.core.results import DepthResult, PixelState
+from edgedepth.core.routing import Decision, Route, RouteKeeper
+from edgedepth.core.spec import DepthSpec
+from edgedepth.engines.registry import auto_backend, backend_named, open_session
+from edgedepth.engines.session import Session
+from edgedepth.io.frames import Frame, Source
+from edgedepth.io.sources import open_source
+from edgedepth.runtime.network import FrameNetwork
+from edgedepth.runtime.profiling import stopwatch
+from edgedepth.runtime.router import FrameRouter
+
+
+class DepthRuntime:
+    """Runs a bundle: routes each frame and runs the depth network of its range.
+
+    One runtime serves one thread; several may live in one process. Use it as a context manager, or `close` it.
+    """
+
+    def __init__(self, bundle: Bundle, *, backend: str, precision: str, threads: int | None = None) -> None:
+        self.bundle = bundle
+        self.backend = auto_backend() if backend == "auto" else backend_named(backend).name
+        self.precision = _choose_precision(bundle, precision)
+        self._threads = threads
+        self._router = FrameRouter.of(bundle, self._open)
+        self._networks: dict[Route, FrameNetwork] = {}
+        self._scratch = np.empty((0, 0), np.bool_)
+
+    @classmethod
+    def load(
+        cls,
+        bundle: str | Path | Bundle = DEFAULT_BUNDLE,
+        *,
+        backend: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+    ) -> DepthRuntime:
+        """Open a bundle (folder, zip or `default`) on a backend.
+
+        backend: a name of `edgedepth doctor`, or "auto" for the fastest that is installed.
+        precision: "fp32", "fp16", "int8" as far as the bundle has them, or "auto".
+        threads: CPU threads of a CPU backend; None takes all cores.
+
+        Raises:
+            BundleError: the bundle is missing, malformed or altered.
+            BackendError: the backend is not available or cannot run the bundle.
+        """
+        opened = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+        return cls(opened, backend=backend, precision=precision, threads=threads)
+
+    @property
+    def device(self) -> str:
+        """The device the depth networks run on."""
+        networks = list(self._networks.values())
+        return (networks[0] if networks else self._network(self.routes[0])).session.device
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The routes this bundle has networks for."""
+        return tuple(self.bundle.manifest.networks)
+
+    def spec(self, route: Route) -> DepthSpec:
+        """The contract of the network of a route."""
+        return self._entry(route).spec
+
+    def keeper(self) -> RouteKeeper:
+        """A hysteresis for one ordered stream, to pass to every call of that stream."""
+        return self._router.keeper()
+
+    def __call__(
+        self,
+        frame_bgr: NDArray[np.uint8],
+        *,
+        camera: Camera | None = None,
+        route: Route | None = None,
+        keeper: RouteKeeper | None = None,
+        confidence: bool = False,
+        out: DepthResult | None = None,
+    ) -> DepthResult:
+        """Metric depth of one frame.
+
+        frame_bgr: (H, W, 3) uint8, any size.
+        camera: intrinsics in pixels of the frame; without them the network's canonical field of view is assumed
+            and `result.camera_given` is False.
+        route: force a route instead of asking the router.
+        keeper: hysteresis of an ordered stream (see `keeper`); without one every frame is routed by itself.
+        confidence: also answer the per-pixel confidence.
+        out: an earlier result of the same frame size, whose arrays are overwritten and returned, so that nothing
+            of frame size is allocated.
+
+        Raises:
+            InputError: the frame is not (H, W, 3) uint8, or the camera is for another size, or the network has no
+                confidence.
+        """
+        _check_frame(frame_bgr)
+        times: dict[str, float] = {}
+        with stopwatch(times, "route"):
+            decision = self._decide(frame_bgr, route, keeper)
+        network, entry = self._network(decision.route), self._entry(decision.route)
+        if confidence and not entry.confidence:
+            raise InputError(f"{entry.network} answers no confidence; export a network with bins")
+        with stopwatch(times, "preprocess"):
+            placement = network.load(frame_bgr)
+        with stopwatch(times, "infer"):
+            answer = network.run()
+        with stopwatch(times, "postprocess"):
+            scale = focal_scale(camera, placement, entry.spec)
+            result = self._result(answer, placement, entry.spec, scale, decision, camera, confidence, out)
+        result.timings_ms.update(times)
+        return result
+
+    def stream(
+        self,
+        source: str | int | Path | Source | Iterable[NDArray[np.uint8]],
+        *,
+        camera: Camera | None = None,
+        route: Route | None = None,
+        confidence: bool = False,
+    ) -> Iterator[DepthResult]:
+        """Results of every frame of a source: a path, a camera index, an open `Source` or any iterable of frames.
+
+        Ordered sources (videos, cameras, iterables) are routed with hysteresis, photos one by one.
+        """
+        for _, result in self.stream_frames(source, camera=camera, route=route, confidence=confidence):
+            yield result
+
+    def stream_frames(
+        self,
+        source: str | int | Path | Source | Iterable[NDArray[np.uint8]],
+        *,
+        camera: Camera | None = None,
+        route: Route | None = None,
+        confidence: bool = False,
+    ) -> Iterator[tuple[Frame, DepthResult]]:
+        """Like `stream`, with the frame that each result is of."""
+        if isinstance(source, (str, int, Path)):
+            with open_source(source) as opened:
+                yield from self.stream_frames(opened, camera=camera, route=route, confidence=confidence)
+            return
+        ordered = source.ordered if isinstance(source, Source) else True
+        keeper = self.keeper() if ordered else None
+        for index, item in enumerate(source):
+            frame = item if isinstance(item, Frame) else Frame(index=index, image_bgr=item, name=f"{index:06d}")
+            result = self(
+                frame.image_bgr,
+                camera=camera if camera is not None else frame.camera,
+                route=route,
+                keeper=keeper,
+                confidence=confidence,
+            )
+            yield frame, result.at(frame.index, frame.time_s)
+
+    def close(self) -> None:
+        """Release every session; the runtime cannot be used afterwards."""
+        self._router.close()
+        for network in self._networks.values():
+            network.close()
+        self._networks.clear()
+
+    def __enter__(self) -> DepthRuntime:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _entry(self, route: Route) -> DepthNetwork:
+        networks = self.bundle.manifest.networks
+        if route not in networks:
+            known = ", ".join(networks)
+            raise InputError(f"bundle {self.bundle.manifest.name} has no network for route {route}; it has: {known}")
+        return networks[route]
+
+    def _open(self, variants: dict[str, BundleFile]) -> Session:
+        for precision in (self.precision, "fp32"):  # a router may come in fp32 only
+            for key in (f"{precision}@{self.backend}", precision):
+                if key in variants:
+                    path = self.bundle.path(variants[key])
+                    return open_session(
+                        path, backend=self.backend, threads=self._threads, precision=precision
+                    )
+        raise InputError(f"the bundle has no {self.precision} file for {self.backend}; it has: {', '.join(variants)}")
+
+    def _network(self, route: Route) -> FrameNetwork:
+        """The network of a route, opened when first needed."""
+        if route not in self._networks:
+            entry = self._entry(route)
+            self._networks[route] = FrameNetwork(
+                self._open(entry.variants), entry.spec.input_wh, entry.spec.resize
+            )
+        return self._networks[route]
+
+    def _decide(self, frame: NDArray[np.uint8], route: Route | None, keeper: RouteKeeper | None) -> Decision:
+        if route is not None:
+            return Decision(route=route, score=float(route is Route.HIGH))
+        if keeper is None:
+            return self._router.decide(frame)
+        return keeper.advance(self._router.decide(frame) if keeper.due else None)
+
+    def _result(
+        self,
+        answer: dict[str, NDArray[np.float32]],
+        placement: Placement,
+        spec: DepthSpec,
+        scale: float,
+        decision: Decision,
+        camera: Camera | None,
+        confidence: bool,
+        out: DepthResult | None,
+    ) -> DepthResult:
+        width, height = placement.frame_wh
+        shape = (height, width)
+        if out is not None and out.depth_m.shape != shape:
+            raise InputError(f"out is for {out.depth_m.shape}, but the frame is {shape}; pass a result of this size")
+        raw = placement.to_frame(answer["depth_m"][0, 0], out=None if out is None else out.raw_depth_m)
+        depth = np.empty(shape, np.float32) if out is None else out.depth_m
+        valid = np.empty(shape, np.uint8) if out is None else out.valid
+        self._mark(raw, spec, valid)
+        if scale != 1.0:
+            raw *= np.float32(scale)
+        np.copyto(depth, raw)
+        mask = self._mask(shape)
+        np.not_equal(valid, PixelState.MEASURED, out=mask)
+        np.copyto(depth, np.float32(np.nan), where=mask)
+        sure = None
+        if confidence:
+            sure = placement.to_frame(answer["confidence"][0, 0], out=None if out is None else out.confidence)
+        return DepthResult(
+            depth_m=depth,
+            valid=valid,
+            raw_depth_m=raw,
+            confidence=sure,
+            route=decision.route,
+            score=decision.score,
+            votes=decision.votes,
+            camera=_canonical_camera(placement, spec) if camera is None else camera,
+            camera_given=camera is not None,
+        )
+
+    def _mark(self, raw: NDArray[np.float32], spec: DepthSpec, valid: NDArray[np.uint8]) -> None:
+        """Fill `valid` from the network's own depth, before it is scaled to the camera."""
+        valid.fill(PixelState.MEASURED)
+        mask = self._mask(raw.shape)
+        if spec.beyond_m is not None:
+            np.greater_equal(raw, np.float32(spec.beyond_m), out=mask)
+            np.copyto(valid, np.uint8(PixelState.BEYOND), where=mask)
+        np.isfinite(raw, out=mask)
+        np.logical_not(mask, out=mask)
+        np.copyto(valid, np.uint8(PixelState.UNKNOWN), where=mask)
+
+    def _mask(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        if self._scratch.shape != shape:
+            self._scratch = np.empty(shape, np.bool_)
+        return self._scratch
+
+
+def _check_frame(frame: NDArray[np.uint8]) -> None:
+    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        got = f"{getattr(frame, 'shape', type(frame).__name__)} {getattr(frame, 'dtype', '')}".strip()
+        raise InputError(f"a frame must be (H, W, 3) uint8 BGR, but got {got}")
+    if frame.shape[0] == 0 or frame.shape[1] == 0:
+        raise InputError(f"a frame must not be empty, but got {frame.shape}")
+
+
+def _choose_precision(bundle: Bundle, precision: str) -> str:
+    if precision == "auto":
+        return "fp32"
+    known = {key.partition("@")[0] for network in bundle.manifest.networks.values() for key in network.variants}
+    if precision not in known:
+        raise InputError(
+            f"bundle {bundle.manifest.name} has no {precision} files; it has: {', '.join(sorted(known))}"
+        )
+    return precision
+
+
+def _canonical_camera(placement: Placement, spec: DepthSpec) -> Camera:
+    """The camera for which the network's depth needs no scaling, in pixels of the frame."""
+    width, height = placement.frame_wh
+    sx, sy = placement.content_wh[0] / width, placement.content_wh[1] / height
+    f_px = spec.f_canonical_px / ((sx + sy) / 2)
+    return Camera(fx=f_px, fy=f_px, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height)

@@ -1,0 +1,60 @@
+"""Stage one: which depth range is this frame of?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedepth.core.bundle import Bundle
+from edgedepth.core.manifest import BundleFile
+from edgedepth.core.routing import CoarseRule, Decision, FixedRule, Hysteresis, RouteKeeper, SceneRule
+from edgedepth.engines.session import Session
+from edgedepth.runtime.network import FrameNetwork
+
+OpenVariant = Callable[[dict[str, BundleFile]], Session]
+
+
+class FrameRouter:
+    """The router of a bundle: its rule and the network the rule reads."""
+
+    def __init__(
+        self, rule: SceneRule | CoarseRule | FixedRule, network: FrameNetwork | None, hysteresis: Hysteresis
+    ) -> None:
+        self.rule = rule
+        self.hysteresis = hysteresis
+        self._network = network
+
+    @classmethod
+    def of(cls, bundle: Bundle, open_variant: OpenVariant) -> FrameRouter:
+        """Open the router of a bundle; `open_variant` makes a session of one of a network's files."""
+        router = bundle.manifest.router
+        network = None
+        if router.scene is not None:
+            session = open_variant(router.scene.variants)
+            network = FrameNetwork(session, router.scene.input_wh, router.scene.resize)
+        elif router.coarse is not None:
+            spec = router.coarse.spec
+            network = FrameNetwork(open_variant(router.coarse.variants), spec.input_wh, spec.resize)
+        return cls(router.rule, network, router.hysteresis)
+
+    def keeper(self) -> RouteKeeper:
+        """A new hysteresis for one ordered stream."""
+        return RouteKeeper(self.hysteresis)
+
+    def decide(self, frame_bgr: NDArray[np.uint8]) -> Decision:
+        """Decide the route of one (H, W, 3) uint8 BGR frame."""
+        if isinstance(self.rule, FixedRule):
+            return Decision(route=self.rule.route, score=float(self.rule.route == "high"))
+        assert self._network is not None  # the manifest guarantees a network for these rules
+        placement = self._network.load(frame_bgr)
+        if isinstance(self.rule, SceneRule):
+            return self.rule.decide(self._network.run()["probabilities"][0])
+        coarse = self._network.run()["depth_m"][0, 0]
+        return self.rule.decide(coarse[placement.content])
+
+    def close(self) -> None:
+        """Release the router's session."""
+        if self._network is not None:
+            self._network.close()

@@ -1,0 +1,249 @@
+"""Runs a source through a runtime into sinks, decode, inference and encoding side by side, and reports on it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from edgedepth.core.camera import Camera
+from edgedepth.core.errors import EdgeDepthError, InputError
+from edgedepth.core.results import DepthResult
+from edgedepth.core.routing import Route
+from edgedepth.io.sinks import Sink
+from edgedepth.io.frames import Frame, Source
+from edgedepth.runtime.depth_runtime import DepthRuntime
+from edgedepth.runtime.profiling import StageTimes
+
+T = TypeVar("T")
+QUEUE_FRAMES = 4  # deep enough to smooth jitter, shallow enough to bound memory and latency
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamOptions:
+    """How a source is run: intrinsics of its frames, a forced route, confidence, and where to stop."""
+
+    camera: Camera | None = None
+    route: Route | None = None
+    confidence: bool = False
+    max_frames: int | None = None
+
+
+@dataclass(kw_only=True)
+class StreamReport:
+    """What a run did; `as_dict` is the content of run.json."""
+
+    source: str
+    frames_read: int = 0
+    frames_written: int = 0
+    frames_dropped: int = 0
+    routes: dict[str, int] = field(default_factory=lambda: {route.value: 0 for route in Route})
+    times: StageTimes = field(default_factory=StageTimes)
+    wall_s: float = 0.0
+    backend: str = ""
+    precision: str = ""
+    device: str = ""
+    bundle: dict[str, str] = field(default_factory=dict)
+    camera: str = "assumed"
+    interrupted: bool = False
+    warnings: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain data: counts, stage percentiles in ms, frames per second, what ran it."""
+        busy_s = self.times.total_s("route", "infer")
+        return {
+            "source": self.source,
+            "frames": {"read": self.frames_read, "written": self.frames_written, "dropped": self.frames_dropped},
+            "routes": self.routes,
+            "stages_ms": self.times.percentiles(),
+            "fps": {
+                "end_to_end": _rate(self.frames_written, self.wall_s),
+                "inference_only": _rate(self.frames_read, busy_s),
+            },
+            "backend": self.backend,
+            "precision": self.precision,
+            "device": self.device,
+            "bundle": self.bundle,
+            "camera": self.camera,
+            "unit": "m",
+            "interrupted": self.interrupted,
+            "warnings": self.warnings,
+            "outputs": self.outputs,
+        }
+
+
+def run_stream(
+    runtime: DepthRuntime,
+    source: Source,
+    sinks: list[Sink],
+    options: StreamOptions,
+    on_frame: Callable[[StreamReport, DepthResult], None] = lambda report, result: None,
+) -> StreamReport:
+    """Run every frame of a source through the runtime and write it to every sink.
+
+    Decoding and encoding have a thread each, so that they overlap with inference. On Ctrl-C what was inferred is
+    still written, the sinks are closed well and `interrupted` is set; on an error the sinks are closed and it is
+    raised.
+
+    Raises:
+        InputError: the source has no frame.
+        OutputError: a sink cannot write.
+    """
+    report = StreamReport(
+        source=source.name,
+        backend=runtime.backend,
+        precision=runtime.precision,
+        device=runtime.device,
+        bundle={"name": runtime.bundle.manifest.name, "digest": runtime.bundle.digest},
+    )
+    start = time.perf_counter()
+    reader = _Reader(source, report, options.max_frames)
+    writer = _Writer(sinks, report)
+    keeper = runtime.keeper() if source.ordered else None
+    try:
+        for frame in reader:
+            camera = options.camera if options.camera is not None else frame.camera
+            result = runtime(
+                frame.image_bgr, camera=camera, route=options.route, keeper=keeper, confidence=options.confidence
+            ).at(frame.index, frame.time_s)
+            report.times.add(result.timings_ms)
+            report.routes[result.route.value] += 1
+            report.camera = "given" if result.camera_given else "assumed"
+            writer.put((frame, result))
+            on_frame(report, result)
+    except KeyboardInterrupt:
+        report.interrupted = True
+    finally:
+        reader.stop()
+        writer.finish()
+        report.wall_s = time.perf_counter() - start
+        report.frames_dropped = source.dropped
+        report.warnings += source.warnings
+    if report.frames_read == 0 and not report.interrupted:
+        raise InputError(f"{source.name} holds no frame that can be read")
+    return report
+
+
+def _rate(count: int, seconds: float) -> float:
+    return round(count / seconds, 2) if seconds > 0 else 0.0
+
+
+class _Worker(Generic[T]):
+    """A thread whose first error is kept and raised in the caller's thread."""
+
+    def __init__(self, name: str) -> None:
+        self._queue: queue.Queue[T | None] = queue.Queue(QUEUE_FRAMES)
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._guard, name=name, daemon=True)
+        self._thread.start()
+
+    def _guard(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # whatever it is, the caller's thread must raise it
+            self._error = error
+        self._ended()
+
+    def _ended(self) -> None:
+        """Called in the thread when its work is over, well or not."""
+
+    def _work(self) -> None:
+        raise NotImplementedError
+
+    def _offer(self, item: T | None) -> bool:
+        """Queue an item unless stopped; False when stopped."""
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+class _Reader(_Worker[Frame]):
+    """Decodes ahead of inference."""
+
+    def __init__(self, source: Source, report: StreamReport, max_frames: int | None) -> None:
+        self._source, self._report, self._max_frames = source, report, max_frames
+        super().__init__("edgedepth-decode")
+
+    def _ended(self) -> None:
+        self._offer(None)  # after an error too: what was decoded before it is still run and written
+
+    def _work(self) -> None:
+        frames = iter(self._source)
+        while self._max_frames is None or self._report.frames_read < self._max_frames:
+            start = time.perf_counter()
+            frame = next(frames, None)
+            if frame is None:
+                return
+            elapsed_ms = (time.perf_counter() - start) * 1e3
+            if not self._offer(frame):
+                return
+            self._report.times.add({"decode": elapsed_ms})
+            self._report.frames_read += 1
+
+    def __iter__(self) -> Iterator[Frame]:
+        while (frame := self._queue.get()) is not None:
+            yield frame
+        self._raise()
+
+    def stop(self) -> None:
+        """End the thread; a source that blocks is left to its daemon thread."""
+        self._stop.set()
+        self._thread.join(timeout=2)
+
+
+class _Writer(_Worker[tuple[Frame, DepthResult]]):
+    """Encodes behind inference."""
+
+    def __init__(self, sinks: list[Sink], report: StreamReport) -> None:
+        self._sinks, self._report = sinks, report
+        super().__init__("edgedepth-encode")
+
+    def _ended(self) -> None:
+        self._stop.set()  # nothing more can be handed over
+
+    def _work(self) -> None:
+        while (item := self._queue.get()) is not None:
+            start = time.perf_counter()
+            for sink in self._sinks:
+                sink.write(*item)
+            self._report.times.add({"encode": (time.perf_counter() - start) * 1e3})
+            self._report.frames_written += 1
+
+    def put(self, item: tuple[Frame, DepthResult]) -> None:
+        """Hand over one result; raises the error of an earlier write."""
+        if not self._offer(item):
+            self._raise()
+
+    def finish(self) -> None:
+        """Write what is queued, then close every sink and note what they made; raises the first error."""
+        self._offer(None)
+        self._thread.join()
+        for sink in self._sinks:
+            try:
+                self._report.outputs += [str(path) for path in sink.close()]
+            except EdgeDepthError as error:
+                self._error = self._error or error
+        self._raise()
+
+
+def write_report(report: StreamReport, path: Path) -> None:
+    """Write run.json atomically."""
+    import json
+
+    from edgedepth.core.files import write_atomic
+
+    write_atomic(path, json.dumps(report.as_dict(), indent=1) + "\n")

@@ -1,0 +1,162 @@
+"""Augmentations: a random window of the frame, damage by cameras and codecs, and batched changes of colour.
+
+Everything that moves pixels happens on uint8 arrays with cv2 (`random_window`, `degrade`), once per frame; everything
+that only changes values happens on the whole batch (`photometric`). All take their randomness from a generator.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgedepth.trainers.config import AugmentConfig
+
+
+def random_window(
+    rng: np.random.Generator, frame_wh: tuple[int, int], config: AugmentConfig
+) -> tuple[int, int, int, int]:
+    """A window (x, y, width, height) of the frame, of random zoom and shape; sometimes the whole frame.
+
+    Half of the windows keep the frame's shape; the others take one from `config.aspects` (width over height), which
+    letterboxing then pads, as it pads frames of another shape than the network's at run time.
+    """
+    width, height = frame_wh
+    if rng.random() < config.whole:
+        return 0, 0, width, height
+    w, h = float(width), float(height)
+    if rng.random() < 0.5:
+        aspect = math.exp(rng.uniform(*np.log(config.aspects)))
+        w, h = min(w, h * aspect), min(h, w / aspect)
+    zoom = math.exp(rng.uniform(0.0, math.log(config.max_zoom)))
+    w, h = max(8.0, w / zoom), max(8.0, h / zoom)
+    cut_w, cut_h = min(width, round(w)), min(height, round(h))
+    return (
+        int(rng.integers(0, width - cut_w + 1)),
+        int(rng.integers(0, height - cut_h + 1)),
+        cut_w,
+        cut_h,
+    )
+
+
+def degrade(image: NDArray[np.uint8], rng: np.random.Generator, strength: float) -> None:
+    """Damage a (H, W, 3) uint8 image in place as cheap cameras and codecs do: low resolution, motion, JPEG blocks.
+
+    Each kind hits about one image in six at strength 1.
+    """
+    chance = 0.17 * min(strength, 1.0)
+    height, width = image.shape[:2]
+    if rng.random() < chance and min(width, height) >= 16:
+        factor = rng.uniform(1.3, 2.2)
+        small = cv2.resize(
+            image, (round(width / factor), round(height / factor)), interpolation=cv2.INTER_AREA
+        )
+        image[...] = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    if rng.random() < chance:
+        length = int(rng.integers(2, 5))
+        kernel = (length, 1) if rng.random() < 0.7 else (1, length)
+        image[...] = cv2.blur(image, kernel)
+    if rng.random() < chance:
+        quality = int(rng.integers(12, 70))
+        coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        image[...] = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+
+
+def _normal(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=generator, device=generator.device).to(like.device)
+
+
+def _uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.rand(shape, generator=generator, device=generator.device).to(like.device)
+
+
+def to_float(image: Tensor) -> Tensor:
+    """(B, H, W, 3) uint8 to (B, 3, H, W) float32 in 0..1, channels-last in memory."""
+    return image.permute(0, 3, 1, 2).float().div_(255.0)
+
+
+def _ramp(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Uneven light: a gain that changes smoothly across each image, (B, 1, H, W)."""
+    count, height, width = x.shape[0], x.shape[-2], x.shape[-1]
+    slope = _normal((count, 2, 1, 1), x, generator) * 0.25 * strength
+    across = torch.linspace(-1, 1, width, device=x.device)[None, None, None, :]
+    down = torch.linspace(-1, 1, height, device=x.device)[None, None, :, None]
+    return (slope[:, :1] * across + slope[:, 1:] * down).exp_()
+
+
+def _colours(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Exposure, white balance, contrast and saturation, in place and in one pass each; (B, 3, H, W)."""
+    count = x.shape[0]
+    shape = (count, 1, 1, 1)
+    balance = _normal((count, 3, 1, 1), x, generator) * 0.1 * strength
+    exposure = _normal(shape, x, generator) * 0.25 * strength
+    x = x.mul_((balance + exposure).exp())
+    grey = x.mean(dim=1, keepdim=True)
+    # saturation from none at all (one image in eight) to half as much again
+    saturation = (1 + (_uniform(shape, x, generator) * 1.6 - 1.1) * strength).clamp_(0.0, 1.6)
+    saturation = saturation * (_uniform(shape, x, generator) > 0.12 * strength)
+    contrast = (_normal(shape, x, generator) * 0.2 * strength).exp()
+    level = grey.mean(dim=(2, 3), keepdim=True)
+    # ((grey + (x - grey) * saturation) - level) * contrast + level
+    x = x.mul_(saturation * contrast)
+    return x.add_(grey.mul_(contrast * (1 - saturation)).add_(level * (1 - contrast)))
+
+
+def _sharpness(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Blur (towards the 3x3 mean) or sharpen (away from it), half of the images each."""
+    amount = _uniform((x.shape[0], 1, 1, 1), x, generator) * 1.7 - 0.9
+    soft = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+    return x.lerp(soft, amount * strength)
+
+
+def _cut_out(x: Tensor, chance: float, generator: torch.Generator) -> Tensor:
+    """Replace one rectangle of some images, of up to a third of each side, by one random colour; in place."""
+    height, width = x.shape[-2:]
+    draw = _uniform((x.shape[0], 8), x, generator).tolist()
+    for image, (hit, top, left, tall, wide, red, green, blue) in zip(x, draw, strict=True):
+        if hit < chance:
+            h, w = int(height * (0.1 + 0.25 * tall)), int(width * (0.1 + 0.25 * wide))
+            y, z = int(top * (height - h)), int(left * (width - w))
+            image[:, y : y + h, z : z + w] = image.new_tensor([red, green, blue])[:, None, None]
+    return x
+
+
+def photometric(image: Tensor, content: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Random colours, light, sharpness and noise for a batch of frames.
+
+    Args:
+        image: (B, H, W, 3) uint8.
+        content: (B, 4) rows and columns [top, bottom, left, right) of the frame; outside stays black, as
+            letterboxing leaves it at run time.
+        config: how strong.
+        generator: where all randomness comes from.
+
+    Returns:
+        (B, 3, H, W) float32 in 0..1.
+    """
+    x = to_float(image)
+    strength = config.photometric
+    if strength > 0:
+        x = _sharpness(x, strength, generator)
+        x = _colours(x, strength, generator).mul_(_ramp(x, strength, generator))
+        gamma = (_normal((len(x), 1, 1, 1), x, generator) * 0.2 * strength).exp()
+        x = x.clamp_(1e-4, 1.0).pow_(gamma)
+        noise = _uniform((len(x), 1, 1, 1), x, generator).square() * 0.08 * strength
+        x = x.add_(_normal(tuple(x.shape), x, generator).mul_(noise)).clamp_(0.0, 1.0)
+    if config.cutout > 0:
+        x = _cut_out(x, config.cutout, generator)
+    return x.mul_(content_mask(content, x.shape[-2], x.shape[-1]))
+
+
+def content_mask(content: Tensor, height: int, width: int) -> Tensor:
+    """(B, 1, H, W) float32: 1 on the frame's own pixels, 0 on padding."""
+    row = torch.arange(height, device=content.device)[None, :, None]
+    column = torch.arange(width, device=content.device)[None, None, :]
+    top, bottom, left, right = (content[:, i, None, None] for i in range(4))
+    inside = (row >= top) & (row < bottom) & (column >= left) & (column < right)
+    return inside[:, None].float()

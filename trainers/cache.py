@@ -1,0 +1,162 @@
+"""Frames decoded once: RGB and depth of whole data sets in two flat files that processes map instead of reading."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from edgedepth.core.camera import Camera
+from edgedepth.core.errors import OutputError
+from edgedepth.core.files import output_error, write_atomic
+from edgedepth.core.preprocess import Placement
+from edgedepth.datasets.sample import DepthDataset, DepthSample, Entry, SampleInfo
+
+_FORMAT = 1
+_SKY = "sky"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A decoded frame; the arrays are read-only views.
+
+    rgb: (H, W, 3) uint8. depth_m: (H, W) float16 metres, NaN = not measured, inf = sky. camera: None if unknown.
+    """
+
+    info: SampleInfo
+    rgb: NDArray[np.uint8]
+    depth_m: NDArray[np.float16]
+    camera: Camera | None
+
+
+class FrameCache(Sequence[Frame]):
+    """The decoded frames of `datasets` in a folder below `folder`; the first run fills it, later ones only map it.
+
+    Frames are stored no larger than it takes to cover `cover_wh` (resized as `Placement` does). Half precision keeps
+    depth to 0.05 %. The folder's name follows from the data sets and that size, so different sets never meet.
+
+    Raises:
+        InputError: a file of the data sets cannot be read.
+        OutputError: the folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        datasets: Sequence[DepthDataset],
+        folder: Path,
+        *,
+        cover_wh: tuple[int, int],
+        progress: Progress | None = None,
+    ) -> None:
+        self._entries = [(entry, _sky_id(dataset)) for dataset in datasets for entry in dataset.entries]
+        self._cover_wh = cover_wh
+        self._folder = folder / _fingerprint(datasets, cover_wh)
+        index = self._folder / "index.json"
+        if not index.exists():
+            try:
+                self._fill(index, progress)
+            except OSError as error:
+                raise output_error(self._folder, error) from error
+        self._records: list[dict[str, Any]] = json.loads(index.read_text())
+        if len(self._records) != len(self._entries):
+            raise OutputError(f"the cache {self._folder} is damaged; delete the folder and run again")
+        areas = [record["wh"][0] * record["wh"][1] for record in self._records]
+        self._offsets: list[int] = np.cumsum([0, *areas]).tolist()
+        self._rgb: NDArray[np.uint8] = np.memmap(self._folder / "rgb.bin", np.uint8, mode="r")
+        self._depth: NDArray[np.float16] = np.memmap(self._folder / "depth.bin", np.float16, mode="r")
+
+    @property
+    def infos(self) -> tuple[SampleInfo, ...]:
+        """What is known of every frame without its pixels."""
+        return tuple(entry.info for entry, _ in self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, index: int) -> Frame:  # type: ignore[override]  # slices have no use here
+        record = self._records[index]
+        width, height = record["wh"]
+        first, last = self._offsets[index], self._offsets[index + 1]
+        intrinsics = record["camera"]
+        return Frame(
+            info=self._entries[index][0].info,
+            rgb=self._rgb[3 * first : 3 * last].reshape(height, width, 3),
+            depth_m=self._depth[first:last].reshape(height, width),
+            camera=None if intrinsics is None else Camera(**intrinsics, width=width, height=height),
+        )
+
+    def _fill(self, index: Path, progress: Progress | None) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        task = None if progress is None else progress.add_task("decoding", total=len(self._entries))
+        records = []
+        with (
+            (self._folder / "rgb.bin").open("wb") as rgb_file,
+            (self._folder / "depth.bin").open("wb") as depth_file,
+            ThreadPoolExecutor(2) as pool,
+        ):
+            # in slices, so that few frames are in memory however slow the disk is
+            for first in range(0, len(self._entries), 64):
+                for sample in pool.map(self._load, self._entries[first : first + 64]):
+                    records.append(_append(sample, rgb_file, depth_file))
+                    if progress is not None and task is not None:
+                        progress.advance(task)
+        if progress is not None and task is not None:
+            progress.remove_task(task)
+        write_atomic(index, json.dumps(records))  # last: a folder without it is no cache
+
+    def _load(self, entry_and_sky: tuple[Entry, int | None]) -> DepthSample:
+        entry, sky = entry_and_sky
+        sample = entry.load()
+        if sky is not None and sample.semantic is not None:
+            sample.depth_m[sample.semantic == sky] = np.inf
+        return _shrunk(sample, self._cover_wh)
+
+
+def _shrunk(sample: DepthSample, cover_wh: tuple[int, int]) -> DepthSample:
+    """The sample at the smallest size that still covers `cover_wh` in both directions; never enlarged."""
+    height, width = sample.depth_m.shape
+    scale = max(cover_wh[0] / width, cover_wh[1] / height)
+    if scale >= 1:
+        return sample
+    stored_wh = (round(width * scale), round(height * scale))
+    placement = Placement.of((width, height), stored_wh, "stretch")
+    return DepthSample(
+        id=sample.id,
+        image_bgr=placement.to_input(sample.image_bgr),
+        depth_m=placement.labels_to_input(sample.depth_m),
+        camera=None if sample.camera is None else sample.camera.resized(*stored_wh),
+    )
+
+
+def _append(sample: DepthSample, rgb_file: BinaryIO, depth_file: BinaryIO) -> dict[str, Any]:
+    rgb_file.write(np.ascontiguousarray(sample.image_bgr[:, :, ::-1]).tobytes())
+    depth_file.write(sample.depth_m.astype(np.float16).tobytes())
+    camera = sample.camera
+    height, width = sample.depth_m.shape
+    intrinsics = (
+        None if camera is None else {"fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy}
+    )
+    return {"wh": (width, height), "camera": intrinsics}
+
+
+def _sky_id(dataset: DepthDataset) -> int | None:
+    return dataset.semantic_classes.index(_SKY) if _SKY in dataset.semantic_classes else None
+
+
+def _fingerprint(datasets: Sequence[DepthDataset], cover_wh: tuple[int, int]) -> str:
+    """A name that changes when a data set gains, loses or (by the time of its list) rewrites samples."""
+    digest = hashlib.sha256(repr((_FORMAT, cover_wh)).encode())
+    for dataset in datasets:
+        path = Path(dataset.name.partition(":")[2])
+        listed = path / "pairs.json" if (path / "pairs.json").exists() else path
+        written = listed.stat().st_mtime_ns if listed.exists() else None
+        digest.update(repr((dataset.name, written, [info.id for info in dataset.infos])).encode())
+    return digest.hexdigest()[:16]

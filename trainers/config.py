@@ -1,0 +1,142 @@
+"""What a training run is made of: small frozen dataclasses, validated once, passed as one argument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from edgedepth.core.errors import InputError, UnknownNameError
+
+Precision = Literal["fp32", "bf16"]
+Schedule = Literal["cosine", "poly"]
+
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
+SCHEDULES: tuple[Schedule, ...] = ("cosine", "poly")
+
+
+def _need(condition: bool, message: str) -> None:
+    if not condition:
+        raise InputError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of the depth losses (see `losses`); a weight of 0 leaves the term out.
+
+    `regression` and `classification` are w2 and w1 of papers/1 eq. 3. The others belong to networks that refine
+    an index map over several levels: `level_decay` is the factor from one level to the next coarser one.
+    `beyond` weighs sky and farther-than-range pixels, which are trained to the last bin, against measured ones.
+    """
+
+    classification: float = 1.0
+    regression: float = 1.0
+    level_decay: float = 0.6
+    coarse_ce: float = 0.1
+    gradient: float = 0.5
+    gradient_scales: int = 4
+    silog: float = 0.0
+    beyond: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in (
+            "classification",
+            "regression",
+            "level_decay",
+            "coarse_ce",
+            "gradient",
+            "silog",
+            "beyond",
+        ):
+            value = getattr(self, name)
+            _need(value >= 0, f"loss weight {name} must not be negative, but got {value}")
+        _need(
+            self.gradient_scales >= 1, f"gradient_scales must be at least 1, but got {self.gradient_scales}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """How far training images are bent; see `augment`.
+
+    `max_zoom` bounds the random crop, `aspects` the shapes (width over height) a crop may take, which letterboxing
+    then pads with black, `whole` is the share of frames that are not cropped, `flip` mirrors every second one.
+    `photometric` scales the strength of every change of colour, `cutout` is the share of images with a hole.
+    """
+
+    max_zoom: float = 1.6
+    aspects: tuple[float, float] = (0.75, 2.4)
+    whole: float = 0.3
+    flip: bool = True
+    photometric: float = 1.0
+    cutout: float = 0.15
+
+    def __post_init__(self) -> None:
+        _need(self.max_zoom >= 1, f"max_zoom must be at least 1, but got {self.max_zoom}")
+        low, high = self.aspects
+        _need(0 < low <= high, f"aspects must be two positive numbers in order, but got {self.aspects}")
+        _need(0 <= self.whole <= 1, f"whole is a probability, but got {self.whole}")
+        _need(self.photometric >= 0, f"photometric must not be negative, but got {self.photometric}")
+        _need(0 <= self.cutout <= 1, f"cutout is a probability, but got {self.cutout}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run.
+
+    network: name of the network; data: data sets as `kind:path`; out: folder of the run.
+    init: "default", a checkpoint file, or None for random weights.
+    size: (width, height) to train at, None for the network's own; the finished checkpoint keeps the full size.
+    minutes, epochs: budget; the run ends when the first of those given is spent. Time spent before an
+        interruption counts when the run is resumed.
+    lr: peak learning rate; warmup: share of the budget in which it rises; schedule: how it falls to zero.
+    ema: decay of the averaged weights that validation and the checkpoint use.
+    save_seconds, eval_seconds: how often the run is made safe and validated.
+    watch: a data set that is evaluated beside the validation split and never trained on.
+    """
+
+    network: str
+    data: tuple[str, ...]
+    out: Path
+    init: str | None = None
+    size: tuple[int, int] | None = None
+    minutes: float | None = None
+    epochs: float | None = None
+    batch: int = 16
+    lr: float = 2e-3
+    weight_decay: float = 0.02
+    warmup: float = 0.03
+    schedule: Schedule = "cosine"
+    clip: float = 1.0
+    ema: float = 0.998
+    seed: int = 0
+    workers: int = 0
+    threads: int = 1
+    device: str = "auto"
+    precision: Precision = "fp32"
+    save_seconds: float = 120.0
+    eval_seconds: float = 300.0
+    eval_images: int = 200
+    watch: str | None = None
+    cache: Path | None = None
+    resume: bool = False
+    loss: LossConfig = field(default_factory=LossConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        _need(len(self.data) > 0, "training needs at least one data set, for example --data synth:DIR")
+        _need(
+            self.minutes is not None or self.epochs is not None,
+            "training needs a budget: give --minutes or --epochs",
+        )
+        for name in ("minutes", "epochs", "batch", "lr", "clip", "threads", "save_seconds", "eval_seconds"):
+            value = getattr(self, name)
+            _need(value is None or value > 0, f"{name} must be positive, but got {value}")
+        for name in ("weight_decay", "workers", "eval_images"):
+            _need(getattr(self, name) >= 0, f"{name} must not be negative, but got {getattr(self, name)}")
+        _need(0 <= self.warmup < 1, f"warmup is a share of the budget in [0, 1), but got {self.warmup}")
+        _need(0 <= self.ema < 1, f"ema must lie in [0, 1), but got {self.ema}")
+        if self.precision not in PRECISIONS:
+            raise UnknownNameError.of("precision", self.precision, PRECISIONS)
+        if self.schedule not in SCHEDULES:
+            raise UnknownNameError.of("schedule", self.schedule, SCHEDULES)

@@ -1,0 +1,165 @@
+"""Training data at network size: which samples, how a frame is cut and bent, and in which order batches come.
+
+A frame reaches the network through `edgedepth.core.preprocess.Placement`, as it does at run time; the focal length
+that normalises depth follows every crop and resize.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from edgedepth.core.camera import Camera
+from edgedepth.core.preprocess import Placement
+from edgedepth.core.spec import DepthSpec
+from edgedepth.trainers.augment import degrade, random_window
+from edgedepth.trainers.cache import Frame, FrameCache
+from edgedepth.trainers.config import AugmentConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthBatch:
+    """Frames at network size.
+
+    image: (B, H, W, 3) uint8 RGB.
+    depth_m: (B, 1, H, W) float32 metres of the frame's own camera; NaN = not measured, inf = sky.
+    focal: (B,) float32, focal length at network size over the canonical one: depth_m / focal is what the network
+        learns.
+    content: (B, 4) int64, the rows and columns [top, bottom, left, right) that are no padding.
+    """
+
+    image: Tensor
+    depth_m: Tensor
+    focal: Tensor
+    content: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthItem:
+    """One frame at network size; see `DepthBatch`."""
+
+    image: NDArray[np.uint8]
+    depth_m: NDArray[np.float32]
+    focal: float
+    content: tuple[int, int, int, int]
+
+
+Key = tuple[int, int]  # (epoch, index): all randomness of an item follows from it
+
+
+class DepthFrames(Dataset[DepthItem]):
+    """Frames of a cache cut to the size of `spec`: whole for evaluation, randomly bent for training.
+
+    Items are asked for by (epoch, index); the same key gives the same item whatever process makes it.
+    """
+
+    def __init__(
+        self, cache: FrameCache, spec: DepthSpec, augment: AugmentConfig | None = None, seed: int = 0
+    ) -> None:
+        self.cache = cache
+        self.spec = spec
+        self.augment = augment
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.cache)
+
+    def __getitem__(self, key: Key) -> DepthItem:
+        epoch, index = key
+        frame = self.cache[index]
+        image, depth, camera = frame.rgb, frame.depth_m, self._camera(frame)
+        rng = np.random.default_rng((self.seed, epoch, index))
+        if self.augment is not None:
+            x, y, width, height = random_window(rng, (camera.width, camera.height), self.augment)
+            image, depth = image[y : y + height, x : x + width], depth[y : y + height, x : x + width]
+            camera = camera.cropped(x, y, width, height)
+            if self.augment.flip and rng.random() < 0.5:
+                # the principal point mirrors too, but only the focal length is used from here on
+                image, depth = image[:, ::-1], depth[:, ::-1]
+        placement = Placement.of((camera.width, camera.height), self.spec.input_wh, self.spec.resize)
+        placed = placement.to_input(np.ascontiguousarray(image))
+        rows, columns = placement.content
+        if self.augment is not None:
+            degrade(placed[rows, columns], rng, self.augment.photometric)
+        return DepthItem(
+            image=placed,
+            depth_m=placement.labels_to_input(depth, fill=np.nan).astype(np.float32),
+            focal=placement.camera_at_input(camera).f_px / self.spec.f_canonical_px,
+            content=(rows.start, rows.stop, columns.start, columns.stop),
+        )
+
+    def _camera(self, frame: Frame) -> Camera:
+        """The frame's camera; one that is canonical for the whole frame where it is unknown."""
+        if frame.camera is not None:
+            return frame.camera
+        height, width = frame.depth_m.shape
+        placement = Placement.of((width, height), self.spec.input_wh, self.spec.resize)
+        f_px = self.spec.f_canonical_px * width / placement.content_wh[0]
+        return Camera(
+            fx=f_px, fy=f_px, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height
+        )
+
+
+def collate(items: Sequence[DepthItem]) -> DepthBatch:
+    """Stack items into a batch of tensors."""
+    return DepthBatch(
+        image=torch.from_numpy(np.stack([item.image for item in items])),
+        depth_m=torch.from_numpy(np.stack([item.depth_m for item in items])[:, None]),
+        focal=torch.tensor([item.focal for item in items], dtype=torch.float32),
+        content=torch.tensor([item.content for item in items]),
+    )
+
+
+class EndlessKeys(Sampler[list[Key]]):
+    """Batches of (epoch, index) keys: every epoch a new permutation, from batch `start` on, without end.
+
+    Which keys make batch n depends on the seed and n alone, so a resumed run sees the batches it would have seen.
+    """
+
+    def __init__(self, count: int, batch: int, seed: int, start: int = 0) -> None:
+        self.count = count
+        self.batch = min(batch, count)
+        self.seed = seed
+        self.start = start
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in an epoch; the few frames left over wait for the next permutation."""
+        return self.count // self.batch
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        number = self.start
+        while True:
+            epoch, position = divmod(number, self.per_epoch)
+            order = np.random.default_rng((self.seed, epoch)).permutation(self.count)
+            for first in range(position * self.batch, self.per_epoch * self.batch, self.batch):
+                yield [(epoch, int(index)) for index in order[first : first + self.batch]]
+                number += 1
+
+
+def training_batches(
+    frames: DepthFrames, *, batch: int, workers: int, start: int = 0
+) -> DataLoader[DepthItem]:
+    """An endless loader of training batches from batch `start` on."""
+    keys = EndlessKeys(len(frames), batch, frames.seed, start)
+    return DataLoader(
+        frames,
+        batch_sampler=keys,
+        num_workers=workers,
+        collate_fn=collate,
+        persistent_workers=workers > 0,
+    )
+
+
+def in_order(frames: DepthFrames, batch: int, limit: int | None = None) -> Iterator[DepthBatch]:
+    """Batches of frames in their order, for evaluation; `limit` takes that many, evenly spread over the set."""
+    count = len(frames) if limit is None else min(limit, len(frames))
+    chosen = np.linspace(0, len(frames) - 1, count).round().astype(int) if count else np.empty(0, int)
+    for first in range(0, count, batch):
+        yield collate([frames[0, int(index)] for index in chosen[first : first + batch]])

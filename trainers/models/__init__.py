@@ -1,0 +1,1 @@
+"""The networks; `registry` lists them by name."""

@@ -1,0 +1,155 @@
+"""Every network by name, each with its default options and contract.
+
+One ordered table for depth networks, one for scene classifiers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from edgedepth.core.errors import InputError, UnknownNameError
+from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, ClassifierSpec, DepthSpec
+from edgedepth.trainers.models.edge import EdgeNet, EdgeOptions
+
+# Sky and whatever lies farther than the range are trained to the last bin; from these depths on a network says
+# "beyond".
+_BEYOND_LOW_M = 0.97 * LOW_RANGE_M[1]
+_BEYOND_HIGH_M = 0.95 * HIGH_RANGE_M[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthEntry:
+    """A depth network: how to build it from its options, its default options and its default contract."""
+
+    build: Callable[[Any], nn.Module]
+    options: Any  # a frozen dataclass, the one argument of `build`
+    spec: DepthSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierEntry:
+    """A scene classifier: how to build it from its options, its default options and its contract."""
+
+    build: Callable[[Any], nn.Module]
+    options: Any
+    spec: Callable[[], ClassifierSpec]  # a call, because the contract of Places365 is read from a file
+
+
+_LOW = {"min_m": LOW_RANGE_M[0], "max_m": LOW_RANGE_M[1]}
+_HIGH = {"min_m": HIGH_RANGE_M[0], "max_m": HIGH_RANGE_M[1]}
+
+DEPTH_NETWORKS: Mapping[str, DepthEntry] = {
+    "edge-low": DepthEntry(
+        build=EdgeNet,
+        options=EdgeOptions(
+            num_bins=64,
+            **_LOW,
+            widths=(24, 64, 128, 192, 320),
+            depths=(0, 1, 4, 6, 3),
+            decoder_widths=(192, 128, 64, 24),
+        ),
+        spec=DepthSpec(
+            input_wh=(320, 240), **_LOW, num_bins=64, f_canonical_px=260.0, beyond_m=_BEYOND_LOW_M
+        ),
+    ),
+    "edge-high": DepthEntry(
+        build=EdgeNet,
+        options=EdgeOptions(
+            num_bins=64,
+            **_HIGH,
+            widths=(32, 64, 128, 256, 384),
+            depths=(0, 2, 6, 6, 3),
+            decoder_widths=(256, 128, 64, 32),
+        ),
+        spec=DepthSpec(
+            input_wh=(448, 256), **_HIGH, num_bins=64, f_canonical_px=350.0, beyond_m=_BEYOND_HIGH_M
+        ),
+    ),
+}
+
+CLASSIFIERS: Mapping[str, ClassifierEntry] = {}
+
+
+def network_names() -> tuple[str, ...]:
+    """Names of the depth networks."""
+    return tuple(DEPTH_NETWORKS)
+
+
+def classifier_names() -> tuple[str, ...]:
+    """Names of the scene classifiers."""
+    return tuple(CLASSIFIERS)
+
+
+def create_network(name: str, **options: Any) -> nn.Module:
+    """A network with random weights, in training mode.
+
+    Args:
+        name: one of `network_names()` or `classifier_names()`.
+        options: fields of the network's options dataclass that differ from its defaults.
+
+    Raises:
+        UnknownNameError: no such network, or the network has no such option.
+        InputError: an option has a value that cannot be.
+    """
+    return _entry(name).build(resolve_options(name, options))
+
+
+def resolve_options(name: str, options: Mapping[str, Any]) -> Any:
+    """The complete options of a network: its defaults, overridden by `options` (lists may stand for tuples).
+
+    Raises:
+        UnknownNameError: no such network, or the network has no such option.
+        InputError: an option has a value that cannot be.
+    """
+    defaults = _entry(name).options
+    known = [field.name for field in dataclasses.fields(defaults)]
+    for key in options:
+        if key not in known:
+            raise UnknownNameError.of(f"option of {name}", key, known)
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    try:
+        return dataclasses.replace(defaults, **values)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} cannot be built with these options: {error}") from None
+
+
+def default_spec(name: str, **options: Any) -> DepthSpec:
+    """The contract of a depth network at its default size, with the range and bins of its options.
+
+    Raises:
+        UnknownNameError: no such depth network or option.
+        InputError: an option has a value that cannot be.
+    """
+    if name not in DEPTH_NETWORKS:
+        raise UnknownNameError.of("depth network", name, DEPTH_NETWORKS)
+    entry = DEPTH_NETWORKS[name]
+    chosen = resolve_options(name, options)
+    beyond_m = entry.spec.beyond_m
+    if beyond_m is not None:
+        beyond_m *= chosen.max_m / entry.spec.max_m
+    update = {"num_bins": chosen.num_bins, "min_m": chosen.min_m, "max_m": chosen.max_m, "beyond_m": beyond_m}
+    return DepthSpec.model_validate(entry.spec.model_dump() | update)
+
+
+def classifier_spec(name: str) -> ClassifierSpec:
+    """The contract of a scene classifier.
+
+    Raises:
+        UnknownNameError: no such classifier.
+    """
+    if name not in CLASSIFIERS:
+        raise UnknownNameError.of("classifier", name, CLASSIFIERS)
+    return CLASSIFIERS[name].spec()
+
+
+def _entry(name: str) -> DepthEntry | ClassifierEntry:
+    if name in DEPTH_NETWORKS:
+        return DEPTH_NETWORKS[name]
+    if name in CLASSIFIERS:
+        return CLASSIFIERS[name]
+    raise UnknownNameError.of("network", name, (*DEPTH_NETWORKS, *CLASSIFIERS))

@@ -1,0 +1,115 @@
+"""What a depth network is trained for: from a batch in metres to the terms of its loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from edgedepth.core.bins import Bins
+from edgedepth.core.errors import InputError
+from edgedepth.core.spec import DepthSpec
+from edgedepth.trainers import losses
+from edgedepth.trainers.config import LossConfig
+from edgedepth.trainers.models.heads import DepthHeads
+
+Terms = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthTarget:
+    """What a network should answer, all (B, 1, H, W): depth for the canonical camera, its index, its weight.
+
+    `depth_m` and `index` are clamped to the range; `weight` is 0 where nothing was measured.
+    """
+
+    depth_m: Tensor
+    index: Tensor
+    weight: Tensor
+
+
+def target_of(depth_m: Tensor, focal: Tensor, bins: Bins, beyond_weight: float) -> DepthTarget:
+    """Normalise by focal length and clamp: sky and what lies beyond the range go to the last bin.
+
+    Args:
+        depth_m: (B, 1, H, W) metres of the frame's camera, NaN = not measured, inf = sky.
+        focal: (B,) focal length over the canonical one; the canonical camera sees depth_m / focal.
+        bins: range and discretisation.
+        beyond_weight: weight of pixels beyond the range.
+    """
+    canonical = depth_m / focal[:, None, None, None]
+    known = ~torch.isnan(canonical)
+    inside = canonical.nan_to_num(nan=bins.max_m).clamp(bins.min_m, bins.max_m)
+    weight = torch.where(canonical > bins.max_m, beyond_weight, 1.0) * known
+    return DepthTarget(depth_m=inside, index=bins.index_of(inside, torch), weight=weight)
+
+
+def multi_task_objective(heads: DepthHeads, target: DepthTarget, bins: Bins, config: LossConfig) -> Terms:
+    """Soft classification and regression of one decoding (papers/1 eq. 3); a branch the network lacks adds none."""
+    terms: Terms = {}
+    if heads.indices:
+        index = losses.soft_classification_loss(heads.indices[-1].float(), target.depth_m, target.weight, bins)
+        terms["classification"] = config.classification * index
+    if heads.depth_m is not None:
+        regressed = losses.regression_loss(heads.depth_m.float(), target.depth_m, target.weight)
+        terms["regression"] = config.regression * regressed
+    return terms
+
+
+def refinement_objective(heads: DepthHeads, target: DepthTarget, bins: Bins, config: LossConfig) -> Terms:
+    """Every level of a refined index map against the target (the auxiliary losses of papers/4, section 3.2.3).
+
+    Index L1 in log depth on each level, weighted `level_decay` for each step towards the coarse; the gradient term
+    on the finest; cross-entropy on the distribution behind the first guess; L1 of the regression branch, in shares
+    of the range so that it compares with the others.
+    """
+    finest = heads.indices[-1].float()
+    terms: Terms = {"index": losses.index_l1_loss(finest, target.index, target.weight, bins)}
+    auxiliary = finest.new_zeros(())
+    for step, level in enumerate(reversed(heads.indices[:-1]), start=1):
+        size = (level.shape[2], level.shape[3])
+        index, weight = losses.pool_target(target.index, target.weight, size)
+        auxiliary = auxiliary + config.level_decay**step * losses.index_l1_loss(level.float(), index, weight, bins)
+    terms["auxiliary"] = auxiliary
+    if config.gradient > 0:
+        terms["gradient"] = config.gradient * losses.gradient_loss(
+            finest, target.index, target.weight, bins, scales=config.gradient_scales
+        )
+    if config.coarse_ce > 0 and heads.logits is not None:
+        entropy = losses.soft_bin_cross_entropy(heads.logits, target.index, target.weight)
+        terms["coarse_ce"] = config.coarse_ce * entropy
+    if config.silog > 0:
+        terms["silog"] = config.silog * losses.silog_loss(finest, target.index, target.weight, bins)
+    if config.regression > 0 and heads.depth_m is not None:
+        regressed = losses.regression_loss(heads.depth_m.float(), target.depth_m, target.weight)
+        terms["regression"] = config.regression * regressed / (bins.max_m - bins.min_m)
+    return terms
+
+
+class DepthObjective(nn.Module):
+    """A depth network together with its loss: what the training loop calls.
+
+    Networks that refine an index map over several levels are trained by `refinement_objective`, the others by
+    `multi_task_objective`.
+    """
+
+    def __init__(self, network: nn.Module, spec: DepthSpec, config: LossConfig) -> None:
+        super().__init__()
+        self.network = network
+        self.bins = spec.bins if spec.num_bins else Bins(count=64, min_m=spec.min_m, max_m=spec.max_m)
+        self.config = config
+
+    def forward(self, image: Tensor, depth_m: Tensor, focal: Tensor) -> Terms:
+        """Loss terms by name; what is minimised is their sum, under "loss". See `target_of` for the arguments.
+
+        Raises:
+            InputError: the weights of the loss leave nothing to minimise for this network.
+        """
+        heads: DepthHeads = self.network(image)
+        target = target_of(depth_m, focal, self.bins, self.config.beyond)
+        objective = refinement_objective if len(heads.indices) > 1 else multi_task_objective
+        terms = objective(heads, target, self.bins, self.config)
+        if not terms:
+            raise InputError("the loss has no term for this network; give some of its loss weights a positive value")
+        return {"loss": torch.stack(list(terms.values())).sum(), **terms}

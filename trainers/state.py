@@ -1,0 +1,98 @@
+"""What survives an interruption: averaged weights, and the whole state of a run in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgedepth.core.errors import CheckpointError
+from edgedepth.core.files import atomic_path
+
+
+class Averaged:
+    """Exponential moving average of a network's weights and float buffers.
+
+    The decay rises to `decay` as (1 + n) / (10 + n) over n steps, so that early averages forget the random start.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = network
+        self.decay = decay
+        self.tensors = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move towards the network's present weights."""
+        weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        own: list[Tensor] = []
+        present: list[Tensor] = []
+        for name, tensor in self.network.state_dict().items():
+            if tensor.is_floating_point():
+                own.append(self.tensors[name])
+                present.append(tensor)
+            else:
+                self.tensors[name].copy_(tensor)
+        torch._foreach_lerp_(own, present, weight)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The network has the averaged weights inside the block and its own again after it."""
+        own = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+        self.network.load_state_dict(self.tensors)
+        try:
+            yield
+        finally:
+            self.network.load_state_dict(own)
+
+
+class RunState:
+    """Step, seconds, weights, averaged weights and optimizer of a run, in one file that is replaced whole.
+
+    The file holds plain tensors and numbers only and is loaded as such, so that it cannot run code.
+    """
+
+    def __init__(
+        self, path: Path, network: nn.Module, average: Averaged, optimizer: torch.optim.Optimizer
+    ) -> None:
+        self.path = path
+        self.step = 0
+        self.seconds = 0.0
+        self._network, self._average, self._optimizer = network, average, optimizer
+
+    def save(self) -> None:
+        """Write the state; a crash while writing leaves the one before it."""
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "network": self._network.state_dict(),
+            "average": self._average.tensors,
+            "optimizer": self._optimizer.state_dict(),
+        }
+        with atomic_path(self.path) as temporary:
+            torch.save(state, temporary)
+
+    def load(self) -> None:
+        """Read the state back, if there is one.
+
+        Raises:
+            CheckpointError: the file is damaged or belongs to another network.
+        """
+        if not self.path.exists():
+            return
+        try:
+            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+            self._network.load_state_dict(state["network"])
+            self._average.tensors = {
+                name: tensor.to(self._average.tensors[name].device) for name, tensor in state["average"].items()
+            }
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.step, self.seconds = state["step"], state["seconds"]
+        except Exception as error:
+            raise CheckpointError(
+                f"cannot resume from {self.path} ({str(error).splitlines()[0]}); train without --resume to begin anew"
+            ) from error
