@@ -120,4 +120,4 @@ def test_public_names_exist() -> None:
     for name in edgedepth.__all__:
         assert getattr(edgedepth, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Depth'"):
-        edgedepth.Depth
+        _ = edgedepth.Depth

@@ -78,9 +78,7 @@ def test_a_bright_pixel_block_lands_where_the_camera_says(policy: ResizePolicy) 
     rows, columns = np.nonzero(shown[..., 0] > 127)
     camera = Camera(fx=100, fy=100, cx=80, cy=45, width=160, height=90)
     point = np.array([(101.5 - 80) / 100, (41.5 - 45) / 100, 1.0])
-    assert _project(placement.camera_at_input(camera), point) == pytest.approx(
-        [columns.mean(), rows.mean()], abs=0.51
-    )
+    assert _project(placement.camera_at_input(camera), point) == pytest.approx([columns.mean(), rows.mean()], abs=0.51)
 
 
 def test_padding_is_black_and_is_cleared_on_reuse() -> None:

@@ -7,13 +7,21 @@ import pytest
 from pydantic import ValidationError
 
 from edgedepth.core.routing import (
-    CoarseRule, Decision, FixedRule, Hysteresis, Route, RouteKeeper, SceneCategory, SceneRule,
+    CoarseRule,
+    Decision,
+    FixedRule,
+    Hysteresis,
+    Route,
+    RouteKeeper,
+    SceneCategory,
+    SceneRule,
 )  # fmt: skip
 
 CATEGORIES = tuple(
     SceneCategory(name=name, far=far, range_m=range_m)
     for name, far, range_m in [
-        ("kitchen", False, 4.0), ("office", False, 6.0), ("street", True, 60.0), ("park", True, 40.0), ("hall", False, 10.0),
+        ("kitchen", False, 4.0), ("office", False, 6.0), ("street", True, 60.0), ("park", True, 40.0),
+        ("hall", False, 10.0),
     ]
 )  # fmt: skip
 

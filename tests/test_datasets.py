@@ -238,9 +238,17 @@ def test_nyu_labelled_file_without_its_parts_is_refused(nyu_labelled: Path) -> N
         open_dataset(f"nyu:{nyu_labelled}", split="test")
     with pytest.raises(InputError, match="holds no trainNdxs"):
         open_dataset(f"nyu:{nyu_labelled}", split="train")
-    (nyu_labelled / "nyu_depth_v2_labeled.mat").write_bytes(b"not HDF5")
+
+
+def test_a_labelled_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "nyu_depth_v2_labeled.mat"
+    with h5py.File(path, "w") as file:
+        file["images"] = np.zeros((1, 3, 6, 4), np.uint8)
+    with pytest.raises(InputError, match="lacks rawDepths"):
+        open_dataset(f"nyu:{path}")
+    (tmp_path / "other.mat").write_bytes(b"not HDF5")
     with pytest.raises(InputError, match="not a readable HDF5 file"):
-        open_dataset(f"nyu:{nyu_labelled / 'nyu_depth_v2_labeled.mat'}")
+        open_dataset(f"nyu:{tmp_path / 'other.mat'}")
 
 
 def test_nyu_folders(tmp_path: Path) -> None:
@@ -283,7 +291,10 @@ def test_matlab_damage_is_named(tmp_path: Path) -> None:
 # -- KITTI -------------------------------------------------------------------------------------------------
 
 DRIVE = "2011_09_26_drive_0002_sync"
-CALIBRATION = "calib_time: 09-Jan-2012 13:57:47\nP_rect_02: 7 0 3 0.1 0 8 2 0.2 0 0 1 0\nP_rect_03: 9 0 3 0 0 9 2 0 0 0 1 0\n"
+CALIBRATION = """calib_time: 09-Jan-2012 13:57:47
+P_rect_02: 7 0 3 0.1 0 8 2 0.2 0 0 1 0
+P_rect_03: 9 0 3 0 0 9 2 0 0 0 1 0
+"""
 
 
 @pytest.fixture
@@ -311,7 +322,7 @@ def test_kitti_official_split_reads_both_cameras_with_their_calibration(kitti_fo
 @pytest.mark.parametrize(
     "line",
     [
-        f"2011_09_26/{DRIVE}/image_02/data/0000000005.png {DRIVE}/proj_depth/groundtruth/image_02/0000000005.png 721.5",
+        f"2011_09_26/{DRIVE}/image_02/data/0000000005.png {DRIVE}/proj_depth/groundtruth/x/5.png 721.5",
         f"2011_09_26/{DRIVE}/image_02/data/0000000005.png None 721.5",
         f"2011_09_26/{DRIVE} 0000000005 l",
         f"2011_09_26/{DRIVE} 5 l",

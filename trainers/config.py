@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from edgedepth.core.errors import InputError, UnknownNameError
 
@@ -93,6 +94,7 @@ class TrainConfig:
     ema: decay of the averaged weights that validation and the checkpoint use.
     save_seconds, eval_seconds: how often the run is made safe and validated.
     watch: a data set that is evaluated beside the validation split and never trained on.
+    options: options of the network that differ from its defaults; with `init`, those of the checkpoint count.
     """
 
     network: str
@@ -120,6 +122,7 @@ class TrainConfig:
     watch: str | None = None
     cache: Path | None = None
     resume: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
     loss: LossConfig = field(default_factory=LossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,23 +39,24 @@ def parse_route(text: str) -> Route | None:
     return Route(text)
 
 
-def parse_camera(text: str, frame_wh: tuple[int, int]) -> Camera:
-    """Read intrinsics from "fx,fy,cx,cy" or from a file, for frames of the given size.
+def parse_camera(text: str) -> Callable[[tuple[int, int]], Camera]:
+    """Read intrinsics from "fx,fy,cx,cy" or a JSON file, and return what gives the camera of a frame size.
 
-    A JSON file holds fx, fy, cx, cy and, if it was made at another size, width and height: then the intrinsics
-    are scaled to the frame.
+    Numbers on the command line are in pixels of the source's frames. A JSON file holds fx, fy, cx, cy and, if it
+    was made at another size, width and height: then the intrinsics are scaled to the frame.
 
     Raises:
         InputError: the text or file is not of that form.
     """
     path = Path(text)
-    size = frame_wh
+    size: tuple[int, int] | None = None
     if path.suffix == ".json" or path.is_file():
         try:
             data = json.loads(path.read_text())
             values = [float(data[key]) for key in ("fx", "fy", "cx", "cy")]
-            size = (int(data.get("width", size[0])), int(data.get("height", size[1])))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if "width" in data or "height" in data:
+                size = (int(data["width"]), int(data["height"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"camera file {text} must be JSON with fx, fy, cx, cy (and width, height), but: {error!r}"
             ) from None
@@ -66,4 +68,10 @@ def parse_camera(text: str, frame_wh: tuple[int, int]) -> Camera:
         if len(values) != 4:
             raise InputError(f"--camera is fx,fy,cx,cy in pixels or a JSON file, but got {text!r}")
     fx, fy, cx, cy = values
-    return Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=size[0], height=size[1]).resized(*frame_wh)
+
+    def camera_of(frame_wh: tuple[int, int]) -> Camera:
+        width, height = size or frame_wh
+        return Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=width, height=height).resized(*frame_wh)
+
+    camera_of((1, 1))  # refuses numbers that are no camera before anything runs
+    return camera_of

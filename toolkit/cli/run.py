@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +13,7 @@ import typer
 from edgedepth.cli.common import JSON_HELP, parse_camera, parse_route, print_json, say
 
 if TYPE_CHECKING:
+    from edgedepth.core.colour import MetricColours
     from edgedepth.core.results import DepthResult
     from edgedepth.io.frames import Source
     from edgedepth.runtime.depth_runtime import DepthRuntime
@@ -17,14 +21,12 @@ if TYPE_CHECKING:
 
 
 def run(
-    source: Annotated[
-        str, typer.Argument(help="Video file, image, folder, quoted glob, camera index or /dev/videoN.")
-    ],
+    source: Annotated[str, typer.Argument(help="Video file, image, folder, quoted glob, camera index or /dev/videoN.")],
     bundle: Annotated[str, typer.Option("--bundle", "-b", help="Bundle folder or zip, or 'default'.")] = "default",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the outputs; a new runs/depth/N if not given.")
     ] = None,
-    save: Annotated[str, typer.Option(help="What to write, of video,png16,npz,ply; 'none' for run.json only.")] = "video",
+    save: Annotated[str, typer.Option(help="Outputs, of video,png16,npz,ply; 'none' for run.json only.")] = "video",
     route: Annotated[str, typer.Option(help="auto lets the router decide; low or high forces a route.")] = "auto",
     backend: Annotated[str, typer.Option(help="Backend by name (see edgedepth doctor), or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, fp16 or int8 as the bundle has them, or auto.")] = "auto",
@@ -46,29 +48,96 @@ def run(
 
     Example: edgedepth run video.mp4 --save video,png16
     """
-    from edgedepth.core.colour import ColourScale
     from edgedepth.io.sinks import open_sinks, run_folder
     from edgedepth.io.sources import open_source
     from edgedepth.runtime.depth_runtime import DepthRuntime
     from edgedepth.runtime.streaming import StreamOptions, run_stream, write_report
 
     forced = parse_route(route)
-    names = [] if save == "none" else [name.strip() for name in save.split(",") if name.strip()]
+    intrinsics = None if camera is None else parse_camera(camera)
     with (
         open_source(source) as opened,
         DepthRuntime.load(bundle, backend=backend, precision=precision, threads=threads) as runtime,
     ):
+        colours = _colours(runtime, colour_range, colormap)
         folder = run_folder() if output is None else output
-        scale = ColourScale.fixed(colour_range, colormap) if colour_range else _default_scale(runtime, colormap)
-        sinks = open_sinks(names, folder, source=opened, scale=scale, show=show)
-        options = StreamOptions(
-            camera=None if camera is None else _camera_for(opened, camera),
-            route=forced,
-            confidence=confidence,
-            max_frames=max_frames,
+        sinks = open_sinks(
+            _names(save, show),
+            folder,
+            name=opened.name,
+            ordered=opened.ordered,
+            colours=colours,
+            fps=opened.fps,
+            max_m=max(runtime.spec(r).max_m for r in runtime.routes),
         )
+        options = StreamOptions(camera=intrinsics, route=forced, confidence=confidence, max_frames=max_frames)
         with _progress(opened, max_frames) as on_frame:
             report = run_stream(runtime, opened, sinks, options, on_frame)
+        report.outputs.append(str(folder / "run.json"))
         write_report(report, folder / "run.json")
-    report.outputs.append(str(folder / "run.json"))
-    _finish(report, folder, as_json)
+    _finish(report, as_json)
+
+
+def _names(save: str, show: bool) -> list[str]:
+    names = [] if save == "none" else [name.strip() for name in save.split(",") if name.strip()]
+    return [*names, "window"] if show else names
+
+
+def _colours(runtime: DepthRuntime, colour_range: tuple[float, float] | None, colormap: str) -> MetricColours:
+    """The colours asked for, or those that span the ranges of the bundle's networks."""
+    from edgedepth.core.colour import MetricColours
+
+    specs = [runtime.spec(route) for route in runtime.routes]
+    low, high = colour_range or (min(spec.min_m for spec in specs), max(spec.max_m for spec in specs))
+    return MetricColours(min_m=low, max_m=high, colormap=colormap)
+
+
+@contextmanager
+def _progress(source: Source, max_frames: int | None) -> Iterator[Callable[[StreamReport, DepthResult], None]]:
+    """A progress bar with frames per second and the route in force, silent where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    total = source.count if max_frames is None else min(max_frames, source.count or max_frames)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[fps]:.1f} fps  route {task.fields[route]}"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(source.name, total=total, fps=0.0, route="-")
+        start = time.perf_counter()
+
+        def on_frame(report: StreamReport, result: DepthResult) -> None:
+            done = sum(report.routes.values())
+            fps = done / (time.perf_counter() - start)
+            bar.update(task, completed=done, fps=fps, route=result.route.value)
+
+        yield on_frame
+
+
+def _finish(report: StreamReport, as_json: bool) -> None:
+    """Say what was done, and exit with 130 if it was interrupted."""
+    for warning in report.warnings:
+        say(f"warning: {warning}")
+    data = report.as_dict()
+    if as_json:
+        print_json(data)
+    else:
+        low, high = data["routes"]["low"], data["routes"]["high"]
+        say(
+            f"{data['frames']['written']} frames in metric depth (metres, z), {data['fps']['end_to_end']} fps"
+            f" end to end on {data['backend']} ({data['device']}, {data['precision']}); routes: {low} low, {high} high;"
+            f" camera {data['camera']}"
+        )
+        for output in data["outputs"]:
+            print(output)
+    if report.interrupted:
+        say("interrupted: what was written is complete up to here")
+        raise typer.Exit(130)

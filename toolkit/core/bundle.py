@@ -61,7 +61,9 @@ class Bundle:
     def _load_folder(cls, path: Path, place: str) -> Bundle:
         manifest_path = path / MANIFEST_NAME
         if not manifest_path.is_file():
-            raise BundleError(f"no bundle at {place}: {MANIFEST_NAME} not found; make one with: edgedepth export -o DIR")
+            raise BundleError(
+                f"no bundle at {place}: {MANIFEST_NAME} not found; make one with: edgedepth export -o DIR"
+            )
         text = manifest_path.read_bytes()
         manifest = parse_manifest(text.decode(errors="replace"), where=str(manifest_path))
         bundle = cls(folder=path, manifest=manifest, digest=hashlib.sha256(text).hexdigest())
@@ -121,9 +123,7 @@ def _unzip(archive: Path, folder: Path) -> None:
             members = [member for member in content.infolist() if not member.is_dir()]
             if sum(member.file_size for member in members) > _ZIP_LIMIT_BYTES:
                 raise BundleError(f"{archive} unpacks to more than {_ZIP_LIMIT_BYTES >> 30} GiB; not a bundle")
-            roots = {
-                PurePosixPath(m.filename).parent for m in members if m.filename.split("/")[-1] == MANIFEST_NAME
-            }
+            roots = {PurePosixPath(m.filename).parent for m in members if m.filename.split("/")[-1] == MANIFEST_NAME}
             if len(roots) != 1:
                 raise BundleError(f"{archive} holds {len(roots)} {MANIFEST_NAME}; a zipped bundle holds one")
             root = roots.pop()

@@ -70,9 +70,7 @@ class Camera:
 
     def cropped(self, x: int, y: int, width: int, height: int) -> Camera:
         """The camera of the window that starts at (x, y); negative offsets pad."""
-        return Camera(
-            fx=self.fx, fy=self.fy, cx=self.cx - x, cy=self.cy - y, width=width, height=height
-        )
+        return Camera(fx=self.fx, fy=self.fy, cx=self.cx - x, cy=self.cy - y, width=width, height=height)
 
     def rays(self) -> NDArray[np.float32]:
         """Directions with z = 1 through every pixel centre: (H, W, 3) float32, optical frame."""

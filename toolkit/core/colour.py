@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.errors import InputError, UnknownNameError
+from edgedepth.core.results import PixelState
 
 ColourScale = Literal["log", "linear", "disparity"]
 
@@ -20,7 +21,6 @@ _UNKNOWN_INDEX, _SKY_INDEX = 0, 255
 _FIRST, _LAST = 1, 254
 _UNKNOWN_BGR = (48, 48, 48)
 _SKY_BGR = (214, 190, 168)
-_BEYOND_STATE = 2  # PixelState.BEYOND; results.py imports this package's geometry, so it is not imported here
 
 COLORMAPS = {
     "turbo": cv2.COLORMAP_TURBO,
@@ -45,8 +45,8 @@ class MetricColours:
     the network's range a pale tint that no colour map holds.
 
     Raises:
-        InputError: the range is not 0 < min_m < max_m, or the scale is unknown.
-        UnknownNameError: the colour map is unknown.
+        InputError: the range is not 0 < min_m < max_m.
+        UnknownNameError: the scale or the colour map is unknown.
     """
 
     min_m: float
@@ -78,8 +78,8 @@ class MetricColours:
         """
         index = self._index_of(depth_m)
         if valid is not None:
-            np.copyto(index, _UNKNOWN_INDEX, where=valid == 0)
-            np.copyto(index, _SKY_INDEX, where=valid == _BEYOND_STATE)
+            np.copyto(index, _UNKNOWN_INDEX, where=valid == PixelState.UNKNOWN)
+            np.copyto(index, _SKY_INDEX, where=valid == PixelState.BEYOND)
         return cv2.applyColorMap(index, self._table).astype(np.uint8, copy=False)
 
     def position_of(self, depth_m: float) -> float:

@@ -22,13 +22,10 @@ def point_cloud(depth_m: NDArray[np.float32], camera: Camera) -> NDArray[np.floa
     Raises:
         InputError: the camera is of another image size than the depth map.
     """
-    rows, columns = np.nonzero(_seen(depth_m, camera))
-    z = depth_m[rows, columns]
-    points = np.empty((z.size, 3), np.float32)
-    points[:, 0] = (columns - np.float32(camera.cx)) * z / np.float32(camera.fx)
-    points[:, 1] = (rows - np.float32(camera.cy)) * z / np.float32(camera.fy)
-    points[:, 2] = z
-    return points
+    seen = _seen(depth_m, camera)
+    points = camera.rays()
+    points *= depth_m[..., None]
+    return points[seen]
 
 
 def coloured_points(

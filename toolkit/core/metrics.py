@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,12 @@ DELTA_BASE = 1.25
 
 @dataclass(frozen=True)
 class DepthErrors:
-    """Sums over `count` pixels from which every metric follows; addition pools the pixels of two images."""
+    """Sums over `count` pixels from which every metric follows; addition pools the pixels of two images.
+
+    `DepthErrors.NONE`, the sums over no pixel, starts an addition.
+    """
+
+    NONE: ClassVar[DepthErrors]
 
     count: int
     absolute: float  # |p - g|
@@ -65,9 +70,7 @@ class DepthErrors:
             InputError: the shapes differ, there is no pixel, or a depth is not finite and positive.
         """
         if predicted_m.shape != truth_m.shape:
-            raise InputError(
-                f"prediction {predicted_m.shape} and truth {truth_m.shape} must have the same shape"
-            )
+            raise InputError(f"prediction {predicted_m.shape} and truth {truth_m.shape} must have the same shape")
         p, g = _positive(predicted_m, "predicted"), _positive(truth_m, "true")
         difference = p - g
         relative = difference / g
@@ -111,8 +114,14 @@ class DepthErrors:
         )
 
     def values(self) -> dict[str, float]:
-        """Every metric of `METRICS`, in its order and unit."""
+        """Every metric of `METRICS`, in its order and unit.
+
+        Raises:
+            InputError: there is no pixel.
+        """
         n = self.count
+        if n == 0:
+            raise InputError("metrics need at least one valid pixel, but got none")
         log_mean = self.log / n
         # the variance of one pixel is 0 but may come out as -1e-17
         log_variance = max(self.log_squared / n - log_mean**2, 0.0)
@@ -131,6 +140,9 @@ class DepthErrors:
             "abs_error_rel_pct": 100 * self.relative / n,
             "sq_error_rel_pct": 100 * self.squared_relative_squared / n,
         }
+
+
+DepthErrors.NONE = DepthErrors(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, (0, 0, 0))
 
 
 def depth_metrics(predicted_m: NDArray[Any], truth_m: NDArray[Any]) -> dict[str, float]:

@@ -80,9 +80,7 @@ class DepthSpec(BaseModel):
     def at_size(self, input_wh: tuple[int, int]) -> DepthSpec:
         """The same network at another input size, for the same field of view across the width."""
         scale = input_wh[0] / self.input_wh[0]
-        return self.model_copy(
-            update={"input_wh": input_wh, "f_canonical_px": self.f_canonical_px * scale}
-        )
+        return self.model_copy(update={"input_wh": input_wh, "f_canonical_px": self.f_canonical_px * scale})
 
 
 class ClassifierSpec(BaseModel):

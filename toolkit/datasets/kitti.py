@@ -6,8 +6,8 @@ Layouts, each found below DIR or in the folder its archive unpacks to:
   recordings `<date>/<drive>/image_02/data/NNNNNNNNNN.png` (or .jpg) and `<date>/calib_cam_to_cam.txt`;
 - split "selection": `val_selection_cropped/{image,groundtruth_depth,intrinsics}` (1000 frames);
 - splits "eigen-train", "eigen-val", "eigen-test": a list `eigen_<train|val|test>_files*.txt` in DIR, in
-  the form of BTS (image path, depth path, focal length) or of Monodepth2 (drive, frame, side), over the files of
-  the first item.
+  the form of BTS (image path, depth path, focal length) or of Monodepth2 (drive, frame, side), over the files
+  of the first item.
 
 Depth PNGs hold metres x 256, 0 = no measurement. Publications differ in their lists, so none is built in.
 """
@@ -152,8 +152,8 @@ def _parse_line(line: str, where: str) -> tuple[str, str, str]:
     if monodepth:
         return monodepth[1], {"l": "image_02", "r": "image_03"}[monodepth[3]], f"{int(monodepth[2]):010d}"
     raise InputError(
-        f"{where}: expected '<date>/<drive>_sync/image_02/data/<frame>.png ...' or '<date>/<drive>_sync <frame> l',"
-        f" but got {line.strip()[:80]!r}"
+        f"{where}: expected '<date>/<drive>_sync/image_02/data/<frame>.png ...' or"
+        f" '<date>/<drive>_sync <frame> l', but got {line.strip()[:80]!r}"
     )
 
 

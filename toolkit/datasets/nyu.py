@@ -1,8 +1,8 @@
 """NYU Depth v2: `nyu:DIR`, the official labelled file or the folders made of it.
 
 Labelled file: `nyu_depth_v2_labeled.mat` (1449 pairs; HDF5), with `splits.mat` (795 train, 654 test) beside
-it for a split. Folders: `<split>/<scene>/rgb_NNNNN.jpg` (or .png) with `sync_depth_NNNNN.png` in millimetres, the
-layout of BTS. Depth is what the sensor measured (`rawDepths`), not the in-painted map.
+it for a split. Folders: `<split>/<scene>/rgb_NNNNN.jpg` (or .png) with `sync_depth_NNNNN.png` in millimetres,
+the layout of BTS. Depth is what the sensor measured (`rawDepths`), not the in-painted map.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ The file is a list of objects; paths are relative to its folder::
      "intrinsics": [fx, fy, cx, cy], "domain": "indoor"}
 
 `depth` is a 16-bit PNG of z-depth, metres = value / depth_scale, 0 = no measurement. `intrinsics` are in
-pixels of the stored image. Optional: `id`, `intrinsics`, `domain`, `route` ("low" or "high"; else taken from a
-domain that begins with "indoor" or "outdoor"), `category`, `split`, `scene_seed` or `scene`, `semantic` (PNG of
-class ids).
+pixels of the stored image. Optional: `id`, `intrinsics`, `domain`, `route` ("low" or "high"; else taken from
+a domain that begins with "indoor" or "outdoor"), `category`, `split`, `scene_seed` or `scene`, `semantic`
+(PNG of class ids).
 """
 
 from __future__ import annotations

@@ -1,0 +1,30 @@
+"""Correct numbers: protocols, alignment, averaging and a baseline beside every figure, for any predictor.
+
+>>> from edgedepth.datasets import open_dataset
+>>> from edgedepth.evaluation import evaluate, protocol_named
+>>> report = evaluate(predict, open_dataset("nyu:DIR", "test"), protocol_named("nyu-eigen"))   # doctest: +SKIP
+>>> print(report.markdown())                                                                  # doctest: +SKIP
+"""
+
+from edgedepth.evaluation.baseline import MeanDepth, baselines_of
+from edgedepth.evaluation.evaluate import Prediction, evaluate, evaluate_samples
+from edgedepth.evaluation.protocols import PROTOCOLS, Protocol, protocol_named
+from edgedepth.evaluation.report import EvaluationReport, ImageScore
+from edgedepth.evaluation.router import RouteShares, RoutingScore, route_shares, score_routes
+
+__all__ = [
+    "PROTOCOLS",
+    "EvaluationReport",
+    "ImageScore",
+    "MeanDepth",
+    "Prediction",
+    "Protocol",
+    "RouteShares",
+    "RoutingScore",
+    "baselines_of",
+    "evaluate",
+    "evaluate_samples",
+    "protocol_named",
+    "route_shares",
+    "score_routes",
+]

@@ -1,6 +1,19 @@
 """Sources of frames (files, folders, cameras) and sinks for results (video, PNG, npz, point clouds)."""
 
 from edgedepth.io.frames import Frame, Source
-from edgedepth.io.sources import open_source
+from edgedepth.io.sink import Sink
+from edgedepth.io.sinks import SINK_KINDS, SinkGroup, open_sinks, run_folder
+from edgedepth.io.sources import IMAGE_SUFFIXES, SOURCE_KINDS, open_source
 
-__all__ = ["Frame", "Source", "open_source"]
+__all__ = [
+    "Frame",
+    "IMAGE_SUFFIXES",
+    "SINK_KINDS",
+    "SOURCE_KINDS",
+    "Sink",
+    "SinkGroup",
+    "Source",
+    "open_sinks",
+    "open_source",
+    "run_folder",
+]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
+import numpy as np
 from av.codec.codec import UnknownCodecError
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from edgedepth.core.errors import OutputError
 from edgedepth.core.files import output_error
@@ -25,7 +28,6 @@ _CLOCK_HZ = 90_000  # times of a variable rate survive, and every usual rate div
 _DEFAULT_FPS = 30.0
 # An ordinary MP4 once closed; until then whole fragments, one per key frame, each flushed to the disk.
 _CONTAINER_OPTIONS = {"movflags": "+hybrid_fragmented+frag_keyframe", "flush_packets": "1"}
-# veryfast keeps half the bytes of ultrafast for a millisecond more; one thread leaves the cores to inference.
 _CODEC_OPTIONS = {"preset": "veryfast", "crf": "23"}
 
 
@@ -39,64 +41,85 @@ class VideoSink(Sink):
         self.path = options.folder / f"{options.name}_depth.mp4"
         self._fps = options.fps or _DEFAULT_FPS
         self._view = SideBySide(options.colours)
-        self._container: OutputContainer | None = None
-        self._stream: VideoStream | None = None
-        self._last_pts = -1
-        self._broken = False
+        self._file: H264File | None = None
+        self._opened = False
 
     def write(self, frame: Frame, result: DepthResult) -> None:
         """Encode one frame; the first one fixes the size of the video."""
         canvas = self._view(frame.image_bgr, result)
-        yuv = cv2.cvtColor(canvas, cv2.COLOR_BGR2YUV_I420)
-        picture = VideoFrame.from_ndarray(yuv, format="yuv420p")
+        if not self._opened:
+            self._file = H264File(self.path, wh=(canvas.shape[1], canvas.shape[0]), fps=self._fps)
+            self._opened = True
+        if self._file is None:
+            raise ValueError("write to a closed video sink")
         time_s = frame.time_s if frame.time_s is not None else frame.index / self._fps
-        self._last_pts = max(self._last_pts + 1, round(time_s * _CLOCK_HZ))
-        picture.pts, picture.time_base = self._last_pts, Fraction(1, _CLOCK_HZ)
-        with self._guarded():
-            if self._container is None or self._stream is None:
-                self._open(canvas.shape[1], canvas.shape[0])
-            self._encode(picture)
+        self._file.write(canvas, time_s)
 
     def close(self) -> list[Path]:
         """Flush the encoder and turn the file into an ordinary MP4."""
-        container, self._container = self._container, None
-        if container is not None:
-            with self._guarded():
-                try:
-                    if not self._broken:
-                        self._encode(None, container)
-                finally:
-                    container.close()
-        return [self.path] if self._last_pts >= 0 else []
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+        return [self.path] if self._opened else []
 
-    def _open(self, width: int, height: int) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # libav opens lazily and reports a folder it may not write late: ask first.
-        self.path.open("wb").close()
-        container = av.open(str(self.path), "w", format="mp4", options=_CONTAINER_OPTIONS)
-        try:
-            stream = container.add_stream("libx264", rate=Fraction(self._fps).limit_denominator(1001))
-        except UnknownCodecError as error:
-            raise OutputError("this build of PyAV has no H.264 encoder; pip install av brings one that has") from error
-        if not isinstance(stream, VideoStream):
-            raise OutputError(f"PyAV opened {stream.type} for H.264; pip install av again")
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        context = stream.codec_context
-        context.time_base = Fraction(1, _CLOCK_HZ)
-        context.gop_size = max(1, round(self._fps))
-        context.thread_count = 1
-        # cv2's conversion is BT.601, limited range; without the tags players take BT.709 for large pictures.
-        context.colorspace, context.color_range = Colorspace.SMPTE170M, ColorRange.MPEG
-        context.options = _CODEC_OPTIONS
-        self._container, self._stream = container, stream
 
-    def _encode(self, picture: VideoFrame | None, container: OutputContainer | None = None) -> None:
-        container = container or self._container
-        if container is None or self._stream is None:
-            return
-        for packet in self._stream.encode(picture):
-            container.mux(packet)
+class H264File:
+    """An MP4 file of H.264 pictures of one even size, playable at any moment while it is written.
 
-    @contextlib.contextmanager
-    def _guarded(self):
-        ...
+    Raises:
+        OutputError: the file cannot be written, the disk is full, or PyAV has no H.264 encoder; the same goes for
+            `write` and `close`.
+    """
+
+    def __init__(self, path: Path, *, wh: tuple[int, int], fps: float) -> None:
+        self._path = path
+        self._last_pts = -1
+        with _translated(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("wb").close()  # libav reports a place it may not write late and vaguely: ask first
+            self._container = av.open(str(path), "w", format="mp4", options=_CONTAINER_OPTIONS)
+        self._stream = _h264_stream(self._container, wh, fps)
+
+    def write(self, image_bgr: NDArray[np.uint8], time_s: float) -> None:
+        """Encode an (h, w, 3) uint8 BGR picture to be shown from `time_s` on; the picture is not kept."""
+        yuv = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2YUV_I420).astype(np.uint8, copy=False)
+        picture = VideoFrame.from_ndarray(yuv, format="yuv420p")
+        self._last_pts = max(self._last_pts + 1, round(time_s * _CLOCK_HZ))
+        picture.pts, picture.time_base = self._last_pts, Fraction(1, _CLOCK_HZ)
+        with _translated(self._path):
+            self._container.mux(self._stream.encode(picture))
+
+    def close(self) -> None:
+        """Flush and finish the file."""
+        with _translated(self._path):
+            try:
+                self._container.mux(self._stream.encode(None))
+            finally:
+                self._container.close()
+
+
+def _h264_stream(container: OutputContainer, wh: tuple[int, int], fps: float) -> VideoStream:
+    try:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+    except UnknownCodecError as error:
+        container.close()
+        raise OutputError("this PyAV has no H.264 encoder; reinstall it with: pip install -U av") from error
+    stream.width, stream.height = wh
+    stream.pix_fmt = "yuv420p"
+    context = stream.codec_context
+    context.time_base = Fraction(1, _CLOCK_HZ)
+    context.gop_size = max(1, round(fps))
+    context.thread_count = 1  # the other cores are for inference
+    # cv2 converts by BT.601 in limited range; untagged, players take BT.709 for large pictures.
+    context.colorspace, context.color_range = Colorspace.SMPTE170M, ColorRange.MPEG
+    context.options = _CODEC_OPTIONS
+    return stream
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Turn what the operating system and libav raise into one line."""
+    try:
+        yield
+    except (OSError, av.FFmpegError) as error:
+        raise output_error(path, OSError(error.errno, error.strerror)) from error

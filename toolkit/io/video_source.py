@@ -46,6 +46,7 @@ class VideoSource(Source):
             raise
         self._stream.thread_type = "AUTO"
         self._corrupt = 0
+        self._hidden = 0
         rate = self._stream.average_rate or self._stream.guessed_rate
         super().__init__(path.stem, count=_expected_count(self._stream), fps=float(rate) if rate else None)
 
@@ -78,6 +79,7 @@ class VideoSource(Source):
                 return
             if packet is None:
                 return
+            self._hidden += packet.is_discard  # before the cut of an edited file: decoded, never shown
             try:
                 pictures = packet.decode()
             except av.FFmpegError:
@@ -93,9 +95,9 @@ class VideoSource(Source):
             raise InputError(f"{self._path} holds no picture that can be decoded; record or copy it again")
         if self._corrupt:
             self.warnings.append(f"{self._path.name}: {self._corrupt} damaged packets were skipped")
-        if self.count is not None and read < self.count:
+        if self.count is not None and read < self.count - self._hidden:
             self.warnings.append(
-                f"{self._path.name}: {read} of {self.count} frames could be read; the file is truncated or damaged"
+                f"{self._path.name}: {read} of {self.count - self._hidden} frames could be read; the file is truncated or damaged"
             )
         elif self.count is None and (promised_s := _promised_duration(self._stream)) is not None:
             step_s = 1 / self.fps if self.fps else 0.0

@@ -82,6 +82,11 @@ class DepthRuntime:
         """A hysteresis for one ordered stream, to pass to every call of that stream."""
         return self._router.keeper()
 
+    def decide(self, frame_bgr: NDArray[np.uint8]) -> Decision:
+        """What the router says of one (H, W, 3) uint8 BGR frame by itself, without running a depth network."""
+        _check_frame(frame_bgr)
+        return self._router.decide(frame_bgr)
+
     def __call__(
         self,
         frame_bgr: NDArray[np.uint8],
@@ -155,7 +160,7 @@ class DepthRuntime:
         ordered = source.ordered if isinstance(source, Source) else True
         keeper = self.keeper() if ordered else None
         for index, item in enumerate(source):
-            frame = item if isinstance(item, Frame) else Frame(index=index, image_bgr=item, name=f"{index:06d}")
+            frame = item if isinstance(item, Frame) else _frame_of(index, item)
             result = self(
                 frame.image_bgr,
                 camera=camera if camera is not None else frame.camera,
@@ -194,18 +199,14 @@ class DepthRuntime:
             for key in (f"{precision}@{self.backend}", precision):
                 if key in variants:
                     path = self.bundle.path(variants[key])
-                    return open_session(
-                        path, backend=self.backend, threads=self._threads, precision=precision
-                    )
+                    return open_session(path, backend=self.backend, threads=self._threads, precision=precision)
         raise InputError(f"the bundle has no {self.precision} file for {self.backend}; it has: {', '.join(variants)}")
 
     def _network(self, route: Route) -> FrameNetwork:
         """The network of a route, opened when first needed."""
         if route not in self._networks:
             entry = self._entry(route)
-            self._networks[route] = FrameNetwork(
-                self._open(entry.variants), entry.spec.input_wh, entry.spec.resize
-            )
+            self._networks[route] = FrameNetwork(self._open(entry.variants), entry.spec.input_wh, entry.spec.resize)
         return self._networks[route]
 
     def _decide(self, frame: NDArray[np.uint8], route: Route | None, keeper: RouteKeeper | None) -> Decision:
@@ -272,6 +273,10 @@ class DepthRuntime:
         return self._scratch
 
 
+def _frame_of(index: int, image_bgr: NDArray[np.uint8]) -> Frame:
+    return Frame(index=index, image_bgr=image_bgr, time_s=None, name=f"{index:06d}")
+
+
 def _check_frame(frame: NDArray[np.uint8]) -> None:
     if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
         got = f"{getattr(frame, 'shape', type(frame).__name__)} {getattr(frame, 'dtype', '')}".strip()
@@ -285,9 +290,7 @@ def _choose_precision(bundle: Bundle, precision: str) -> str:
         return "fp32"
     known = {key.partition("@")[0] for network in bundle.manifest.networks.values() for key in network.variants}
     if precision not in known:
-        raise InputError(
-            f"bundle {bundle.manifest.name} has no {precision} files; it has: {', '.join(sorted(known))}"
-        )
+        raise InputError(f"bundle {bundle.manifest.name} has no {precision} files; it has: {', '.join(sorted(known))}")
     return precision
 
 

@@ -28,7 +28,9 @@ class FrameNetwork:
         name = session.inputs[0].name
         if len(session.inputs) != 1 or name not in ("frame", "image"):
             known = [tensor.name for tensor in session.inputs]
-            raise BundleError(f"a network takes one input, 'frame' or 'image', but this one takes {known}; export it again")
+            raise BundleError(
+                f"a network takes one input, 'frame' or 'image', but this one takes {known}; export it again"
+            )
         self._input_name = name
 
     def placement(self, frame_wh: tuple[int, int]) -> Placement:

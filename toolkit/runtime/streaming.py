@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
@@ -12,10 +13,11 @@ from typing import Any, Generic, TypeVar
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import EdgeDepthError, InputError
+from edgedepth.core.files import write_atomic
 from edgedepth.core.results import DepthResult
 from edgedepth.core.routing import Route
-from edgedepth.io.sinks import Sink
 from edgedepth.io.frames import Frame, Source
+from edgedepth.io.sink import Sink
 from edgedepth.runtime.depth_runtime import DepthRuntime
 from edgedepth.runtime.profiling import StageTimes
 
@@ -25,9 +27,9 @@ QUEUE_FRAMES = 4  # deep enough to smooth jitter, shallow enough to bound memory
 
 @dataclass(frozen=True, kw_only=True)
 class StreamOptions:
-    """How a source is run: intrinsics of its frames, a forced route, confidence, and where to stop."""
+    """How a source is run: what gives the intrinsics of its frames' size, a forced route, where to stop."""
 
-    camera: Camera | None = None
+    camera: Callable[[tuple[int, int]], Camera] | None = None
     route: Route | None = None
     confidence: bool = False
     max_frames: int | None = None
@@ -80,14 +82,14 @@ class StreamReport:
 def run_stream(
     runtime: DepthRuntime,
     source: Source,
-    sinks: list[Sink],
+    sink: Sink,
     options: StreamOptions,
-    on_frame: Callable[[StreamReport, DepthResult], None] = lambda report, result: None,
+    on_frame: Callable[[StreamReport, DepthResult], None] = lambda _report, _result: None,
 ) -> StreamReport:
-    """Run every frame of a source through the runtime and write it to every sink.
+    """Run every frame of a source through the runtime into a sink.
 
     Decoding and encoding have a thread each, so that they overlap with inference. On Ctrl-C what was inferred is
-    still written, the sinks are closed well and `interrupted` is set; on an error the sinks are closed and it is
+    still written, the sink is closed well and `interrupted` is set; on an error the sink is closed and it is
     raised.
 
     Raises:
@@ -103,11 +105,12 @@ def run_stream(
     )
     start = time.perf_counter()
     reader = _Reader(source, report, options.max_frames)
-    writer = _Writer(sinks, report)
+    writer = _Writer(sink, report)
     keeper = runtime.keeper() if source.ordered else None
     try:
         for frame in reader:
-            camera = options.camera if options.camera is not None else frame.camera
+            height, width = frame.image_bgr.shape[:2]
+            camera = frame.camera if options.camera is None else options.camera((width, height))
             result = runtime(
                 frame.image_bgr, camera=camera, route=options.route, keeper=keeper, confidence=options.confidence
             ).at(frame.index, frame.time_s)
@@ -208,8 +211,8 @@ class _Reader(_Worker[Frame]):
 class _Writer(_Worker[tuple[Frame, DepthResult]]):
     """Encodes behind inference."""
 
-    def __init__(self, sinks: list[Sink], report: StreamReport) -> None:
-        self._sinks, self._report = sinks, report
+    def __init__(self, sink: Sink, report: StreamReport) -> None:
+        self._sink, self._report = sink, report
         super().__init__("edgedepth-encode")
 
     def _ended(self) -> None:
@@ -218,8 +221,7 @@ class _Writer(_Worker[tuple[Frame, DepthResult]]):
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
             start = time.perf_counter()
-            for sink in self._sinks:
-                sink.write(*item)
+            self._sink.write(*item)
             self._report.times.add({"encode": (time.perf_counter() - start) * 1e3})
             self._report.frames_written += 1
 
@@ -229,21 +231,16 @@ class _Writer(_Worker[tuple[Frame, DepthResult]]):
             self._raise()
 
     def finish(self) -> None:
-        """Write what is queued, then close every sink and note what they made; raises the first error."""
+        """Write what is queued, close the sink and note what it made; raises the first error."""
         self._offer(None)
         self._thread.join()
-        for sink in self._sinks:
-            try:
-                self._report.outputs += [str(path) for path in sink.close()]
-            except EdgeDepthError as error:
-                self._error = self._error or error
+        try:
+            self._report.outputs += [str(path) for path in self._sink.close()]
+        except EdgeDepthError as error:
+            self._error = self._error or error
         self._raise()
 
 
 def write_report(report: StreamReport, path: Path) -> None:
     """Write run.json atomically."""
-    import json
-
-    from edgedepth.core.files import write_atomic
-
     write_atomic(path, json.dumps(report.as_dict(), indent=1) + "\n")

@@ -219,23 +219,25 @@ class Frontage:
     reach: tuple[float, float] = (-60.0, 150.0)
 
 
-def frontage(site: Site, course: Course, side: int, edge: float, front: Frontage, flora: Flora) -> None:
-    """Buildings, gardens, hedges and fences along the outer edge of a pavement (side -1 left, 1 right)."""
-    b, dice = site.builder, site.dice
+def frontage(
+    site: Site, course: Course, side: int, edge: float, front: Frontage, flora: Flora, *, yard: bool = True
+) -> None:
+    """Buildings, gardens, hedges and fences along the outer edge of a pavement (side -1 left, 1 right).
+
+    `yard` also lays the ground between and around the buildings.
+    """
+    dice = site.dice
     garden = dice.uniform(*front.garden)
     base = KERB_M - 0.02
-    b.begin("grass" if garden > 1.5 else "pavement")
-    turf = grass(site) if garden > 1.5 else paving(site)
-    inner = 0.75 / max(course.max_curvature, 1e-6)
-    out = min(edge + garden + front.depth[1] + 12.0, max(inner, edge + 0.5))
-    sweep(b, course, course.start, min(course.end, front.reach[1] + 20), [(side * edge, base), (side * out, base)], turf)
+    if yard:
+        _yard(site, course, side, edge, edge + garden + front.depth[1] + 12.0, lawn=garden > 1.5)
     s = front.reach[0] + dice.uniform(0, 5)
     while s < front.reach[1]:
         width, depth = dice.uniform(*front.width), dice.uniform(*front.depth)
         setback = garden + dice.uniform(0, 0.25) * (1 + garden)
         position, yaw = course.place(s + width / 2, side * (edge + setback), base, 0.0 if side > 0 else np.pi)
         if dice.chance(front.built) and _room_for(site, position, yaw, width, depth):
-            put_building(site, dice.choice(front.makers), position, yaw, Plot(width, depth))
+            put_building(site, dice.choice(front.makers), position, yaw, Plot(width, depth, -25.0 < s < 65.0))
             if garden > 1.5:
                 _garden(site, course, side, edge, garden, s, width, flora)
         elif s < _NEAR_END:
@@ -244,6 +246,14 @@ def frontage(site: Site, course: Course, side: int, edge: float, front: Frontage
             if dice.chance(0.6):
                 roadside.fence(site, course, s, s + width, side * (edge + 0.2), base)
         s += width + dice.uniform(*front.gap) + 0.02
+
+
+def _yard(site: Site, course: Course, side: int, edge: float, out: float, *, lawn: bool) -> None:
+    site.builder.begin("grass" if lawn else "pavement")
+    out = min(out, max(0.75 / max(course.max_curvature, 1e-6), edge + 0.5))
+    base = KERB_M - 0.02
+    profile = [(side * edge, base), (side * out, base), (side * out, base - 1.0)]
+    sweep(site.builder, course, course.start, course.end, profile, grass(site) if lawn else paving(site))
 
 
 def _room_for(site: Site, position: np.ndarray, yaw: float, width: float, depth: float) -> bool:  # type: ignore[type-arg]
@@ -256,7 +266,7 @@ def _room_for(site: Site, position: np.ndarray, yaw: float, width: float, depth:
 
 def _garden(site: Site, course: Course, side: int, edge: float, garden: float, s: float, width: float, flora: Flora) -> None:
     dice = site.dice
-    if s > _NEAR_END:
+    if s > 75.0:
         return
     base = KERB_M - 0.02
     border = dice.choice(("hedge", "fence", "fence", "open"))

@@ -163,9 +163,7 @@ class SceneBuilder:
         self._normals.append(shading)
         self._local.append((points if local is None else local)[index][keep])
         self._material.append(np.full(count, material, np.int32))
-        self._semantic.append(
-            np.full(count, self._class if semantic is None else SEMANTIC_ID[semantic], np.int32)
-        )
+        self._semantic.append(np.full(count, self._class if semantic is None else SEMANTIC_ID[semantic], np.int32))
         self._instance.append(np.full(count, self._instances, np.int32))
 
     def box(
@@ -326,11 +324,7 @@ class SceneBuilder:
         n = len(shape)
         half = np.where(shape[:, 1] > shape[:, 1].mean(), taper, 1.0) * depth / 2
         vertices = np.concatenate([np.column_stack([sign * half, shape]) for sign in (-1, 1)])
-        sides = [
-            face
-            for i in range(n)
-            for face in ([i, (i + 1) % n, n + (i + 1) % n], [i, n + (i + 1) % n, n + i])
-        ]
+        sides = [face for i in range(n) for face in ([i, (i + 1) % n, n + (i + 1) % n], [i, n + (i + 1) % n, n + i])]
         caps = [face for i in range(1, n - 1) for face in ([0, i + 1, i], [n, n + i, n + i + 1])]
         self.triangles(vertices, sides + caps, material, semantic=semantic)
 
@@ -350,9 +344,7 @@ class SceneBuilder:
         self.materials.extend(other.materials)
         for light in other.lights:
             place = rotation @ np.asarray(light.position) + shift
-            self.lights.append(
-                PointLight(position=_colour(place), colour=light.colour, radius_m=light.radius_m)
-            )
+            self.lights.append(PointLight(position=_colour(place), colour=light.colour, radius_m=light.radius_m))
 
     def finish(self, category: str) -> Scene:
         """The scene built so far."""

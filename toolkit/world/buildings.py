@@ -22,10 +22,14 @@ _SUNK_M = 1.0
 
 @dataclass(frozen=True)
 class Plot:
-    """The ground a building stands on, in metres: width along the street, depth away from it."""
+    """The ground a building stands on, in metres: width along the street, depth away from it.
+
+    Where `near` is false nobody comes close: windows are painted on instead of built.
+    """
 
     width: float
     depth: float
+    near: bool = True
 
 
 def wall_colour(dice: Dice) -> Colour:
@@ -142,7 +146,8 @@ def house(site: Site, plot: Plot) -> float:
     b, dice = site.builder, site.dice
     storeys, storey = dice.choice((1, 2, 2)), dice.uniform(2.6, 3.0)
     eaves = storeys * storey
-    wall = _bare_wall(b, dice, wall_colour(dice))
+    colour = wall_colour(dice)
+    wall = _bare_wall(b, dice, colour) if plot.near else facade_material(b, dice, colour, storey)
     roof = _roof_material(b, dice)
     _body(b, plot, eaves, wall)
     rise = dice.uniform(1.5, 3.2)
@@ -152,7 +157,7 @@ def house(site: Site, plot: Plot) -> float:
         gable(b, plot, eaves, rise, roof, wall, along=dice.chance(0.6))
     door_y = dice.uniform(-0.3, 0.3) * plot.width
     size = (dice.uniform(1.0, 1.7), dice.uniform(1.1, 1.4))
-    places = _grid(dice, plot, range(storeys), storey)
+    places = _grid(dice, plot, range(storeys), storey) if plot.near else []
     _windows(b, dice, [(y, z) for y, z in places if z > storey or abs(y - door_y) > size[0] / 2 + 0.7], size,
              lit=site.weather.dark)  # fmt: skip
     _door(b, dice, door_y)
@@ -178,7 +183,7 @@ def _shop_front(site: Site, plot: Plot) -> None:
     )  # fmt: skip
     trim = palette.paint(b, dice, palette.any_colour(dice, 0.8, 0.03, 0.6))
     b.box((-0.05, 0, 1.75), (0.16, plot.width * 0.97, 3.5), trim)
-    panes = max(2, int(plot.width / 2.2))
+    panes = max(2, int(plot.width / (2.2 if plot.near else 4.5)))
     door = dice.integer(0, panes - 1)
     w = plot.width * 0.95 / panes
     for i in range(panes):
@@ -222,7 +227,7 @@ def town_house(site: Site, plot: Plot, *, shop: float = 0.5, storeys: int | None
     storey = dice.uniform(2.8, 3.6)
     height = count * storey + 0.4
     colour = wall_colour(dice)
-    modelled = plot.width * count < 46 and dice.chance(0.55)
+    modelled = plot.near and plot.width * count < 46 and dice.chance(0.55)
     wall = _bare_wall(b, dice, colour) if modelled else facade_material(b, dice, colour, storey)
     _body(b, plot, height, wall)
     has_shop = dice.chance(shop)
@@ -243,7 +248,7 @@ def town_house(site: Site, plot: Plot, *, shop: float = 0.5, storeys: int | None
         band = palette.flat(b, palette.shade(colour, dice.uniform(0.7, 1.3)))
         levels = [height - 0.2, storey] + ([f * storey for f in range(2, count)] if dice.chance(0.4) else [])
         boxes(b, [(-0.1, 0, z) for z in levels], (0.3, plot.width, 0.22), band)
-    if dice.chance(0.3):
+    if plot.near and dice.chance(0.3):
         _balconies(b, dice, plot, count, storey)
     if dice.chance(0.5):
         rise = dice.uniform(1.2, 3.0)

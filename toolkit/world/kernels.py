@@ -40,7 +40,6 @@ vec3 = wp.vec3
 class Look:
     """How mode 'flat' shades: hemisphere light from `below` to `above` along `axis`, a headlight, a key.
 
-
     `key_lamp` is the light that throws shadows: a lamp's index, -1 for the scene's sun, -2 for none.
     """
 

@@ -67,7 +67,7 @@ class _Clothes:
 
 @dataclass(frozen=True, kw_only=True)
 class _Body:
-    """Joint positions and girths in the person's frame; `k` scales lengths (1 for 1.75 m)."""
+    """Joint positions and girths in the person's frame; `k` scales lengths (1 for 1.8 m)."""
 
     k: float
     girth: float
@@ -99,7 +99,7 @@ def person(
     b.begin("person", position, yaw)
     height = _height(dice) if height_m is None else height_m
     clothes = _clothes(b, dice)
-    k = height / 1.75
+    k = height / 1.8
     stride = {"standing": 0.12, "walking": 0.5, "sitting": 0.0}[posture] * dice.uniform(0.4, 1.1)
     hip = seat_m + 0.1 * k if posture == "sitting" else (0.1 + 0.84 * float(np.cos(stride))) * k
     lean = dice.uniform(-0.25, 0.35) if posture == "sitting" else dice.uniform(-0.02, 0.14)
@@ -151,7 +151,7 @@ def _legs(
         ankle[2] = max(ankle[2], 0.08 * k)
         b.capsule(hip, knee, 0.088 * k * girth, clothes.legs, end_radius=0.065 * k, segments=body.segments)
         b.capsule(knee, ankle, 0.062 * k, clothes.shin, end_radius=0.042 * k, segments=body.segments)
-        b.box(ankle + [0, 0.06 * k, -0.035 * k], (0.09 * k, 0.26 * k, 0.085 * k), clothes.shoes)
+        b.box(np.add(ankle, (0, 0.06 * k, -0.035 * k)), (0.09 * k, 0.26 * k, 0.085 * k), clothes.shoes)
 
 
 def _torso(b: SceneBuilder, dice: Dice, body: _Body, clothes: _Clothes, posture: Posture) -> None:
@@ -199,7 +199,7 @@ def _arms(
         b.ellipsoid(hand, (0.03 * k, 0.05 * k, 0.07 * k), clothes.skin, segments=6, rings=5)
         if posture != "sitting" and bend < 0.4 and dice.chance(0.2):  # a bag in the hand
             bag = (0.12 * k, dice.uniform(0.2, 0.4) * k, dice.uniform(0.2, 0.38) * k)
-            b.box(hand - [0, 0, bag[2] / 2 + 0.05 * k], bag, palette.thing(b, dice))
+            b.box(np.subtract(hand, (0, 0, bag[2] / 2 + 0.05 * k)), bag, palette.thing(b, dice))
 
 
 def _direction(forward: float, outward: float) -> Array:

@@ -92,8 +92,9 @@ class Renderer:
 
     def __init__(self, device: str = "cpu") -> None:
         start_warp()
-        if device != "cpu" and not wp.is_cuda_available():
-            raise BackendError(f"cannot render on {device!r}: no CUDA device here; use device 'cpu'")
+        known = ["cpu", *(["cuda"] if wp.is_cuda_available() else []), *map(str, wp.get_cuda_devices())]
+        if device not in known:
+            raise BackendError(f"no device {device!r} to render on; here are: {', '.join(known)}")
         self._device = device
         self._world: Any = None
         self._mesh: wp.Mesh | None = None
@@ -129,7 +130,7 @@ class Renderer:
             raise InputError("no scene to render; call load(scene) first")
         if mode not in MODES:
             raise UnknownNameError.of("shading mode", mode, MODES)
-        camera = Camera.from_hfov(view.hfov_deg, *wh)
+        camera = _camera_of(view, wh)
         frame = self._frame_for(wh)
         eye = _eye(view, camera)
         self._world.seed = seed
@@ -151,7 +152,7 @@ class Renderer:
         """
         if self._scene is None:
             raise InputError("no scene to look at; call load(scene) first")
-        camera = Camera.from_hfov(view.hfov_deg, *wh)
+        camera = _camera_of(view, wh)
         frame = _Frame(wh, self._device)
         self._trace(frame, _eye(view, camera), kernels.Look(), extra=0)
         rendering = frame.read(frame.pixels.glow, camera)
@@ -270,6 +271,12 @@ def _surface_table(materials: tuple[Material, ...]) -> NDArray[Any]:
         row["scale"], row["aux"] = material.scale_m, material.aux
         row["reflectance"], row["emission"] = material.reflectance, material.emission
     return table
+
+
+def _camera_of(view: View, wh: tuple[int, int]) -> Camera:
+    if min(wh) < 1:
+        raise InputError(f"the size of a picture must be positive, but got {wh[0]}x{wh[1]}")
+    return Camera.from_hfov(view.hfov_deg, *wh)
 
 
 def _eye(view: View, camera: Camera) -> Any:

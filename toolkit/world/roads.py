@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from edgedepth.world import buildings, ground, outlook, palette, roadside
@@ -87,13 +89,12 @@ def _street(
     pavements(site, course, plan, gaps=gaps, gap_half=side_road.half[0])
     if cross:
         line = junction(site, course, at, plan, side_road)
-        wide = side_road.half[0] + 2.6
-        site.obstacles.add(course.points(at), line.heading(0.0), 140.0, wide)
-    for side, index in ((-1, 0), (1, 1)):
-        frontage(site, course, side, plan.outer[index], fronts[index], flora)
-    if cross:
-        site.obstacles.remove_last_matching(course.points(at), 140.0)
-    elif dice.chance(0.3):
+        with site.obstacles.reserved(course.points(at), line.heading(0.0), 140.0, side_road.half[0] + 2.6):
+            _both_fronts(site, course, plan, fronts, flora)
+        _side_fronts(site, line, plan, side_road, fronts, flora)
+    else:
+        _both_fronts(site, course, plan, fronts, flora)
+    if not cross and dice.chance(0.3):
         ground.zebra(site, course, at, min(plan.half))
     parked_cars(site, course, plan, density=park_density, gaps=gaps)
     traffic(site, course, plan, spacing=traffic_gap, makers=CITY_TRAFFIC if city else TOWN_TRAFFIC)
@@ -106,6 +107,23 @@ def _street(
         roadside.power_line(site, course, -40, 140, plan.outer[1] - 0.4)
     ground.skyline(site, trees=0.5, town=0.7 if city else 0.4, hills=0.25)
     return _finish(site, course, category, _town_stands(plan))
+
+
+def _both_fronts(
+    site: Site, course: Course, plan: StreetPlan, fronts: tuple[Frontage, Frontage], flora: Flora
+) -> None:
+    for side, index in ((-1, 0), (1, 1)):
+        frontage(site, course, side, plan.outer[index], fronts[index], flora)
+
+
+def _side_fronts(
+    site: Site, line: Course, plan: StreetPlan, side_road: StreetPlan, fronts: tuple[Frontage, Frontage], flora: Flora
+) -> None:
+    """Buildings along the side road, beyond those of the main street."""
+    for index, first, last in ((0, -75.0, -plan.outer[0] - 4), (1, plan.outer[1] + 4, 75.0)):
+        front = replace(fronts[index], reach=(first, last), garden=(0.0, 1.0))
+        for side in (-1, 1):
+            frontage(site, line, side, side_road.half[0] + 2.5, front, flora, yard=False)
 
 
 def city_street(dice: Dice) -> BuiltScene:
@@ -124,7 +142,7 @@ def city_street(dice: Dice) -> BuiltScene:
     fronts = (dice.choice((towers, shops, shops, mixed)), dice.choice((towers, shops, shops, mixed)))
     return _street(site, course, plan, "city_street", cross=cross, traffic_gap=dice.uniform(11, 40), fronts=fronts,
                    trees=dice.choice((0.0, 0.1, 0.3)), people=dice.uniform(0.2, 0.6), park_density=dice.uniform(0.4, 0.95),
-                   city=True, crowd_limit=26)  # fmt: skip
+                   city=True, crowd_limit=18)  # fmt: skip
 
 
 def suburb(dice: Dice) -> BuiltScene:

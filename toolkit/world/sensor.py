@@ -28,8 +28,8 @@ class SensorModel:
     """One camera and one moment. Draw it with `SensorModel.draw`; the defaults are a clean, neutral camera.
 
     `exposure_ev` is the error of the light meter in stops; `key` the brightness it aims at; `highlight` the
-    largest value (in units of white) it lets the brightest 3 % of the picture reach; `curve` is 'clip', 'film'
-    or 'soft'; `noise_shot`, `noise_read` are standard deviations at white and at black in units of white;
+    largest value (in units of white) it lets the brightest 3 % of the picture reach; `curve` is 'clip',
+    'film' or 'soft'; `noise_shot`, `noise_read` are standard deviations at white and at black in units of white;
     `defocus_px` is the blur of infinitely distant things when the lens is focused at `focus_m` (0: none);
     `motion_px`, `motion_rad` a linear shake; `jpeg_quality` 0 means no extra compression.
     """
@@ -154,7 +154,7 @@ class SensorModel:
             image = image + self.sharpen * (image - _blurred(image, 1.0))
         image = np.maximum(image, 0.0)
         if self.curve == "film":
-            image = image * (1 + image / 6.25) / (1 + image * 0.84)  # white at 2.5
+            image = image * (1 + image / 6.25) / (1 + image * 0.84)  # extended Reinhard: white at 2.05
         elif self.curve == "soft":
             image = 1.0 - np.exp(-1.25 * image)
         image = np.clip(image, 0.0, 1.0) ** np.float32(1 / self.gamma)
@@ -191,9 +191,7 @@ def _shaken(image: Image, length_px: float, angle_rad: float) -> Image:
         column = half + round(float(t * np.cos(angle_rad)))
         row = half + round(float(t * np.sin(angle_rad)))
         kernel[row, column] += 1
-    return np.asarray(
-        cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT), np.float32
-    )
+    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
 def _compressed(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

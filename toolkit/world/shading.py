@@ -196,7 +196,7 @@ def direct_light(world: World, point: vec3, normal: vec3, u1: float, u2: float, 
     """Irradiance from sun and lamps with soft shadows: at most two shadow rays however many lamps there are.
 
     The source that would give most is tested, and one of the others, drawn in proportion to what it would
-    give and weighted by the inverse of its chance. u1, u2 place the sample on the lamp, u3 draws the other source.
+    give and weighted by the inverse of its chance. u1, u2 place the sample on the lamp, u3 draws the other.
     """
     offset = on_sphere(u1, u2)
     best = int(-1)
@@ -259,9 +259,7 @@ def mirrored(world: World, hit: Hit, direction: vec3, spread: float) -> vec3:
     if hit.reflectance > 0.0:
         cosine = wp.abs(wp.dot(hit.normal, direction))
         grazing = wp.pow(1.0 - cosine, 5.0)
-        share = hit.reflectance + wp.max(0.6 - hit.reflectance, 0.0) * grazing * saturate(
-            hit.reflectance * 6.0
-        )
+        share = hit.reflectance + wp.max(0.6 - hit.reflectance, 0.0) * grazing * saturate(hit.reflectance * 6.0)
         out = direction - hit.normal * (2.0 * wp.dot(hit.normal, direction))
         other = meet(world, hit.point, out, spread * 2.0)
         if other.distance > 0.0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +24,18 @@ class Obstacles:
         """Take a rectangle around `position`, turned by `yaw`, with these half edges in metres."""
         x, y = (float(v) for v in np.asarray(position)[:2])
         self._rows.append((x, y, float(np.cos(yaw)), float(np.sin(yaw)), half_x, half_y))
+
+    @contextmanager
+    def reserved(self, position: ArrayLike, yaw: float, half_x: float, half_y: float) -> Iterator[None]:
+        """Take a rectangle only while other things are placed: a side road, a gate."""
+        self.add(position, yaw, half_x, half_y)
+        row = self._rows[-1]
+        yield
+        self._rows.remove(row)
+
+    def middles(self) -> Array:
+        """Plan positions (N, 2) of all obstacles."""
+        return np.asarray(self._rows, np.float64).reshape(-1, 6)[:, :2]
 
     def clearance(self, points: ArrayLike) -> Array:
         """Distance in metres from each plan point (N, 2) to the nearest obstacle (0 inside)."""

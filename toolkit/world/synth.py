@@ -241,9 +241,7 @@ def _run(jobs: list[ShardJob], config: SynthConfig) -> Iterator[tuple[ShardJob, 
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt)
     try:
-        futures: dict[Future[list[dict[str, Any]]], ShardJob] = {
-            pool.submit(write_shard, job): job for job in jobs
-        }
+        futures: dict[Future[list[dict[str, Any]]], ShardJob] = {pool.submit(write_shard, job): job for job in jobs}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool as error:

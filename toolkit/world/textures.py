@@ -10,7 +10,7 @@ What `scale_m` (s), `aux` and `seed` mean beyond the obvious:
 
 - WOOD, PLANKS: s = board width; boards lie along the first coordinate, planks stand along the second
 - BRICK: s = brick length; TEXT: s = line height; STRIPES: aux = share of the second colour
-- FACADE: s = width of a window bay, aux = storey height; colour_b tints the panes; seed % 4 = 0 bricks, 1 panels
+- FACADE: s = width of a window bay, aux = storey height; colour_b tints panes; seed % 4 = 0 bricks, 1 panels
 - ROAD: s = half width of the carriageway (x across, y along), aux = dash length; seed % 4 = 0 dashed centre
   line, 1 double solid line, 2 dashed lanes every 3.5 m, 3 none; (seed // 4) % 2 = 0 edge lines
 - BOOKS: s = thickness of a book; SCREEN: s = size of a window on the desktop; METAL: aux = share of rust
@@ -200,9 +200,7 @@ def foliage(s: Surface, p: vec3, footprint: float) -> vec3:
 @wp.func
 def facade_wall(s: Surface, p: vec3, u: float, v: float, footprint: float) -> vec3:
     """The wall between a facade's windows: plaster, bricks or panels, stained towards the ground."""
-    colour = s.a * (
-        0.8 + 0.25 * noise1(p * 0.7, s.seed) + 0.15 * noise1(vec3(u * 3.0, v * 0.4, 0.0), s.seed + 2)
-    )
+    colour = s.a * (0.8 + 0.25 * noise1(p * 0.7, s.seed) + 0.15 * noise1(vec3(u * 3.0, v * 0.4, 0.0), s.seed + 2))
     kind = s.seed % 4
     if kind == 0:
         row = int(wp.floor(v / 0.08))
@@ -378,9 +376,7 @@ def concrete(s: Surface, p: vec3, u: float, v: float, footprint: float) -> vec3:
     streak = noise1(vec3(u * 5.0, v * 0.5, 0.0), s.seed + 1)
     colour = mix(s.a, s.b, saturate(0.7 * stain + 0.3 * streak - 0.15))
     pore = saturate((0.22 - noise1(p * 45.0, s.seed + 2)) * 10.0) * detail(0.03, footprint)
-    joint = wp.max(
-        line(fraction(u / (2.0 * s.scale)), 0.008, 0.006), line(fraction(v / s.scale), 0.012, 0.008)
-    )
+    joint = wp.max(line(fraction(u / (2.0 * s.scale)), 0.008, 0.006), line(fraction(v / s.scale), 0.012, 0.008))
     return colour * (1.0 - 0.35 * pore) * (1.0 - 0.4 * joint * detail(0.05, footprint))
 
 

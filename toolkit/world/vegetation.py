@@ -104,7 +104,7 @@ def _bark(b: SceneBuilder, dice: Dice) -> int:
 
 
 def _leaf(b: SceneBuilder, dice: Dice, colour: Colour | None = None) -> int:
-    base = palette.hsv(dice.uniform(0.17, 0.33), dice.uniform(0.35, 0.75), dice.uniform(0.06, 0.3))
+    base = palette.hsv(dice.uniform(0.17, 0.33), dice.uniform(0.35, 0.7), dice.uniform(0.12, 0.45))
     if dice.chance(0.12):
         base = palette.hsv(dice.uniform(0.03, 0.14), dice.uniform(0.5, 0.85), dice.uniform(0.15, 0.5))
     base = base if colour is None else colour
@@ -115,12 +115,12 @@ def _leaf(b: SceneBuilder, dice: Dice, colour: Colour | None = None) -> int:
 def _broadleaf(b: SceneBuilder, dice: Dice) -> Species:
     clear = dice.uniform(0.2, 0.38)  # share of the height without leaves
     spread = dice.uniform(0.2, 0.36)
-    count = dice.integer(5, 8)
+    count = dice.integer(7, 10)
     out = _directions(dice, count) * _draws(dice, count, 1) ** 0.4
     half = (1 - clear) / 2
     centres = out * [spread * 0.62, spread * 0.62, half * 0.62] + [0, 0, clear + half]
-    radii = (0.42 + 0.25 * _draws(dice, count, 1)) * np.array([spread, spread, half * 0.95])
-    crown = _merge([blobs(dice, centres, radii), leaf_cards(dice, centres, radii, 110, 0.03)])
+    radii = (0.36 + 0.22 * _draws(dice, count, 1)) * np.array([spread, spread, half * 0.95])
+    crown = _merge([blobs(dice, centres, radii), leaf_cards(dice, centres, radii, 190, 0.03)])
     forks = centres[:4]
     starts = np.concatenate([[[0, 0, -0.05]], np.tile([[0, 0, clear * 0.9]], (len(forks), 1))])
     trunk = limbs(starts, np.concatenate([[[0, 0, clear * 1.15]], forks]), [0.02] + [0.011] * len(forks), sides=6)

@@ -14,6 +14,7 @@ from torch import nn
 
 from edgedepth.core.errors import InputError, UnknownNameError
 from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, ClassifierSpec, DepthSpec
+from edgedepth.trainers.models.ds_sidenet import DSSideNet, DSSideOptions
 from edgedepth.trainers.models.edge import EdgeNet, EdgeOptions
 
 # Sky and whatever lies farther than the range are trained to the last bin; from these depths on a network says
@@ -44,14 +45,34 @@ _LOW = {"min_m": LOW_RANGE_M[0], "max_m": LOW_RANGE_M[1]}
 _HIGH = {"min_m": HIGH_RANGE_M[0], "max_m": HIGH_RANGE_M[1]}
 
 DEPTH_NETWORKS: Mapping[str, DepthEntry] = {
+    # Sizes and the pad policy as in papers/1, section 5.1; K = 80 and the ranges are ours, the paper gives none.
+    "ds-sidenet-low": DepthEntry(
+        build=DSSideNet,
+        options=DSSideOptions(layout="low", num_bins=80, **_LOW),
+        spec=DepthSpec(
+            input_wh=(320, 240), **_LOW, num_bins=80, f_canonical_px=260.0, beyond_m=_BEYOND_LOW_M
+        ),
+    ),
+    "ds-sidenet-high": DepthEntry(
+        build=DSSideNet,
+        options=DSSideOptions(layout="high", num_bins=80, **_HIGH, block3="sam"),
+        spec=DepthSpec(
+            input_wh=(1248, 384),
+            resize="pad",
+            **_HIGH,
+            num_bins=80,
+            f_canonical_px=721.0,  # of KITTI's rectified colour camera
+            beyond_m=_BEYOND_HIGH_M,
+        ),
+    ),
     "edge-low": DepthEntry(
         build=EdgeNet,
         options=EdgeOptions(
             num_bins=64,
             **_LOW,
-            widths=(24, 64, 128, 192, 320),
+            widths=(32, 64, 128, 192, 320),
             depths=(0, 1, 4, 6, 3),
-            decoder_widths=(192, 128, 64, 24),
+            decoder_widths=(192, 128, 64, 16),
         ),
         spec=DepthSpec(
             input_wh=(320, 240), **_LOW, num_bins=64, f_canonical_px=260.0, beyond_m=_BEYOND_LOW_M

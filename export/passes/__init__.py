@@ -1,0 +1,19 @@
+"""Exact rewrites of ONNX graphs, one per file, in one ordered table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgedepth.export.passes.machine import PassReport, Rewrite, run_passes
+from edgedepth.export.passes.merge_affine import MERGE_AFFINE
+from edgedepth.export.passes.soft_argmax import SOFT_ARGMAX
+
+# In the order of application.
+PASSES: tuple[Rewrite[Any], ...] = (MERGE_AFFINE, SOFT_ARGMAX)
+
+__all__ = ["PASSES", "PassReport", "Rewrite", "passes_for", "run_passes"]
+
+
+def passes_for(backend: str | None) -> tuple[Rewrite[Any], ...]:
+    """The rewrites that pay on a backend; for None those that pay everywhere, as in the file all backends share."""
+    return tuple(entry for entry in PASSES if entry.pays_on(backend))

@@ -1,0 +1,188 @@
+"""The runtime on networks whose answers are known: routing, metres, states, buffers, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgedepth
+from edgedepth.core.errors import BackendError, InputError, UnknownNameError
+from edgedepth.core.manifest import Router
+from edgedepth.core.routing import CoarseRule, Hysteresis
+from tests.bundles import LOW_SPEC, depth_network, fixed_router, write_bundle
+from tests.networks import routed_bundle
+
+NEAR, FAR = 102, 204  # grey levels: low answers 4 m, high 64 m
+
+
+def grey(level: int, wh: tuple[int, int] = (128, 96)) -> np.ndarray:
+    return np.full((wh[1], wh[0], 3), level, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return routed_bundle(tmp_path_factory.mktemp("bundle") / "b").folder
+
+
+@pytest.fixture
+def runtime(folder: Path) -> Iterator[edgedepth.DepthRuntime]:
+    with edgedepth.DepthRuntime.load(folder, backend="onnxruntime", threads=1) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(("level", "route", "metres"), [(NEAR, "low", 4.0), (FAR, "high", 64.0)])
+def test_frames_are_routed_and_measured(runtime: edgedepth.DepthRuntime, level: int, route: str, metres: float) -> None:
+    result = runtime(grey(level))
+    assert result.route == route
+    assert result.depth_m.shape == (96, 128)
+    assert result.depth_m.dtype == np.float32
+    assert result.depth_m == pytest.approx(metres, rel=1e-5)
+    assert (result.valid == edgedepth.PixelState.MEASURED).all()
+    assert result.votes == ((1, 0) if route == "low" else (0, 1))
+    assert not result.camera_given
+    assert set(result.timings_ms) == {"preprocess", "route", "infer", "postprocess"}
+
+
+def test_route_can_be_forced(runtime: edgedepth.DepthRuntime) -> None:
+    assert runtime(grey(FAR), route=edgedepth.Route.LOW).depth_m == pytest.approx(8.0, rel=1e-5)
+
+
+def test_depth_scales_with_the_focal_length(runtime: edgedepth.DepthRuntime) -> None:
+    # 128x96 on a 64x48 input: f at network size is half of the frame's; canonical is 52
+    camera = edgedepth.Camera(fx=208, fy=208, cx=63.5, cy=47.5, width=128, height=96)
+    result = runtime(grey(NEAR), camera=camera)
+    assert result.depth_m == pytest.approx(4.0 * 104 / 52, rel=1e-5)
+    assert result.camera_given
+    assert result.camera is camera
+
+
+def test_assumed_camera_is_the_canonical_one(runtime: edgedepth.DepthRuntime) -> None:
+    frame = grey(NEAR, (200, 100))
+    assumed = runtime(frame).camera
+    assert runtime(frame, camera=assumed).depth_m == pytest.approx(runtime(frame).depth_m)
+
+
+def test_beyond_range_is_a_state_not_a_depth(runtime: edgedepth.DepthRuntime) -> None:
+    frame = grey(FAR)
+    frame[:, 64:] = 250  # high: 78.4 m, beyond the 76 m that count as range
+    result = runtime(frame)
+    assert (result.valid[:, :60] == edgedepth.PixelState.MEASURED).all()
+    assert (result.valid[:, 68:] == edgedepth.PixelState.BEYOND).all()
+    assert np.isnan(result.depth_m[:, 68:]).all()
+    assert np.isfinite(result.raw_depth_m).all()
+    assert np.nanmax(result.depth_m) < 76
+
+
+def test_points_are_in_the_optical_frame(runtime: edgedepth.DepthRuntime) -> None:
+    camera = edgedepth.Camera(fx=104, fy=104, cx=63.5, cy=47.5, width=128, height=96)
+    points = runtime(grey(NEAR), camera=camera).points()
+    assert points.shape == (128 * 96, 3)
+    assert points[0] == pytest.approx([-63.5 / 104 * 4, -47.5 / 104 * 4, 4.0], rel=1e-4)
+
+
+def test_confidence_on_request(runtime: edgedepth.DepthRuntime) -> None:
+    assert runtime(grey(NEAR)).confidence is None
+    sure = runtime(grey(NEAR), confidence=True).confidence
+    assert sure is not None
+    assert sure == pytest.approx(NEAR / 255, rel=1e-5)
+
+
+def test_out_reuses_every_array(runtime: edgedepth.DepthRuntime) -> None:
+    first = runtime(grey(NEAR), confidence=True)
+    second = runtime(grey(60), confidence=True, out=first)
+    for name in ("depth_m", "valid", "raw_depth_m", "confidence"):
+        assert getattr(second, name) is getattr(first, name)
+    assert second.depth_m == pytest.approx(60 / 25.5, rel=1e-5)
+    with pytest.raises(InputError, match="pass a result of this size"):
+        runtime(grey(NEAR, (64, 48)), out=first)
+
+
+@pytest.mark.parametrize("wh", [(1, 1), (3, 7), (641, 1), (1, 333), (37, 53)])
+def test_any_size(runtime: edgedepth.DepthRuntime, wh: tuple[int, int]) -> None:
+    result = runtime(grey(NEAR, wh))
+    assert result.depth_m.shape == wh[::-1]
+    assert result.depth_m == pytest.approx(4.0, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)],
+    ids=["grey", "alpha", "float", "empty"],
+)  # fmt: skip
+def test_frames_of_another_form_are_refused(runtime: edgedepth.DepthRuntime, frame: np.ndarray) -> None:
+    with pytest.raises(InputError, match="a frame must"):
+        runtime(frame)
+
+
+def test_streams_have_hysteresis_and_photos_do_not(folder: Path, tmp_path: Path) -> None:
+    bundle = edgedepth.Bundle.load(folder)
+    levels = [NEAR, FAR, NEAR, FAR, FAR, FAR]
+    router = bundle.manifest.router.model_copy(update={"hysteresis": Hysteresis(every=1, agree=2)})
+    files = {name: (folder / name).read_bytes() for name in ("low.onnx", "high.onnx", "scene.onnx")}
+    eager = write_bundle(tmp_path / "eager", files, router=router)
+    with edgedepth.DepthRuntime.load(eager, backend="onnxruntime", threads=1) as runtime:
+        ordered = [result.route.value for result in runtime.stream(grey(level) for level in levels)]
+        single = [runtime(grey(level)).route.value for level in levels]
+    assert ordered == ["low", "low", "low", "low", "high", "high"]
+    assert single == ["low", "high", "low", "high", "high", "high"]
+
+
+def test_fixed_router_needs_one_network_only(folder: Path, tmp_path: Path) -> None:
+    files = {"low.onnx": (folder / "low.onnx").read_bytes()}
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "low.onnx").write_bytes(files["low.onnx"])
+    networks = {edgedepth.Route.LOW: depth_network(tmp_path / "f", "low.onnx", LOW_SPEC)}
+    bundle = write_bundle(tmp_path / "f", files, router=fixed_router(edgedepth.Route.LOW), networks=networks)
+    with edgedepth.DepthRuntime.load(bundle, backend="onnxruntime") as runtime:
+        assert runtime(grey(FAR)).route == "low"
+        with pytest.raises(InputError, match="no network for route high; it has: low"):
+            runtime(grey(FAR), route=edgedepth.Route.HIGH)
+
+
+def test_coarse_router_looks_at_unpadded_pixels(folder: Path, tmp_path: Path) -> None:
+    files = {name: (folder / name).read_bytes() for name in ("low.onnx", "high.onnx", "scene.onnx")}
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "low.onnx").write_bytes(files["low.onnx"])
+    coarse = depth_network(tmp_path / "c", "low.onnx", LOW_SPEC)
+    router = Router(rule=CoarseRule(sigma_m=5.0), coarse=coarse)
+    bundle = write_bundle(tmp_path / "c", files, router=router)
+    with edgedepth.DepthRuntime.load(bundle, backend="onnxruntime") as runtime:
+        far = runtime(grey(FAR, (200, 50)))  # 8 m everywhere; the black bars are 0 m
+        assert (far.route, far.score) == ("high", pytest.approx(8.0, rel=1e-5))
+        assert runtime(grey(NEAR, (200, 50))).route == "low"
+
+
+def test_backends_agree(folder: Path) -> None:
+    answers = []
+    for backend in ("onnxruntime", "openvino"):
+        with edgedepth.DepthRuntime.load(folder, backend=backend, threads=1) as runtime:
+            assert runtime.backend == backend
+            answers.append(runtime(grey(FAR)).depth_m)
+    assert answers[0] == pytest.approx(answers[1], rel=1e-5)
+
+
+def test_unknown_backend_and_precision(folder: Path) -> None:
+    with pytest.raises(UnknownNameError, match="unknown backend 'quantum'"):
+        edgedepth.DepthRuntime.load(folder, backend="quantum")
+    with pytest.raises(InputError, match="has no int8 files; it has: fp32"):
+        edgedepth.DepthRuntime.load(folder, precision="int8")
+
+
+def test_a_file_that_is_no_network(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "b")
+    with pytest.raises(BackendError), edgedepth.DepthRuntime.load(bundle, backend="onnxruntime") as runtime:
+        runtime(grey(NEAR))
+
+
+def test_two_runtimes_in_one_process(folder: Path) -> None:
+    with (
+        edgedepth.DepthRuntime.load(folder, backend="onnxruntime") as one,
+        edgedepth.DepthRuntime.load(folder, backend="onnxruntime") as two,
+    ):
+        first = one(grey(NEAR)).depth_m
+        second = two(grey(60)).depth_m
+        assert first == pytest.approx(4.0, rel=1e-5)
+        assert second == pytest.approx(60 / 25.5, rel=1e-5)

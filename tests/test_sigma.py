@@ -1,0 +1,38 @@
+"""The coarse router's threshold on hand-made distributions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgedepth.core.errors import InputError
+from edgedepth.evaluation.sigma import choose_sigma
+
+
+def _far(flags: str) -> np.ndarray:
+    return np.array([flag == "f" for flag in flags])
+
+
+def test_separable_frames_get_the_middle_of_the_gap() -> None:
+    choice = choose_sigma(np.array([2.0, 4.0, 9.0, 30.0]), _far("nnff"))
+    assert choice.sigma_m == pytest.approx(6.0)  # sqrt(4 * 9)
+    assert (choice.accuracy, choice.wrong_low, choice.wrong_high) == (1.0, 0, 0)
+    assert choice.margin == pytest.approx(9 / 4)
+
+
+def test_overlap_costs_the_fewest_frames() -> None:
+    # one far frame below the near ones: cutting at 5..20 loses only that one
+    choice = choose_sigma(np.array([1.0, 2.0, 5.0, 20.0, 40.0]), _far("fnnff"))
+    assert choice.sigma_m == pytest.approx(10.0)
+    assert (choice.accuracy, choice.wrong_low, choice.wrong_high) == (0.8, 0, 1)
+
+
+def test_equal_depths_are_not_cut_apart() -> None:
+    choice = choose_sigma(np.array([3.0, 3.0, 3.0, 8.0]), _far("nfnf"))
+    assert 3.0 < choice.sigma_m < 8.0
+    assert choice.wrong_high == 1
+
+
+def test_one_range_alone_is_refused() -> None:
+    with pytest.raises(InputError, match="both ranges"):
+        choose_sigma(np.array([1.0, 2.0]), _far("nn"))

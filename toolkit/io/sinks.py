@@ -1,0 +1,132 @@
+"""`open_sinks`: from the names a user writes to what writes the results, by one ordered table of kinds."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgedepth.core.colour import MetricColours
+from edgedepth.core.errors import OutputError, UnknownNameError
+from edgedepth.core.files import output_error
+from edgedepth.core.results import DepthResult
+from edgedepth.core.spec import HIGH_RANGE_M
+from edgedepth.io.frames import Frame
+from edgedepth.io.npz_sink import NpzSink
+from edgedepth.io.picture_sink import PictureSink
+from edgedepth.io.ply_sink import PlySink
+from edgedepth.io.png16_sink import Png16Sink
+from edgedepth.io.sink import Sink, SinkOptions
+from edgedepth.io.video_sink import VideoSink
+
+
+@dataclass(frozen=True)
+class SinkKind:
+    """A kind of output: its name on the command line, what it writes, how it is opened."""
+
+    name: str
+    writes: str
+    open: Callable[[SinkOptions], Sink]
+
+
+def _open_video(options: SinkOptions) -> Sink:
+    return VideoSink(options) if options.ordered else PictureSink(options)
+
+
+SINK_KINDS = (
+    SinkKind("video", "side-by-side video (one picture per photo)", _open_video),
+    SinkKind("png16", "depth as 16-bit PNG with its scale", Png16Sink),
+    SinkKind("npz", "depth, pixel states, confidence and intrinsics", NpzSink),
+    SinkKind("ply", "coloured point clouds", PlySink),
+)
+
+
+class SinkGroup(Sink):
+    """Several sinks as one; each gets every result."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = tuple(sinks)
+
+    def write(self, frame: Frame, result: DepthResult) -> None:
+        """Write one result everywhere."""
+        for sink in self._sinks:
+            sink.write(frame, result)
+
+    def close(self) -> list[Path]:
+        """Close every sink, also when one fails, and return the paths of all."""
+        outputs: list[Path] = []
+        failure: OutputError | None = None
+        for sink in self._sinks:
+            try:
+                outputs += sink.close()
+            except OutputError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return outputs
+
+
+def open_sinks(
+    names: Sequence[str],
+    folder: Path,
+    *,
+    name: str,
+    ordered: bool,
+    colours: MetricColours,
+    fps: float | None = None,
+    max_m: float = HIGH_RANGE_M[1],
+) -> SinkGroup:
+    """Open the named kinds of output in a folder, which is made if it is missing.
+
+    Args:
+        names: kinds of `SINK_KINDS`; one named twice is opened once.
+        folder: where to write.
+        name: what single files are called after (`Source.name`).
+        ordered: the frames are a stream (`Source.ordered`); else each is a photo of its own.
+        colours: metric colours of pictures and videos.
+        fps: frames per second of the source; times of the frames come first.
+        max_m: the largest depth in metres that results may hold; it chooses the scale of 16-bit PNG.
+
+    Raises:
+        UnknownNameError: a name is not of the table.
+        OutputError: the folder cannot be made or written.
+    """
+    kinds = {kind.name: kind for kind in SINK_KINDS}
+    for wanted in names:
+        if wanted not in kinds:
+            raise UnknownNameError.of("output", wanted, kinds)
+    options = SinkOptions(folder=folder, name=name, ordered=ordered, colours=colours, fps=fps, max_m=max_m)
+    _check_writable(folder)
+    return SinkGroup([kinds[wanted].open(options) for wanted in dict.fromkeys(names)])
+
+
+def run_folder(base: Path = Path("runs/depth")) -> Path:
+    """Make and return the next free numbered folder, `base`/1, `base`/2, ...; two processes never get the same.
+
+    Raises:
+        OutputError: the folder cannot be made.
+    """
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        taken = [int(path.name) for path in base.iterdir() if path.name.isdecimal()]
+        for number in itertools.count(max(taken, default=0) + 1):
+            try:
+                (base / str(number)).mkdir()
+            except FileExistsError:  # another process was faster
+                continue
+            return base / str(number)
+    except OSError as error:
+        raise output_error(base, error) from error
+    raise AssertionError("unreachable: numbers do not end")
+
+
+def _check_writable(folder: Path) -> None:
+    """Fail before the first frame is computed, not after it."""
+    probe = folder / ".edgedepth-probe"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise output_error(folder, error) from error

@@ -1,0 +1,76 @@
+"""How a run begins and signs its work: its folder, the weights it starts from, its provenance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+from edgedepth.core.errors import CheckpointError, InputError
+from edgedepth.core.files import write_atomic
+from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint
+from edgedepth.trainers.config import TrainConfig
+
+
+def prepare_folder(config: TrainConfig) -> None:
+    """Make the run's folder and write the configuration into it.
+
+    Raises:
+        InputError: the folder holds another run, which must not be mixed with a new one.
+        OutputError: the folder cannot be written.
+    """
+    if (config.out / "state.pt").exists() and not config.resume:
+        raise InputError(
+            f"{config.out} holds a training run; go on with it by --resume, or choose another folder with --out"
+        )
+    write_atomic(config.out / "config.json", json.dumps(asdict(config), indent=1, default=str))
+
+
+def default_checkpoint(network: str) -> Path:
+    """The shipped checkpoint of a network.
+
+    Raises:
+        InputError: no weights of this network are shipped.
+    """
+    path = Path(str(files("edgedepth.assets"))) / "checkpoints" / f"{network}.safetensors"
+    if not path.is_file():
+        raise InputError(f"no weights of {network} are shipped; leave --init out or give a checkpoint file")
+    return path
+
+
+def initial_checkpoint(config: TrainConfig) -> Checkpoint | None:
+    """The checkpoint that `config.init` names, None for random weights.
+
+    Raises:
+        InputError: there is no such file.
+        CheckpointError: it is of another network.
+    """
+    if config.init is None:
+        return None
+    path = default_checkpoint(config.network) if config.init == "default" else Path(config.init)
+    checkpoint = load_checkpoint(path)
+    if checkpoint.network != config.network:
+        raise CheckpointError(
+            f"{path} holds {checkpoint.network}, but {config.network} is to be trained; name that network instead"
+        )
+    return checkpoint
+
+
+def provenance(config: TrainConfig, *, images: int, facts: Mapping[str, str]) -> dict[str, str]:
+    """How the weights were made: versions, date, data and the configuration that shaped them."""
+    return {
+        "made_by": f"edgedepth {version('edgedepth')}, torch {version('torch')}",
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "data": ", ".join(Path(name).name for name in config.data),
+        "images": str(images),
+        "init": "random" if config.init is None else Path(config.init).name,
+        "seed": str(config.seed),
+        "batch": str(config.batch),
+        "lr": str(config.lr),
+        "size": "full" if config.size is None else f"{config.size[0]}x{config.size[1]}",
+        **facts,
+    }

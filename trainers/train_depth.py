@@ -1,0 +1,137 @@
+"""Train a depth network: data, network, baseline and checkpoint around the loop."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgedepth.core.errors import CheckpointError
+from edgedepth.core.files import write_atomic
+from edgedepth.core.spec import DepthSpec
+from edgedepth.datasets import DepthDataset, open_dataset
+from edgedepth.trainers.augment import photometric
+from edgedepth.trainers.baseline import mean_log_depth
+from edgedepth.trainers.cache import FrameCache
+from edgedepth.trainers.checkpoint import load_state, save_checkpoint
+from edgedepth.trainers.config import TrainConfig
+from edgedepth.trainers.data import DepthBatch, DepthFrames, in_order, training_batches
+from edgedepth.trainers.loop import FitResult, fabric_for, fit, progress_bar
+from edgedepth.trainers.models.registry import create_network, default_spec
+from edgedepth.trainers.objectives import DepthObjective
+from edgedepth.trainers.splits import for_route, route_of, training_split
+from edgedepth.trainers.start import initial_checkpoint, prepare_folder, provenance
+from edgedepth.trainers.validation import depth_figures, map_predictor, network_predictor
+
+_BASELINE_FRAMES = 4000
+
+
+def train_depth(config: TrainConfig) -> FitResult:
+    """Train the depth network `config.network`; see `TrainConfig`.
+
+    Writes into `config.out`: `<network>.safetensors` (averaged weights, spec at the network's full size),
+    `<network>.baseline.npy` (mean log-depth map of the training split), `log.jsonl`, `state.pt` (to resume from)
+    and `cache/`.
+
+    Raises:
+        InputError: the data cannot be read, or hold nothing to train on.
+        CheckpointError: `init` is of another network, or the state to resume from is damaged.
+        OutputError: the folder cannot be written.
+    """
+    prepare_folder(config)
+    return fit(DepthTask(config), config, fabric_for(config))
+
+
+class DepthTask:
+    """A depth network on its data; a `edgedepth.trainers.loop.Task`."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        start = initial_checkpoint(config)
+        self.options: dict[str, Any] = dict(config.options) if start is None else start.options
+        self.network: nn.Module = create_network(config.network, **self.options)
+        self.spec = default_spec(config.network, **self.options)
+        if start is not None:
+            load_state(self.network, start.state, config.network)
+            if not isinstance(start.spec, DepthSpec):
+                raise CheckpointError(f"{config.init} holds a classifier, but {config.network} is a depth network")
+            self.spec = start.spec
+        self.training_spec = self.spec if config.size is None else self.spec.at_size(config.size)
+        self.objective = DepthObjective(self.network, self.spec, config.loss)
+        self._open_data()
+
+    def _open_data(self) -> None:
+        config, route = self.config, route_of(self.config.network)
+        train, validation = training_split(config.data, route)
+        with progress_bar() as bar:
+            self.frames = DepthFrames(
+                self._cache(train, bar), self.training_spec, augment=config.augment, seed=config.seed
+            )
+            self.validation = DepthFrames(self._cache(validation, bar), self.training_spec)
+            self.watched = None
+            if config.watch is not None:
+                watched = for_route(open_dataset(config.watch), route)
+                self.watched = DepthFrames(self._cache([watched], bar), self.training_spec)
+        self.steps_per_epoch = max(1, len(self.frames) // config.batch)
+        self.baseline = self._baseline()
+
+    def _cache(self, datasets: Sequence[DepthDataset], bar: Any) -> FrameCache:
+        width, height = self.training_spec.input_wh
+        zoom = self.config.augment.max_zoom
+        folder = self.config.cache or self.config.out / "cache"
+        return FrameCache(datasets, folder, cover_wh=(round(width * zoom), round(height * zoom)), progress=bar)
+
+    def _baseline(self) -> NDArray[np.float32]:
+        """The baseline at training size; written at full size, for the bundle."""
+        whole = DepthFrames(self.frames.cache, self.spec)
+        log_depth = mean_log_depth(in_order(whole, 16, _BASELINE_FRAMES), self.spec)
+        buffer = io.BytesIO()
+        np.save(buffer, log_depth)
+        write_atomic(self.config.out / f"{self.config.network}.baseline.npy", buffer.getvalue())
+        if self.training_spec == self.spec:
+            return log_depth
+        small = DepthFrames(self.frames.cache, self.training_spec)
+        return mean_log_depth(in_order(small, 16, _BASELINE_FRAMES), self.training_spec)
+
+    def batches(self, start: int) -> Iterable[DepthBatch]:
+        """Training batches from number `start` on."""
+        return training_batches(self.frames, batch=self.config.batch, workers=self.config.workers, start=start)
+
+    def prepare(self, batch: DepthBatch, step: int, device: torch.device) -> tuple[Tensor, ...]:
+        """Image (colours changed), depth and focal length on the device."""
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        image = photometric(
+            batch.image.to(device), batch.content.to(device), self.config.augment, generator
+        ).contiguous(memory_format=torch.channels_last)
+        return image, batch.depth_m.to(device), batch.focal.to(device)
+
+    def evaluate(self, network: nn.Module, device: torch.device) -> dict[str, float]:
+        """Figures on the validation split and the watched set, each with the baseline's abs_rel."""
+        network_says, map_says = network_predictor(network, device), map_predictor(self.baseline)
+        figures: dict[str, float] = {}
+        for prefix, frames in (("", self.validation), ("watch_", self.watched)):
+            if frames is None:
+                continue
+            count, batch = self.config.eval_images, self.config.batch
+            measured = depth_figures(network_says, in_order(frames, batch, count), self.training_spec)
+            base = depth_figures(map_says, in_order(frames, batch, count), self.training_spec)
+            figures |= {f"{prefix}{name}": value for name, value in measured.items()}
+            figures |= {f"{prefix}baseline_{name}": base[name] for name in ("abs_rel", "delta1") if name in base}
+        return figures
+
+    def save(self, network: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
+        """The checkpoint, with the spec of the network's full size."""
+        save_checkpoint(
+            path,
+            network,
+            network=self.config.network,
+            options=self.options,
+            spec=self.spec,
+            provenance=provenance(self.config, images=len(self.frames), facts=facts),
+        )
