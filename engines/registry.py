@@ -72,9 +72,7 @@ def auto_backend() -> str:
         if availability.available:
             return name
     reasons = "; ".join(f"{name}: {availability.why}" for name, availability in found.items())
-    raise BackendError(
-        f"no inference backend works here ({reasons}); install one with: pip install onnxruntime"
-    )
+    raise BackendError(f"no inference backend works here ({reasons}); install one with: pip install onnxruntime")
 
 
 def choose_backend(name: str = "auto") -> str:

@@ -90,9 +90,7 @@ class Session(Protocol):
     def outputs(self) -> tuple[TensorInfo, ...]:
         """What `run` gives."""
 
-    def run(
-        self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None
-    ) -> dict[str, NDArray[Any]]:
+    def run(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """Run the network once and return the named outputs (all, where None); the rest may not be computed.
 
         The inputs are read during the call only. The returned arrays belong to the session: the next `run`
@@ -128,9 +126,7 @@ def check_inputs(expected: Sequence[TensorInfo], given: Mapping[str, NDArray[Any
             size in (None, actual) for size, actual in zip(info.shape, array.shape, strict=True)
         )
         if not fits or array.dtype != info.dtype:
-            raise BackendError(
-                f"input must be ({info}), but got {array.dtype} {'x'.join(map(str, array.shape))}"
-            )
+            raise BackendError(f"input must be ({info}), but got {array.dtype} {'x'.join(map(str, array.shape))}")
 
 
 def check_outputs(known: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:

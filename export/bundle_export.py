@@ -49,7 +49,7 @@ class BundleRequest:
     golden: BGR frames of any size per route, for the parity check and to be kept; generated ones where absent.
     baselines: mean log-depth maps (h, w) float32 per route, for the canonical camera.
     half_storage: store fp32 graphs with float16 weights.
-    notify: called with one line per step.
+    notify: called with one line per step; the default does nothing.
     """
 
     depth: Mapping[Route, Checkpoint]
@@ -63,7 +63,7 @@ class BundleRequest:
     baselines: Mapping[Route, NDArray[np.float32]] = field(default_factory=dict)
     half_storage: bool = False
     licence: str = "Apache-2.0"
-    notify: Callable[[str], None] = lambda line: None
+    notify: Callable[[str], object] = str
 
     def __post_init__(self) -> None:
         if not self.depth:

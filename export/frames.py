@@ -10,7 +10,7 @@ Frame = NDArray[np.uint8]
 
 
 def probe_frames(input_wh: tuple[int, int], *, seed: int = 0) -> list[Frame]:
-    """Six (H, W, 3) uint8 frames at network size: black, white, noise, ramps, saturated blocks and a cluttered scene."""
+    """Six (H, W, 3) uint8 frames: black, white, noise, ramps, saturated blocks and a cluttered scene."""
     width, height = input_wh
     rng = np.random.default_rng(seed)
     noise = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)

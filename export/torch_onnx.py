@@ -64,8 +64,19 @@ class InferenceGraph(nn.Module):
 
 
 def offers_confidence(network: nn.Module) -> bool:
-    """True for networks that compute a per-pixel confidence: forward takes `confidence`."""
-    return "confidence" in inspect.signature(network.forward).parameters
+    """True for networks that answer a per-pixel confidence: forward takes `confidence` and does not refuse it."""
+    if "confidence" not in inspect.signature(network.forward).parameters:
+        return False
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, 3, 64, 64), confidence=True)
+    except InputError:  # a network with bins whose regression branch answers
+        return False
+    finally:
+        network.train(was_training)
+    return True
 
 
 def to_onnx(

@@ -8,6 +8,7 @@ import threading
 import time
 import wave
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -18,8 +19,8 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from edgedepth.core.errors import InputError
-from edgedepth.io import open_source
 from edgedepth.io import camera_source as camera_module
+from edgedepth.io import open_source
 from edgedepth.io.image_source import ImageSource, read_image, unique_names
 
 SAMPLES = Path(os.environ.get("EDGEDEPTH_SAMPLES", Path(__file__).parents[2] / "shared" / "data"))
@@ -36,16 +37,16 @@ def make_video(
     pix_fmt: str = "yuv420p",
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Frame i is grey level 8 * i, with a white square in the upper left corner."""
+    """Frame i is grey level 8 * (i modulo 30), with a white square in the upper left corner."""
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "12"})
         stream.width, stream.height, stream.pix_fmt = wh[0], wh[1], pix_fmt
         stream.codec_context.gop_size = 6
         stream.codec_context.thread_count = 1
         if times_s is not None:
-            stream.codec_context.time_base = av.time_base and __import__("fractions").Fraction(1, 1000)
+            stream.codec_context.time_base = Fraction(1, 1000)
         for i in range(count):
-            image = np.full((wh[1], wh[0], 3), 8 * i, np.uint8)
+            image = np.full((wh[1], wh[0], 3), 8 * (i % 30), np.uint8)
             image[: wh[1] // 4, : wh[0] // 4] = 255
             frame = VideoFrame.from_ndarray(image, format="bgr24").reformat(format=pix_fmt)
             if times_s is not None:
@@ -192,7 +193,9 @@ class TestVideo:
         assert "codec" in refusal(unknown)
 
     @needs_samples
-    @pytest.mark.parametrize(("name", "count", "shape"), [("street_motorway", 221, (540, 960, 3)), ("indoor_people", 1394, (432, 768, 3))])
+    @pytest.mark.parametrize(
+        ("name", "count", "shape"), [("street_motorway", 221, (540, 960, 3)), ("indoor_people", 1394, (432, 768, 3))]
+    )
     def test_real_videos_are_read_to_the_end(self, name, count, shape):
         with open_source(SAMPLES / "video" / f"{name}.mp4") as source:
             shapes = [frame.image_bgr.shape for frame in source]
@@ -228,7 +231,7 @@ class TestImages:
         assert (frames[0].time_s, frames[0].name) == (None, "photo")
 
     def test_float_pixels_are_refused(self, tmp_path):
-        path = self.write(tmp_path / "deep.tiff", np.ones((4, 4), np.float32))
+        path = self.write(tmp_path / "deep.tiff", np.ones((4, 4, 3), np.float32))
         assert "float32" in refusal(path)
 
     def test_exif_rotation(self, tmp_path):
@@ -320,7 +323,7 @@ class FakeCapture:
     def __init__(self, count: int, gate: threading.Semaphore | None = None) -> None:
         self.count, self.gate, self.taken, self.released = count, gate, 0, False
 
-    def isOpened(self) -> bool:  # noqa: N802
+    def isOpened(self) -> bool:
         return self.count > 0
 
     def get(self, _: int) -> float:

@@ -15,7 +15,7 @@ pytest.importorskip("lightning_fabric")
 
 from edgedepth.core.errors import CheckpointError, InputError  # noqa: E402
 from edgedepth.trainers.checkpoint import load_checkpoint  # noqa: E402
-from edgedepth.trainers.config import TrainConfig  # noqa: E402
+from edgedepth.trainers.config import AugmentConfig, TrainConfig  # noqa: E402
 from edgedepth.trainers.train_depth import train_depth  # noqa: E402
 
 TINY = {
@@ -65,6 +65,8 @@ def config(tmp_path: Path) -> TrainConfig:
         batch=8,
         options=TINY,
         ema=0.8,
+        threads=1,
+        augment=AugmentConfig(max_zoom=1.2, aspects=(1.2, 1.5), photometric=0.1, cutout=0.0),
     )
 
 

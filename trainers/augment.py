@@ -7,6 +7,8 @@ that only changes values happens on the whole batch (`photometric`). All take th
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,30 +20,41 @@ from torch import Tensor
 from edgedepth.trainers.config import AugmentConfig
 
 
-def random_window(
-    rng: np.random.Generator, frame_wh: tuple[int, int], config: AugmentConfig
-) -> tuple[int, int, int, int]:
-    """A window (x, y, width, height) of the frame, of random zoom and shape; sometimes the whole frame.
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """A part of a frame, perhaps mirrored."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    mirrored: bool
+
+    def of(self, frame: NDArray[Any]) -> NDArray[Any]:
+        """The window of a (H, W, ...) array, as a view."""
+        part = frame[self.y : self.y + self.height, self.x : self.x + self.width]
+        return part[:, ::-1] if self.mirrored else part
+
+
+def random_window(rng: np.random.Generator, frame_wh: tuple[int, int], config: AugmentConfig) -> Window:
+    """A window of random place, zoom and shape; sometimes the whole frame.
 
     Half of the windows keep the frame's shape; the others take one from `config.aspects` (width over height), which
     letterboxing then pads, as it pads frames of another shape than the network's at run time.
     """
     width, height = frame_wh
+    mirrored = config.flip and rng.random() < 0.5
     if rng.random() < config.whole:
-        return 0, 0, width, height
+        return Window(x=0, y=0, width=width, height=height, mirrored=mirrored)
     w, h = float(width), float(height)
     if rng.random() < 0.5:
         aspect = math.exp(rng.uniform(*np.log(config.aspects)))
         w, h = min(w, h * aspect), min(h, w / aspect)
     zoom = math.exp(rng.uniform(0.0, math.log(config.max_zoom)))
-    w, h = max(8.0, w / zoom), max(8.0, h / zoom)
-    cut_w, cut_h = min(width, round(w)), min(height, round(h))
-    return (
-        int(rng.integers(0, width - cut_w + 1)),
-        int(rng.integers(0, height - cut_h + 1)),
-        cut_w,
-        cut_h,
-    )
+    cut_w = min(width, max(8, round(w / zoom)))
+    cut_h = min(height, max(8, round(h / zoom)))
+    x, y = rng.integers(0, width - cut_w + 1), rng.integers(0, height - cut_h + 1)
+    return Window(x=int(x), y=int(y), width=cut_w, height=cut_h, mirrored=mirrored)
 
 
 def degrade(image: NDArray[np.uint8], rng: np.random.Generator, strength: float) -> None:
@@ -53,9 +66,7 @@ def degrade(image: NDArray[np.uint8], rng: np.random.Generator, strength: float)
     height, width = image.shape[:2]
     if rng.random() < chance and min(width, height) >= 16:
         factor = rng.uniform(1.3, 2.2)
-        small = cv2.resize(
-            image, (round(width / factor), round(height / factor)), interpolation=cv2.INTER_AREA
-        )
+        small = cv2.resize(image, (round(width / factor), round(height / factor)), interpolation=cv2.INTER_AREA)
         image[...] = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
     if rng.random() < chance:
         length = int(rng.integers(2, 5))

@@ -21,14 +21,13 @@ from edgedepth.core.preprocess import Placement
 from edgedepth.datasets.sample import DepthDataset, DepthSample, Entry, SampleInfo
 
 _FORMAT = 1
-_SKY = "sky"
 
 
 @dataclass(frozen=True)
 class Frame:
     """A decoded frame; the arrays are read-only views.
 
-    rgb: (H, W, 3) uint8. depth_m: (H, W) float16 metres, NaN = not measured, inf = sky. camera: None if unknown.
+    rgb: (H, W, 3) uint8. depth_m: (H, W) float16 metres, NaN = not measured, inf = sky or too far to store. camera: None if unknown.
     """
 
     info: SampleInfo
@@ -56,7 +55,7 @@ class FrameCache(Sequence[Frame]):
         cover_wh: tuple[int, int],
         progress: Progress | None = None,
     ) -> None:
-        self._entries = [(entry, _sky_id(dataset)) for dataset in datasets for entry in dataset.entries]
+        self._entries = [(entry, _void_id(dataset)) for dataset in datasets for entry in dataset.entries]
         self._cover_wh = cover_wh
         self._folder = folder / _fingerprint(datasets, cover_wh)
         index = self._folder / "index.json"
@@ -70,8 +69,11 @@ class FrameCache(Sequence[Frame]):
             raise OutputError(f"the cache {self._folder} is damaged; delete the folder and run again")
         areas = [record["wh"][0] * record["wh"][1] for record in self._records]
         self._offsets: list[int] = np.cumsum([0, *areas]).tolist()
-        self._rgb: NDArray[np.uint8] = np.memmap(self._folder / "rgb.bin", np.uint8, mode="r")
-        self._depth: NDArray[np.float16] = np.memmap(self._folder / "depth.bin", np.float16, mode="r")
+        self._rgb: NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._depth: NDArray[np.float16] = np.empty(0, np.float16)
+        if self._offsets[-1]:  # an empty file cannot be mapped
+            self._rgb = np.memmap(self._folder / "rgb.bin", np.uint8, mode="r")
+            self._depth = np.memmap(self._folder / "depth.bin", np.float16, mode="r")
 
     @property
     def infos(self) -> tuple[SampleInfo, ...]:
@@ -112,11 +114,11 @@ class FrameCache(Sequence[Frame]):
             progress.remove_task(task)
         write_atomic(index, json.dumps(records))  # last: a folder without it is no cache
 
-    def _load(self, entry_and_sky: tuple[Entry, int | None]) -> DepthSample:
-        entry, sky = entry_and_sky
+    def _load(self, entry_and_void: tuple[Entry, int | None]) -> DepthSample:
+        entry, void = entry_and_void
         sample = entry.load()
-        if sky is not None and sample.semantic is not None:
-            sample.depth_m[sample.semantic == sky] = np.inf
+        if void is not None and sample.semantic is not None:
+            sample.depth_m[np.isnan(sample.depth_m) & (sample.semantic != void)] = np.inf
         return _shrunk(sample, self._cover_wh)
 
 
@@ -141,14 +143,17 @@ def _append(sample: DepthSample, rgb_file: BinaryIO, depth_file: BinaryIO) -> di
     depth_file.write(sample.depth_m.astype(np.float16).tobytes())
     camera = sample.camera
     height, width = sample.depth_m.shape
-    intrinsics = (
-        None if camera is None else {"fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy}
-    )
+    intrinsics = None if camera is None else {"fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy}
     return {"wh": (width, height), "camera": intrinsics}
 
 
-def _sky_id(dataset: DepthDataset) -> int | None:
-    return dataset.semantic_classes.index(_SKY) if _SKY in dataset.semantic_classes else None
+def _void_id(dataset: DepthDataset) -> int | None:
+    """The label of nothing, in data sets whose labels tell it.
+
+    There, a labelled pixel without depth is not unknown: it is sky, or farther than 16 bits can say.
+    """
+    classes = dataset.semantic_classes
+    return classes.index("void") if "void" in classes and "sky" in classes else None
 
 
 def _fingerprint(datasets: Sequence[DepthDataset], cover_wh: tuple[int, int]) -> str:

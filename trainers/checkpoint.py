@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors files whose header says which network the weights belong to and how they were made.
+"""Checkpoints: safetensors files whose header says which network the weights are of and how they were made.
 
 A checkpoint is data: nothing in it is executed on loading, unlike a pickle. The header's metadata key
 "edgedepth" holds one JSON object: schema, network, options, spec, provenance.
@@ -6,7 +6,6 @@ A checkpoint is data: nothing in it is executed on loading, unlike a pickle. The
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,7 +121,7 @@ def save_checkpoint(
     header = {
         "schema": SCHEMA,
         "network": network,
-        "options": _plain(options),
+        "options": dict(options),
         "spec": spec.model_dump(mode="json"),
         "provenance": dict(provenance),
     }
@@ -134,7 +133,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
     Raises:
         InputError: there is no such file.
-        CheckpointError: the file is no checkpoint of ours, is truncated or malformed, or is of a newer version.
+        CheckpointError: the file is no checkpoint of ours, truncated, malformed, or of a newer version.
     """
     path = Path(path)
     if not path.is_file():
@@ -143,9 +142,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(_KEY)
             if header is None:
-                raise CheckpointError(
-                    f"{path} has no edgedepth header, so it is not a checkpoint of this toolkit"
-                )
+                raise CheckpointError(f"{path} has no edgedepth header, so it is not a checkpoint of this toolkit")
             state = {name: _full(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
@@ -162,14 +159,10 @@ def _from_header(path: Path, text: str, state: dict[str, Tensor]) -> Checkpoint:
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} has a malformed header ({_first_line(error)})") from None
     if schema != SCHEMA:
-        raise CheckpointError(
-            f"{path} has schema {schema!r}, but this version reads {SCHEMA}; update edgedepth"
-        )
+        raise CheckpointError(f"{path} has schema {schema!r}, but this version reads {SCHEMA}; update edgedepth")
     if network not in (*DEPTH_NETWORKS, *CLASSIFIERS):
         known = ", ".join((*DEPTH_NETWORKS, *CLASSIFIERS))
-        raise CheckpointError(
-            f"{path} is of network {network!r}, which this version does not know; known: {known}"
-        )
+        raise CheckpointError(f"{path} is of network {network!r}, which this version does not know; known: {known}")
     try:
         kind = DepthSpec if network in DEPTH_NETWORKS else ClassifierSpec
         contract: DepthSpec | ClassifierSpec = kind.model_validate(spec)
@@ -182,12 +175,6 @@ def _from_header(path: Path, text: str, state: dict[str, Tensor]) -> Checkpoint:
 
 def _full(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    if dataclasses.is_dataclass(options) and not isinstance(options, type):
-        return dataclasses.asdict(options)
-    return dict(options)
 
 
 def _first_line(error: Exception) -> str:

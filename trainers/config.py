@@ -51,9 +51,7 @@ class LossConfig:
         ):
             value = getattr(self, name)
             _need(value >= 0, f"loss weight {name} must not be negative, but got {value}")
-        _need(
-            self.gradient_scales >= 1, f"gradient_scales must be at least 1, but got {self.gradient_scales}"
-        )
+        _need(self.gradient_scales >= 1, f"gradient_scales must be at least 1, but got {self.gradient_scales}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +89,11 @@ class TrainConfig:
     minutes, epochs: budget; the run ends when the first of those given is spent. Time spent before an
         interruption counts when the run is resumed.
     lr: peak learning rate; warmup: share of the budget in which it rises; schedule: how it falls to zero.
+    workers: processes that load data, 0 = none but this one; threads: of PyTorch on a CPU, None = its own choice.
+    device: auto, cpu or cuda; precision: fp32, or bf16 for mixed precision.
     ema: decay of the averaged weights that validation and the checkpoint use.
     save_seconds, eval_seconds: how often the run is made safe and validated.
+    cache: folder for decoded frames, `<out>/cache` where None. resume: go on with the run in `out`.
     watch: a data set that is evaluated beside the validation split and never trained on.
     options: options of the network that differ from its defaults; with `init`, those of the checkpoint count.
     """
@@ -113,7 +114,7 @@ class TrainConfig:
     ema: float = 0.998
     seed: int = 0
     workers: int = 0
-    threads: int = 1
+    threads: int | None = None
     device: str = "auto"
     precision: Precision = "fp32"
     save_seconds: float = 120.0

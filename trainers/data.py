@@ -6,8 +6,9 @@ that normalises depth follows every crop and resize.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from edgedepth.core.preprocess import Placement
 from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers.augment import degrade, random_window
 from edgedepth.trainers.cache import Frame, FrameCache
-from edgedepth.trainers.config import AugmentConfig
+from edgedepth.trainers.config import AugmentConfig, TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ class DepthItem:
     content: tuple[int, int, int, int]
 
 
+T = TypeVar("T")
 Key = tuple[int, int]  # (epoch, index): all randomness of an item follows from it
 
 
@@ -59,9 +61,7 @@ class DepthFrames(Dataset[DepthItem]):
     Items are asked for by (epoch, index); the same key gives the same item whatever process makes it.
     """
 
-    def __init__(
-        self, cache: FrameCache, spec: DepthSpec, augment: AugmentConfig | None = None, seed: int = 0
-    ) -> None:
+    def __init__(self, cache: FrameCache, spec: DepthSpec, augment: AugmentConfig | None = None, seed: int = 0) -> None:
         self.cache = cache
         self.spec = spec
         self.augment = augment
@@ -76,12 +76,10 @@ class DepthFrames(Dataset[DepthItem]):
         image, depth, camera = frame.rgb, frame.depth_m, self._camera(frame)
         rng = np.random.default_rng((self.seed, epoch, index))
         if self.augment is not None:
-            x, y, width, height = random_window(rng, (camera.width, camera.height), self.augment)
-            image, depth = image[y : y + height, x : x + width], depth[y : y + height, x : x + width]
-            camera = camera.cropped(x, y, width, height)
-            if self.augment.flip and rng.random() < 0.5:
-                # the principal point mirrors too, but only the focal length is used from here on
-                image, depth = image[:, ::-1], depth[:, ::-1]
+            window = random_window(rng, (camera.width, camera.height), self.augment)
+            image, depth = window.of(image), window.of(depth)
+            # mirroring moves the principal point, but only the focal length is used from here on
+            camera = camera.cropped(window.x, window.y, window.width, window.height)
         placement = Placement.of((camera.width, camera.height), self.spec.input_wh, self.spec.resize)
         placed = placement.to_input(np.ascontiguousarray(image))
         rows, columns = placement.content
@@ -101,9 +99,7 @@ class DepthFrames(Dataset[DepthItem]):
         height, width = frame.depth_m.shape
         placement = Placement.of((width, height), self.spec.input_wh, self.spec.resize)
         f_px = self.spec.f_canonical_px * width / placement.content_wh[0]
-        return Camera(
-            fx=f_px, fy=f_px, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height
-        )
+        return Camera(fx=f_px, fy=f_px, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height)
 
 
 def collate(items: Sequence[DepthItem]) -> DepthBatch:
@@ -143,23 +139,31 @@ class EndlessKeys(Sampler[list[Key]]):
                 number += 1
 
 
-def training_batches(
-    frames: DepthFrames, *, batch: int, workers: int, start: int = 0
-) -> DataLoader[DepthItem]:
-    """An endless loader of training batches from batch `start` on."""
-    keys = EndlessKeys(len(frames), batch, frames.seed, start)
+def endless(
+    frames: Dataset[T],
+    count: int,
+    collate_fn: Callable[[list[T]], Any],
+    config: TrainConfig,
+    start: int,
+) -> DataLoader[T]:
+    """A loader of training batches, from batch `start` on, for a data set of `count` items asked for by `Key`."""
     return DataLoader(
         frames,
-        batch_sampler=keys,
-        num_workers=workers,
-        collate_fn=collate,
-        persistent_workers=workers > 0,
+        batch_sampler=EndlessKeys(count, config.batch, config.seed, start),
+        num_workers=config.workers,
+        collate_fn=collate_fn,
+        persistent_workers=config.workers > 0,
     )
+
+
+def spread(count: int, limit: int | None) -> list[int]:
+    """At most `limit` indices, evenly spread over 0..count - 1."""
+    chosen = count if limit is None else min(limit, count)
+    return [int(i) for i in np.linspace(0, count - 1, chosen).round()] if chosen else []
 
 
 def in_order(frames: DepthFrames, batch: int, limit: int | None = None) -> Iterator[DepthBatch]:
     """Batches of frames in their order, for evaluation; `limit` takes that many, evenly spread over the set."""
-    count = len(frames) if limit is None else min(limit, len(frames))
-    chosen = np.linspace(0, len(frames) - 1, count).round().astype(int) if count else np.empty(0, int)
-    for first in range(0, count, batch):
-        yield collate([frames[0, int(index)] for index in chosen[first : first + batch]])
+    indices = spread(len(frames), limit)
+    for first in range(0, len(indices), batch):
+        yield collate([frames[0, index] for index in indices[first : first + batch]])

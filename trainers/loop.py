@@ -70,13 +70,19 @@ class FitResult:
 def progress_bar() -> Progress:
     """A progress bar on stderr, silent where that is no terminal."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
     return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
 
 
 def fabric_for(config: TrainConfig) -> Fabric:
     """The device and precision of a run; on a CPU, its number of threads too."""
-    torch.set_num_threads(config.threads)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
     precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
     fabric = Fabric(accelerator=config.device, devices=1, precision=precision)  # type: ignore[arg-type]
     fabric.seed_everything(config.seed, verbose=False)
@@ -190,9 +196,7 @@ class _Run:
         else:
             self.bad_steps += 1
             if self.bad_steps >= _MAX_BAD_STEPS:
-                raise EdgeDepthError(
-                    f"the loss was not finite for {_MAX_BAD_STEPS} steps; resume with a smaller --lr"
-                )
+                raise EdgeDepthError(f"the loss was not finite for {_MAX_BAD_STEPS} steps; resume with a smaller --lr")
         self.optimizer.zero_grad(set_to_none=True)
         return terms
 

@@ -76,9 +76,7 @@ def index_l1_loss(prediction: Tensor, index: Tensor, weight: Tensor, bins: Bins)
     return bins.width * weighted_mean((prediction - index).abs(), weight)
 
 
-def gradient_loss(
-    prediction: Tensor, index: Tensor, weight: Tensor, bins: Bins, *, scales: int = 4
-) -> Tensor:
+def gradient_loss(prediction: Tensor, index: Tensor, weight: Tensor, bins: Bins, *, scales: int = 4) -> Tensor:
     """L1 between the spatial differences of two index maps at steps of 1, 2, 4, ... pixels, times the bin width.
 
     It asks for the right steps and slopes wherever both ends of a difference are known, whatever the offset.
@@ -117,9 +115,7 @@ def soft_bin_cross_entropy(logits: Tensor, index: Tensor, weight: Tensor) -> Ten
     return weighted_mean(entropy, F.pixel_unshuffle(weight, cell)) / math.log(count)
 
 
-def silog_loss(
-    prediction: Tensor, index: Tensor, weight: Tensor, bins: Bins, *, focus: float = 0.85
-) -> Tensor:
+def silog_loss(prediction: Tensor, index: Tensor, weight: Tensor, bins: Bins, *, focus: float = 0.85) -> Tensor:
     """Scale-invariant error sqrt(mean(e^2) - focus * mean(e)^2) of e = difference of log depths (log bins)."""
     error = (prediction - index) * bins.width
     mean = weighted_mean(error, weight)

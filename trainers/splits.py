@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from edgedepth.core.errors import InputError
 from edgedepth.core.routing import Route
-from edgedepth.datasets import DepthDataset, open_dataset
+from edgedepth.datasets import DepthDataset, SampleInfo, open_dataset
 
 _VALIDATION_SHARE = 0.1
 
@@ -19,8 +19,16 @@ def route_of(network: str) -> Route | None:
     return None
 
 
-def training_split(names: Sequence[str], route: Route | None) -> tuple[list[DepthDataset], list[DepthDataset]]:
-    """The training and validation parts of data sets named `kind:path`, samples of other routes left out.
+Keep = Callable[[SampleInfo], bool]
+
+
+def serves(route: Route | None) -> Keep:
+    """True for samples of a route and for those that name none; with None, for all."""
+    return lambda info: route is None or info.route is None or info.route is route
+
+
+def training_split(names: Sequence[str], keep: Keep) -> tuple[list[DepthDataset], list[DepthDataset]]:
+    """The training and validation parts of data sets named `kind:path`, of the samples that `keep` takes.
 
     Sets that name their splits are taken at their word, and their test split is never touched. The others are cut: the
     last tenth of the list is for validation, in one piece, because neighbours in a recording look alike.
@@ -30,7 +38,7 @@ def training_split(names: Sequence[str], route: Route | None) -> tuple[list[Dept
     """
     train, validation = [], []
     for name in names:
-        dataset = for_route(open_dataset(name), route)
+        dataset = open_dataset(name).where(keep)
         if any(info.split is not None for info in dataset.infos):
             train.append(dataset.where(lambda info: info.split == "train"))
             validation.append(dataset.where(lambda info: info.split == "val"))
@@ -39,13 +47,7 @@ def training_split(names: Sequence[str], route: Route | None) -> tuple[list[Dept
             train.append(dataset[:cut])
             validation.append(dataset[cut:])
     if not any(len(dataset) for dataset in train):
-        wanted = "sample" if route is None else f"sample of route {route}"
-        raise InputError(f"{', '.join(names)}: no training {wanted}; check split, route and domain in the data")
+        raise InputError(
+            f"{', '.join(names)}: no sample to train this network on; check route, domain, category and split there"
+        )
     return train, validation
-
-
-def for_route(dataset: DepthDataset, route: Route | None) -> DepthDataset:
-    """The samples of a route, together with those that name none."""
-    if route is None:
-        return dataset
-    return dataset.where(lambda info: info.route is None or info.route is route)

@@ -57,9 +57,7 @@ class RunState:
     The file holds plain tensors and numbers only and is loaded as such, so that it cannot run code.
     """
 
-    def __init__(
-        self, path: Path, network: nn.Module, average: Averaged, optimizer: torch.optim.Optimizer
-    ) -> None:
+    def __init__(self, path: Path, network: nn.Module, average: Averaged, optimizer: torch.optim.Optimizer) -> None:
         self.path = path
         self.step = 0
         self.seconds = 0.0

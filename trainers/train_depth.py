@@ -21,11 +21,11 @@ from edgedepth.trainers.baseline import mean_log_depth
 from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.checkpoint import load_state, save_checkpoint
 from edgedepth.trainers.config import TrainConfig
-from edgedepth.trainers.data import DepthBatch, DepthFrames, in_order, training_batches
+from edgedepth.trainers.data import DepthBatch, DepthFrames, collate, endless, in_order
 from edgedepth.trainers.loop import FitResult, fabric_for, fit, progress_bar
 from edgedepth.trainers.models.registry import create_network, default_spec
 from edgedepth.trainers.objectives import DepthObjective
-from edgedepth.trainers.splits import for_route, route_of, training_split
+from edgedepth.trainers.splits import route_of, serves, training_split
 from edgedepth.trainers.start import initial_checkpoint, prepare_folder, provenance
 from edgedepth.trainers.validation import depth_figures, map_predictor, network_predictor
 
@@ -67,8 +67,8 @@ class DepthTask:
         self._open_data()
 
     def _open_data(self) -> None:
-        config, route = self.config, route_of(self.config.network)
-        train, validation = training_split(config.data, route)
+        config, keep = self.config, serves(route_of(self.config.network))
+        train, validation = training_split(config.data, keep)
         with progress_bar() as bar:
             self.frames = DepthFrames(
                 self._cache(train, bar), self.training_spec, augment=config.augment, seed=config.seed
@@ -76,7 +76,7 @@ class DepthTask:
             self.validation = DepthFrames(self._cache(validation, bar), self.training_spec)
             self.watched = None
             if config.watch is not None:
-                watched = for_route(open_dataset(config.watch), route)
+                watched = open_dataset(config.watch).where(keep)
                 self.watched = DepthFrames(self._cache([watched], bar), self.training_spec)
         self.steps_per_epoch = max(1, len(self.frames) // config.batch)
         self.baseline = self._baseline()
@@ -101,7 +101,7 @@ class DepthTask:
 
     def batches(self, start: int) -> Iterable[DepthBatch]:
         """Training batches from number `start` on."""
-        return training_batches(self.frames, batch=self.config.batch, workers=self.config.workers, start=start)
+        return endless(self.frames, len(self.frames), collate, self.config, start)
 
     def prepare(self, batch: DepthBatch, step: int, device: torch.device) -> tuple[Tensor, ...]:
         """Image (colours changed), depth and focal length on the device."""

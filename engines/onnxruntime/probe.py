@@ -25,9 +25,7 @@ def probe(device: str) -> Availability:
     try:
         import onnxruntime
     except ImportError as error:
-        return Availability(
-            available=False, why=f"{one_line(error)}; install it with: pip install onnxruntime"
-        )
+        return Availability(available=False, why=f"{one_line(error)}; install it with: pip install onnxruntime")
     version = str(onnxruntime.__version__)
     clash = _CLASH if _both_installed() else ""
     if device == "CPU":

@@ -74,9 +74,7 @@ class OnnxRuntimeSession:
         self._names = tuple(info.name for info in self.outputs)
         self._bindings: dict[tuple[str, ...], Any] = {}
         self._buffers: dict[str, NDArray[Any]] = {
-            info.name: np.empty(info.static_shape, info.dtype)
-            for info in self.outputs
-            if info.static_shape is not None
+            info.name: np.empty(info.static_shape, info.dtype) for info in self.outputs if info.static_shape is not None
         }
         self._options = ort.RunOptions()
         self._options.only_execute_path_to_fetches = True
@@ -93,9 +91,7 @@ class OnnxRuntimeSession:
             self._bindings[names] = binding
         return self._bindings[names]
 
-    def run(
-        self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None
-    ) -> dict[str, NDArray[Any]]:
+    def run(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """Run once; the returned arrays are overwritten by the next run."""
         if self._session is None:
             raise BackendError("this session is closed")

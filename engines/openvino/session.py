@@ -40,45 +40,63 @@ def open_session(onnx_path: Path, device: str, config: SessionConfig) -> Session
     }
     if config.threads is not None:
         properties["INFERENCE_NUM_THREADS"] = config.threads
+    core = ov.Core()
     try:
-        compiled = ov.Core().compile_model(str(onnx_path), device, properties)
+        model = core.read_model(str(onnx_path))
+        return OpenVinoSession(core, model, device, properties, config.precision)
     except RuntimeError as error:
         raise BackendError(f"openvino cannot load {onnx_path}: {one_line(error)}") from error
-    return OpenVinoSession(compiled, device, config.precision)
 
 
 class OpenVinoSession:
     """A network in OpenVINO; see `edgedepth.engines.Session`.
 
-    Inputs are read in place, outputs live in the infer request.
+    OpenVINO always computes every output of a compiled network. So one is compiled for the first output at once,
+    and one for each other set of outputs when it is first asked for. Inputs are read in place, outputs live in the
+    infer request.
     """
 
-    def __init__(self, compiled: ov.CompiledModel, device: str, precision: Precision) -> None:
+    def __init__(
+        self, core: ov.Core, model: ov.Model, device: str, properties: dict[str, Any], precision: Precision
+    ) -> None:
         self.backend = "openvino"
         self.device = device
         self.precision: Precision = precision
-        self.inputs = tuple(_info(port) for port in compiled.inputs)
-        self.outputs = tuple(_info(port) for port in compiled.outputs)
-        self._request: ov.InferRequest | None = compiled.create_infer_request()
+        self.inputs = tuple(_info(port) for port in model.inputs)
+        self.outputs = tuple(_info(port) for port in model.outputs)
+        self._core, self._model, self._properties = core, model, properties
+        self._requests: dict[tuple[str, ...], Any] = {}
+        self._closed = False
+        self._request((self.outputs[0].name,))
 
-    def run(
-        self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None
-    ) -> dict[str, NDArray[Any]]:
+    def _request(self, names: tuple[str, ...]) -> Any:
+        """The infer request that computes these outputs."""
+        if names not in self._requests:
+            ports = {port.any_name: port for port in self._model.outputs}
+            results = [ports[name].get_node() for name in names]
+            part = ov.Model(results, self._model.get_parameters(), "part")
+            compiled = self._core.compile_model(part, self.device, self._properties)
+            self._requests[names] = compiled.create_infer_request()
+        return self._requests[names]
+
+    def run(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """Run once; the returned arrays are overwritten by the next run."""
-        if self._request is None:
+        if self._closed:
             raise BackendError("this session is closed")
         check_inputs(self.inputs, inputs)
         names = check_outputs([info.name for info in self.outputs], outputs)
         held = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
         try:
-            self._request.infer(held, share_inputs=True, share_outputs=True)
+            request = self._request(names)
+            request.infer(held, share_inputs=True, share_outputs=True)
         except RuntimeError as error:
             raise BackendError(f"openvino failed to run: {one_line(error)}") from error
-        return {name: self._request.get_tensor(name).data for name in names}
+        return {name: request.get_tensor(name).data for name in names}
 
     def close(self) -> None:
         """Release the engine."""
-        self._request = None
+        self._closed = True
+        self._requests.clear()
 
     def __enter__(self) -> OpenVinoSession:
         return self

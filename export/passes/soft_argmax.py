@@ -66,9 +66,7 @@ def _refuse(graph: Graph, match: _Match) -> str | None:
 def _rewrite(graph: Graph, match: _Match) -> None:
     n, k, h, w = graph.shape(match.softmax.input[0]) or ()
     base = match.where
-    others = [
-        node for node in graph.consumers(match.softmax.output[0]) if node.output[0] != match.product.output[0]
-    ]
+    others = [node for node in graph.consumers(match.softmax.output[0]) if node.output[0] != match.product.output[0]]
     last = graph.add("Transpose", [match.softmax.input[0]], f"{base}/logits_last", perm=[0, 2, 3, 1])
     probabilities = graph.add("Softmax", [last], f"{base}/probabilities", axis=-1)
     index = graph.constant(match.index)

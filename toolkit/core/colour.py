@@ -56,17 +56,13 @@ class MetricColours:
 
     def __post_init__(self) -> None:
         if not (0 < self.min_m < self.max_m < math.inf):
-            raise InputError(
-                f"a colour range needs 0 < MIN < MAX in metres, but got {self.min_m:g} {self.max_m:g}"
-            )
+            raise InputError(f"a colour range needs 0 < MIN < MAX in metres, but got {self.min_m:g} {self.max_m:g}")
         if self.scale not in ("log", "linear", "disparity"):
             raise UnknownNameError.of("colour scale", self.scale, ("log", "linear", "disparity"))
         if self.colormap not in COLORMAPS:
             raise UnknownNameError.of("colour map", self.colormap, COLORMAPS)
 
-    def __call__(
-        self, depth_m: NDArray[np.float32], valid: NDArray[np.uint8] | None = None
-    ) -> NDArray[np.uint8]:
+    def __call__(self, depth_m: NDArray[np.float32], valid: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """Colours of a depth map.
 
         Args:

@@ -23,9 +23,14 @@ def point_cloud(depth_m: NDArray[np.float32], camera: Camera) -> NDArray[np.floa
         InputError: the camera is of another image size than the depth map.
     """
     seen = _seen(depth_m, camera)
-    points = camera.rays()
-    points *= depth_m[..., None]
-    return points[seen]
+    slope_x = ((np.arange(camera.width) - camera.cx) / camera.fx).astype(np.float32)
+    slope_y = ((np.arange(camera.height) - camera.cy) / camera.fy).astype(np.float32)
+    points = np.empty((np.count_nonzero(seen), 3), np.float32)
+    # One axis at a time: a mask over (H, W, 3) is ten times slower.
+    points[:, 0] = (depth_m * slope_x)[seen]
+    points[:, 1] = (depth_m * slope_y[:, None])[seen]
+    points[:, 2] = depth_m[seen]
+    return points
 
 
 def coloured_points(
@@ -38,7 +43,12 @@ def coloured_points(
     """
     if image_bgr.shape != (*depth_m.shape, 3):
         raise InputError(f"image must be {(*depth_m.shape, 3)} like the depth map, but got {image_bgr.shape}")
-    return point_cloud(depth_m, camera), image_bgr[_seen(depth_m, camera)][:, ::-1]
+    points = point_cloud(depth_m, camera)
+    seen = _seen(depth_m, camera)
+    colours = np.empty(points.shape, np.uint8)
+    for channel in range(3):
+        colours[:, channel] = image_bgr[..., 2 - channel][seen]
+    return points, colours
 
 
 def _seen(depth_m: NDArray[np.float32], camera: Camera) -> NDArray[np.bool_]:

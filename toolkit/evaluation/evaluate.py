@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -93,7 +94,7 @@ def evaluate_samples(
         if name not in ALIGNMENTS:
             raise UnknownNameError.of("alignment", name, ALIGNMENTS)
     network, mean = _Tally(tuple(alignments)), _Tally(tuple(alignments))
-    bands = dict.fromkeys(zip(DISTANCES_M, DISTANCES_M[1:], strict=False), DepthErrors.NONE)
+    bands = dict.fromkeys(pairwise(DISTANCES_M), DepthErrors.NONE)
     scores, skipped = [], []
     for sample in samples:
         prediction = predict(sample)
@@ -185,12 +186,11 @@ def _add_baseline(
     truth: NDArray[np.float64],
     range_m: Range,
 ) -> dict[str, Metrics] | None:
-    """The baseline of the sample's own route, or of the chosen one where the data set does not say."""
+    """Tally the baseline of the sample's own route, else of the chosen one, else the only one there is."""
     if not baselines:
         return None
-    route = next((r for r in (sample.route, chosen, *baselines) if r in baselines), None)
-    if route is None:
-        return None
+    wanted = [route for route in (sample.route, chosen) if route is not None]
+    route = next(route for route in (*wanted, *baselines) if route in baselines)
     height, width = valid.shape
     depth_m = baselines[route].depth_m((width, height), sample.camera)
     return tally.add(_predicted(depth_m, valid, sample.id), truth, range_m)

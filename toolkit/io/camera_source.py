@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgedepth.core.errors import InputError
 from edgedepth.io.frames import Frame, Source
+from edgedepth.io.quiet import quiet_opencv
 
 _SILENCE_S = 15.0  # OpenCV itself gives up on a V4L2 device after 10 s
 _FAILED_READS = 5  # a single bad transfer on a USB bus is no reason to stop
@@ -90,7 +91,8 @@ class CameraSource(Source):
 
 
 def _open_capture(number: int) -> cv2.VideoCapture:
-    capture = cv2.VideoCapture(number)
+    with quiet_opencv():
+        capture = cv2.VideoCapture(number)
     if not capture.isOpened():
         capture.release()
         present = ", ".join(sorted(glob.glob("/dev/video*"))) or "none"

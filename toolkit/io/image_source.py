@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgedepth.core.errors import InputError
 from edgedepth.io.frames import Frame, Source
+from edgedepth.io.quiet import quiet_opencv
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pnm")
 
@@ -71,7 +72,8 @@ def read_image(path: Path) -> tuple[NDArray[np.uint8], list[str]]:
     if data.size == 0:
         raise InputError(f"{path} is empty (0 bytes); copy it again")
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        with quiet_opencv():
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except cv2.error as error:
         raise InputError(f"{path} cannot be decoded as an image: {error.err}") from error
     if image is None:

@@ -10,9 +10,7 @@ from edgedepth.core.results import DepthResult, PixelState
 from edgedepth.io.frames import Frame
 from edgedepth.io.sink import FilePerFrame
 
-_VERTEX = np.dtype(
-    [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")]
-)
+_VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
 _PLY_TYPES = {"<f4": "float", "|u1": "uchar"}
 
 

@@ -16,9 +16,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_END = len(_SIGNATURE) + 25  # IHDR: length, type, 13 bytes, check sum
 
 
-def png_bytes(
-    image: NDArray[np.uint8] | NDArray[np.uint16], text: Mapping[str, str] | None = None
-) -> bytes:
+def png_bytes(image: NDArray[np.uint8] | NDArray[np.uint16], text: Mapping[str, str] | None = None) -> bytes:
     """A PNG file of an (H, W) or (H, W, 3) BGR image of 8 or 16 bits, with one tEXt chunk per entry of `text`.
 
     Compression is the fastest: at camera rate time is dearer than bytes.

@@ -52,7 +52,7 @@ class Png16Sink(FilePerFrame):
         self._text = {"DepthScale": str(self._scale), "DepthUnit": "m", "DepthZero": _ZERO}
         self._note = self.folder / "depth_png.json"
 
-    def encode(self, frame: Frame, result: DepthResult) -> bytes:
+    def encode(self, frame: Frame, result: DepthResult) -> bytes:  # noqa: ARG002
         """The PNG of one depth map."""
         values, too_far = quantise(result, self._scale)
         self._too_far += too_far

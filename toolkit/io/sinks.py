@@ -60,7 +60,7 @@ class SinkGroup(Sink):
         for sink in self._sinks:
             try:
                 outputs += sink.close()
-            except OutputError as error:
+            except OutputError as error:  # noqa: PERF203
                 failure = failure or error
         if failure is not None:
             raise failure

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -72,12 +71,9 @@ class H264File:
     """
 
     def __init__(self, path: Path, *, wh: tuple[int, int], fps: float) -> None:
-        self._path = path
         self._last_pts = -1
-        with _translated(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.open("wb").close()  # libav reports a place it may not write late and vaguely: ask first
-            self._container = av.open(str(path), "w", format="mp4", options=_CONTAINER_OPTIONS)
+        self._disk = DiskFile(path)
+        self._container = av.open(self._disk, "w", format="mp4", options=_CONTAINER_OPTIONS)
         self._stream = _h264_stream(self._container, wh, fps)
 
     def write(self, image_bgr: NDArray[np.uint8], time_s: float) -> None:
@@ -86,16 +82,65 @@ class H264File:
         picture = VideoFrame.from_ndarray(yuv, format="yuv420p")
         self._last_pts = max(self._last_pts + 1, round(time_s * _CLOCK_HZ))
         picture.pts, picture.time_base = self._last_pts, Fraction(1, _CLOCK_HZ)
-        with _translated(self._path):
-            self._container.mux(self._stream.encode(picture))
+        self._container.mux(self._stream.encode(picture))
+        self._disk.check()
 
     def close(self) -> None:
         """Flush and finish the file."""
-        with _translated(self._path):
-            try:
-                self._container.mux(self._stream.encode(None))
-            finally:
-                self._container.close()
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        self._disk.close()
+        self._disk.check()
+
+
+class DiskFile:
+    """A file for libav to write into, which keeps the first error to itself until `check`.
+
+    libav's MP4 writer must not see a write fail: closing it afterwards crashes the process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._error: OSError | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("wb", buffering=0)
+        except OSError as error:
+            raise output_error(path, error) from error
+
+    def write(self, data: bytes) -> int:
+        """Write all of `data`, at once, so that a killed process loses none of it."""
+        rest = memoryview(data)
+        try:
+            while rest and self._error is None:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._error = error
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to another place, as libav does to complete its headers."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The place the next byte goes to."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file; some file systems tell only now that they are full."""
+        try:
+            self._file.close()
+        except OSError as error:
+            self._error = self._error or error
+
+    def check(self) -> None:
+        """Raise what went wrong so far.
+
+        Raises:
+            OutputError: a write failed.
+        """
+        if self._error is not None:
+            raise output_error(self._path, self._error)
 
 
 def _h264_stream(container: OutputContainer, wh: tuple[int, int], fps: float) -> VideoStream:
@@ -114,12 +159,3 @@ def _h264_stream(container: OutputContainer, wh: tuple[int, int], fps: float) ->
     context.colorspace, context.color_range = Colorspace.SMPTE170M, ColorRange.MPEG
     context.options = _CODEC_OPTIONS
     return stream
-
-
-@contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn what the operating system and libav raise into one line."""
-    try:
-        yield
-    except (OSError, av.FFmpegError) as error:
-        raise output_error(path, OSError(error.errno, error.strerror)) from error

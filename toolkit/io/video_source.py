@@ -95,11 +95,12 @@ class VideoSource(Source):
             raise InputError(f"{self._path} holds no picture that can be decoded; record or copy it again")
         if self._corrupt:
             self.warnings.append(f"{self._path.name}: {self._corrupt} damaged packets were skipped")
-        if self.count is not None and read < self.count - self._hidden:
+        expected = None if self.count is None else self.count - self._hidden
+        if expected is not None and read < expected:
             self.warnings.append(
-                f"{self._path.name}: {read} of {self.count - self._hidden} frames could be read; the file is truncated or damaged"
+                f"{self._path.name}: {read} of {expected} frames could be read; the file is truncated or damaged"
             )
-        elif self.count is None and (promised_s := _promised_duration(self._stream)) is not None:
+        elif expected is None and (promised_s := _promised_duration(self._stream)) is not None:
             step_s = 1 / self.fps if self.fps else 0.0
             if last_s + step_s < promised_s - max(0.5, 2 * step_s):
                 self.warnings.append(

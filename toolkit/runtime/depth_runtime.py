@@ -38,7 +38,11 @@ class DepthRuntime:
         self.precision = _choose_precision(bundle, precision)
         self._threads = threads
         self._router = FrameRouter.of(bundle, self._open)
-        self._networks: dict[Route, FrameNetwork] = {}
+        # All networks are opened at once: a stream must not stall when its route first changes.
+        self._networks = {
+            route: FrameNetwork(self._open(entry.variants), entry.spec.input_wh, entry.spec.resize)
+            for route, entry in bundle.manifest.networks.items()
+        }
         self._scratch = np.empty((0, 0), np.bool_)
 
     @classmethod
@@ -66,8 +70,7 @@ class DepthRuntime:
     @property
     def device(self) -> str:
         """The device the depth networks run on."""
-        networks = list(self._networks.values())
-        return (networks[0] if networks else self._network(self.routes[0])).session.device
+        return next(iter(self._networks.values())).session.device
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -116,7 +119,8 @@ class DepthRuntime:
         times: dict[str, float] = {}
         with stopwatch(times, "route"):
             decision = self._decide(frame_bgr, route, keeper)
-        network, entry = self._network(decision.route), self._entry(decision.route)
+        entry = self._entry(decision.route)
+        network = self._networks[decision.route]
         if confidence and not entry.confidence:
             raise InputError(f"{entry.network} answers no confidence; export a network with bins")
         with stopwatch(times, "preprocess"):
@@ -175,7 +179,6 @@ class DepthRuntime:
         self._router.close()
         for network in self._networks.values():
             network.close()
-        self._networks.clear()
 
     def __enter__(self) -> DepthRuntime:
         return self
@@ -201,13 +204,6 @@ class DepthRuntime:
                     path = self.bundle.path(variants[key])
                     return open_session(path, backend=self.backend, threads=self._threads, precision=precision)
         raise InputError(f"the bundle has no {self.precision} file for {self.backend}; it has: {', '.join(variants)}")
-
-    def _network(self, route: Route) -> FrameNetwork:
-        """The network of a route, opened when first needed."""
-        if route not in self._networks:
-            entry = self._entry(route)
-            self._networks[route] = FrameNetwork(self._open(entry.variants), entry.spec.input_wh, entry.spec.resize)
-        return self._networks[route]
 
     def _decide(self, frame: NDArray[np.uint8], route: Route | None, keeper: RouteKeeper | None) -> Decision:
         if route is not None:

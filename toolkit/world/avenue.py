@@ -234,6 +234,8 @@ def frontage(
     s = front.reach[0] + dice.uniform(0, 5)
     while s < front.reach[1]:
         width, depth = dice.uniform(*front.width), dice.uniform(*front.depth)
+        if s + width > front.reach[1]:
+            break
         setback = garden + dice.uniform(0, 0.25) * (1 + garden)
         position, yaw = course.place(s + width / 2, side * (edge + setback), base, 0.0 if side > 0 else np.pi)
         if dice.chance(front.built) and _room_for(site, position, yaw, width, depth):

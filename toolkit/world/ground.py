@@ -17,7 +17,7 @@ from edgedepth.world.solids import grid_faces
 def asphalt(site: Site) -> int:
     """Asphalt or concrete of any brightness, shiny when wet; markings are added as geometry."""
     b, dice = site.builder, site.dice
-    tint = palette.hsv(dice.choice((0.08, 0.6)), dice.uniform(0, 0.12), dice.choice((0.05, 0.09, 0.14, 0.2, 0.28, 0.38))
+    tint = palette.hsv(dice.choice((0.08, 0.6)), dice.uniform(0, 0.12), dice.choice((0.03, 0.05, 0.08, 0.12, 0.17, 0.26))
                        * dice.uniform(0.8, 1.2))  # fmt: skip
     wet = site.weather.wetness
     tint = palette.shade(tint, 1 - 0.5 * wet)
@@ -28,7 +28,7 @@ def asphalt(site: Site) -> int:
 def paving(site: Site) -> int:
     """Slabs, cobbles, asphalt or concrete of a pavement."""
     b, dice = site.builder, site.dice
-    colour = palette.hsv(dice.uniform(0.02, 0.14), dice.uniform(0, 0.25), dice.uniform(0.14, 0.5))
+    colour = palette.hsv(dice.uniform(0.02, 0.14), dice.uniform(0, 0.25), dice.uniform(0.08, 0.4))
     kind = dice.choice((Texture.TILES, Texture.TILES, Texture.BRICK, Texture.CONCRETE, Texture.SPECKLE, Texture.CHECKER))
     size = {Texture.TILES: dice.uniform(0.3, 0.9), Texture.BRICK: dice.uniform(0.12, 0.3), Texture.CHECKER: 0.4}
     return palette.pattern(b, dice, kind, colour, palette.shade(colour, dice.uniform(0.6, 0.9)), scale_m=size.get(kind),
@@ -40,15 +40,15 @@ def grass(site: Site) -> int:
     b, dice = site.builder, site.dice
     dry = dice.chance(0.3)
     hue = dice.uniform(0.1, 0.16) if dry else dice.uniform(0.17, 0.3)
-    colour = palette.hsv(hue, dice.uniform(0.3, 0.65), dice.uniform(0.12, 0.42))
-    second = palette.hsv(hue - dice.uniform(0, 0.06), dice.uniform(0.25, 0.6), dice.uniform(0.12, 0.4))
+    colour = palette.hsv(hue, dice.uniform(0.3, 0.7), dice.uniform(0.08, 0.32))
+    second = palette.hsv(hue - dice.uniform(0, 0.06), dice.uniform(0.25, 0.6), dice.uniform(0.08, 0.3))
     return b.material(Texture.GRASS, colour, second, scale_m=dice.uniform(0.4, 1.5), seed=dice.integer(1, 9999))
 
 
 def bare_ground(site: Site) -> int:
     """Earth, sand, gravel, dead leaves or snow."""
     b, dice = site.builder, site.dice
-    colour: Colour = palette.hsv(dice.uniform(0.05, 0.12), dice.uniform(0.15, 0.5), dice.uniform(0.12, 0.5))
+    colour: Colour = palette.hsv(dice.uniform(0.05, 0.12), dice.uniform(0.15, 0.5), dice.uniform(0.07, 0.38))
     if dice.chance(0.08):
         colour = palette.grey(dice.uniform(0.7, 0.9))
     kind = dice.choice((Texture.GRAVEL, Texture.GRAVEL, Texture.NOISE, Texture.SPECKLE))

@@ -224,7 +224,6 @@ def gather_light(
         state = wp.rand_init(world.seed + 77, t)
         normal = out.normal[t]
         point = eye.origin + ray_through(eye, float(x), float(y)) * z + normal * (1.0e-3 + 2.0e-4 * z)
-        spread = 8.0 * wp.length(eye.right)
         for s in range(samples):
             cell = stratum(x, y, s * 5)
             u1 = (float(cell % 4) + wp.randf(state)) * 0.25
@@ -235,7 +234,7 @@ def gather_light(
             v1 = (float(turned % 4) + wp.randf(state)) * 0.25
             v2 = (float(turned / 4) + wp.randf(state)) * 0.25
             direction = wp.normalize(normal + on_sphere(v1, v2) * 0.999)
-            hit = meet(world, point, direction, spread)
+            hit = meet(world, point, direction, -1.0)
             got = vec3(0.0, 0.0, 0.0)
             if hit.distance > 0.0:
                 light = quick_light(world, hit.point, hit.normal)

@@ -31,8 +31,9 @@ Mode = Literal["lit", "flat"]
 MODES: tuple[Mode, ...] = ("lit", "flat")
 
 _SKY_PROBES = 256
-_EDGE_THRESHOLD = 0.12  # relative colour difference above which a pixel is sampled again
-_DIRECT_PASSES = ((1, 3.0), (2, 1.0))  # (step in pixels, contrast) of the a-trous filter
+_EDGE_THRESHOLD = 0.18  # relative colour difference above which a pixel is sampled again
+_EXTRA_SAMPLES: dict[Mode, int] = {"lit": 2, "flat": 1}  # more rays per edge pixel
+_DIRECT_PASSES = ((1, 3.0), (2, 2.0))  # (step in pixels, contrast) of the a-trous filter
 _INDIRECT_PASSES = ((1, 20.0), (2, 8.0), (4, 5.0), (8, 4.0))
 
 
@@ -136,7 +137,7 @@ class Renderer:
         self._world.seed = seed
         self._world.openness = self._openness(view)
         look = _flat_look(self._scene, dice_for(seed, 2)) if mode == "flat" else kernels.Look()
-        self._trace(frame, eye, look, extra=3 if mode == "lit" else 1)
+        self._trace(frame, eye, look, extra=_EXTRA_SAMPLES[mode])
         if mode == "lit":
             self._light(frame, eye, samples)
             radiance = frame.radiance
@@ -191,7 +192,7 @@ class Renderer:
         return world
 
     def _openness(self, view: View) -> float:
-        seen = wp.empty(_SKY_PROBES, dtype=float, device=self._device)
+        seen: Any = wp.empty(_SKY_PROBES, dtype=float, device=self._device)
         self._launch(kernels.probe_sky, _SKY_PROBES, self._world, wp.vec3(*view.position), _SKY_PROBES, seen)
         return float(seen.numpy().mean())
 
@@ -264,7 +265,9 @@ class _Frame:
 
 
 def _surface_table(materials: tuple[Material, ...]) -> NDArray[Any]:
-    table = np.zeros(len(materials), dtype=Surface.numpy_dtype())
+    device_struct: Any = Surface
+    table: NDArray[Any] = np.zeros(len(materials), dtype=device_struct.numpy_dtype())
+    row: Any
     for row, material in zip(table, materials, strict=True):
         row["texture"], row["seed"] = int(material.texture), material.seed
         row["a"], row["b"] = material.colour_a, material.colour_b

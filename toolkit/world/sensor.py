@@ -63,7 +63,7 @@ class SensorModel:
         return cls(
             exposure_ev=dice.normal(0.4) - (dice.uniform(0.3, 1.5) if dim else 0.0),
             key=dice.uniform(0.22, 0.36),
-            highlight=dice.uniform(1.2, 3.0),
+            highlight=dice.uniform(1.5, 5.0),
             white_balance=(1 + tint, 1 - magenta, 1 - tint),
             vignette=dice.uniform(0.05, 0.45) if dice.chance(0.4) else 0.0,
             glare=dice.uniform(0.01, 0.12) if dice.chance(0.2) else 0.0,
@@ -74,7 +74,7 @@ class SensorModel:
             motion_rad=dice.uniform(0.0, np.pi),
             noise_shot=dice.uniform(0.03, 0.09) if dim else dice.uniform(0.0, 0.03),
             noise_read=dice.uniform(0.005, 0.03) if dim else dice.uniform(0.0, 0.006),
-            noise_grain_px=dice.uniform(0.4, 1.0) if dice.chance(0.3) else 0.0,
+            noise_grain_px=dice.uniform(0.4, 1.0) if dice.chance(0.2) else 0.0,
             sharpen=dice.uniform(0.2, 1.0) if dice.chance(0.3) else 0.0,
             curve=dice.choice(_CURVES),
             gamma=dice.uniform(1.9, 2.5),
@@ -132,7 +132,8 @@ class SensorModel:
             image = image * np.float32(1 - self.glare) + np.float32(self.glare) * image.mean((0, 1))
         if self.vignette > 0:
             y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
-            image = image * (1 - self.vignette * (x * x + y * y) / 2)[..., None].astype(np.float32)
+            falloff = 1 - self.vignette * (x * x + y * y) / 2
+            image = image * falloff[..., None].astype(np.float32)
         return image
 
     def _on_sensor(self, image: Image, dice: Dice) -> Image:
@@ -141,7 +142,9 @@ class SensorModel:
             return image
         # The sum of three uniforms is bell-shaped enough, and its stream is stable across numpy versions.
         uniform = dice.rng.random((3, *image.shape), dtype=np.float32)
-        noise = 2.0 * (uniform.sum(0) - 1.5)
+        coloured = 2.0 * (uniform.sum(0) - 1.5)
+        # Cameras smooth colour noise away before they touch brightness: most of what is left is grey.
+        noise = 0.45 * coloured + 1.15 * coloured.mean(2, keepdims=True)
         if self.noise_grain_px > 0:
             noise = _blurred(noise, self.noise_grain_px)
             noise /= noise.std() + 1e-6
@@ -150,14 +153,14 @@ class SensorModel:
 
     def _tone(self, image: Image) -> Image:
         """Linear light to display values in [0, 1]."""
-        if self.sharpen > 0:
-            image = image + self.sharpen * (image - _blurred(image, 1.0))
         image = np.maximum(image, 0.0)
         if self.curve == "film":
             image = image * (1 + image / 6.25) / (1 + image * 0.84)  # extended Reinhard: white at 2.05
         elif self.curve == "soft":
             image = 1.0 - np.exp(-1.25 * image)
-        image = np.clip(image, 0.0, 1.0) ** np.float32(1 / self.gamma)
+        image = np.asarray(np.clip(image, 0.0, 1.0) ** (1 / self.gamma), np.float32)
+        if self.sharpen > 0:
+            image = np.clip(image + self.sharpen * (image - _blurred(image, 1.0)), 0.0, 1.0)
         if self.contrast:
             image = image + self.contrast * (image * image * (3 - 2 * image) - image)
         if self.saturation != 1:

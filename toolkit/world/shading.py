@@ -87,7 +87,11 @@ def ray_through(eye: Eye, u: float, v: float) -> vec3:
 
 @wp.func
 def meet(world: World, origin: vec3, direction: vec3, spread: float) -> Hit:
-    """The nearest surface along a unit direction; `spread` is a pixel's width per metre of distance."""
+    """The nearest surface along a unit direction.
+
+    `spread` is a pixel's width per metre of distance. Negative means that the pattern does not matter (after a
+    bounce): the albedo is then its mean colour, which costs nothing.
+    """
     hit = Hit()
     hit.distance = -1.0
     query = wp.mesh_query_ray(world.mesh, origin, direction, FAR_M)
@@ -100,15 +104,18 @@ def meet(world: World, origin: vec3, direction: vec3, spread: float) -> Hit:
         facing = wp.dot(normal, direction)
         if facing > 0.0:
             normal = -normal
-        local = world.local[c] * query.u + world.local[c + 1] * query.v + world.local[c + 2] * third
-        face = wp.cross(world.local[c + 1] - world.local[c], world.local[c + 2] - world.local[c])
         surface = world.surfaces[world.material[query.face]]
-        footprint = spread * query.t / wp.max(wp.sqrt(wp.abs(facing)), 0.15)
         hit.distance = query.t
         hit.face = query.face
         hit.normal = normal
         hit.point = origin + direction * query.t + normal * (1.0e-3 + 1.0e-4 * query.t)
-        hit.albedo = surface_colour(surface, local, face, footprint)
+        if spread < 0.0:
+            hit.albedo = (surface.a + surface.b) * 0.45
+        else:
+            local = world.local[c] * query.u + world.local[c + 1] * query.v + world.local[c + 2] * third
+            face = wp.cross(world.local[c + 1] - world.local[c], world.local[c + 2] - world.local[c])
+            footprint = spread * query.t / wp.max(wp.sqrt(wp.abs(facing)), 0.15)
+            hit.albedo = surface_colour(surface, local, face, footprint)
         hit.glow = hit.albedo * surface.emission
         hit.reflectance = surface.reflectance
     return hit

@@ -31,9 +31,9 @@ def _light(strength: float, green: float, blue: float) -> Colour:
 def _clear(dice: Dice) -> Sky:
     return Sky(
         sun_direction=_sun(dice, 18, 70),
-        sun_colour=_light(dice.uniform(2.2, 4.5), dice.uniform(0.9, 0.98), dice.uniform(0.75, 0.92)),
-        intensity=dice.uniform(0.7, 1.2),
-        cloud=dice.uniform(0.0, 0.8),
+        sun_colour=_light(dice.uniform(1.6, 3.8), dice.uniform(0.9, 0.98), dice.uniform(0.75, 0.92)),
+        intensity=dice.uniform(0.8, 1.4),
+        cloud=dice.uniform(0.0, 0.85),
         haze_per_m=dice.choice((0.0, 0.0, dice.uniform(0.0002, 0.0015))),
     )
 
@@ -106,3 +106,9 @@ def set_weather(builder: SceneBuilder, dice: Dice) -> Weather:
     builder.sky = kind(dice)
     wet = dice.uniform(0.2, 1.0) if kind is not _clear and dice.chance(0.25) else 0.0
     return Weather(dark=kind in (_dusk, _night), wetness=wet)
+
+
+def fair_weather(builder: SceneBuilder, dice: Dice) -> Weather:
+    """A clear day, for scenes that must be seen well."""
+    builder.sky = _clear(dice)
+    return Weather()

@@ -92,6 +92,38 @@ class GlobalContext(nn.Module):
         return F.relu(x + self.expand(F.relu(self.squeeze(mean))))
 
 
+class SeparableEncoder(nn.Module):
+    """A 3x3 stem and depthwise-separable layers with residual ones between: one map per halving of the image.
+
+    widths: channels at 1/2, 1/4, 1/8, ...
+    depths: residual layers after each of these reductions.
+    context: add the global context vector to the last map.
+    """
+
+    def __init__(self, widths: Sequence[int], depths: Sequence[int], *, context: bool) -> None:
+        super().__init__()
+        stages = []
+        for level, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+            # 5x5 where maps are small enough for it to be cheap: twice the receptive field per layer.
+            kernel = 5 if level >= 2 else 3
+            if level == 0:
+                reduce: nn.Module = ConvBN(3, width, stride=2)
+            else:
+                reduce = DepthwiseSeparable(widths[level - 1], width, kernel, stride=2)
+            stages.append(nn.Sequential(reduce, *(ResidualSeparable(width, kernel) for _ in range(depth))))
+        self.stages = nn.ModuleList(stages)
+        self.context = GlobalContext(widths[-1]) if context else nn.Identity()
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) normalised to one map per level, fine to coarse."""
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        features[-1] = self.context(x)
+        return features
+
+
 class ShuffleUp(nn.Module):
     """Twice the size by conv1x1, batch norm, ReLU and pixel-shuffle (branch I of papers/4, section 3.2.1)."""
 
@@ -102,7 +134,7 @@ class ShuffleUp(nn.Module):
         self.reset()
 
     def reset(self) -> None:
-        """Give the four sub-pixels of a channel one filter, so that training starts without a checkerboard."""
+        """Give the four sub-pixels of a channel one filter: training starts without a checkerboard."""
         weight = self.conv[0].weight  # (4 c_out, c_in, 1, 1), the sub-pixels of a channel in a row
         assert isinstance(weight, Tensor)
         with torch.no_grad():
@@ -131,7 +163,7 @@ def upsample(x: Tensor, size_hw: tuple[int, int]) -> Tensor:
 
 
 def halve(x: Tensor) -> Tensor:
-    """Mean over 2x2 blocks, (B, C, H, W) to (B, C, ceil(H/2), ceil(W/2)); a cut block averages what it has."""
+    """Mean over 2x2 blocks to (B, C, ceil(H/2), ceil(W/2)); a cut block averages what it has."""
     height, width = size_of(x)
     if height % 2 or width % 2:
         # The doubled last row or column averages to itself, as pooling in ceil mode would, in any backend.

@@ -1,7 +1,7 @@
 """edge-low and edge-high: our own networks, made for the engine.
 
-A depthwise-separable encoder (the idea of papers/1, section 4.1) down to 1/32 with global context, and a decoder
-in the form of the Double Refinement Network (papers/4, section 3.2.1): branch I carries features up by
+A depthwise-separable encoder (the idea of papers/1, section 4.1) down to 1/32 with global context, and a
+decoder in the form of the Double Refinement Network (papers/4, section 3.2.1): branch I carries features up by
 pixel-shuffle, branch II makes a first guess of depth at 1/8 and corrects it level by level up to full size. The
 first guess is the expectation over log-spaced bins (papers/1, section 4.3) and the corrections are in units of
 bins, so that a correction means the same relative change of depth at every distance.
@@ -19,9 +19,9 @@ from edgedepth.core.errors import InputError
 from edgedepth.trainers.models.blocks import (
     ConvBN,
     DepthwiseSeparable,
-    GlobalContext,
     Normalise,
     ResidualSeparable,
+    SeparableEncoder,
     ShuffleUp,
     halve,
     initialise,
@@ -58,38 +58,10 @@ class EdgeOptions:
                 raise InputError(f"widths must be positive multiples of 8, but got {width}")
 
 
-class EdgeEncoder(nn.Module):
-    """Image to features at 1/2, 1/4, 1/8, 1/16 and 1/32."""
-
-    def __init__(self, options: EdgeOptions) -> None:
-        super().__init__()
-        stages = []
-        for level, (width, depth) in enumerate(zip(options.widths, options.depths, strict=True)):
-            if level == 0:
-                reduce: nn.Module = ConvBN(3, width, stride=2)
-            else:
-                # 5x5 where maps are small enough for it to be cheap: twice the receptive field per layer.
-                reduce = DepthwiseSeparable(options.widths[level - 1], width, _kernel(level), stride=2)
-            stages.append(
-                nn.Sequential(reduce, *(ResidualSeparable(width, _kernel(level)) for _ in range(depth)))
-            )
-        self.stages = nn.ModuleList(stages)
-        self.context = GlobalContext(options.widths[-1]) if options.context else nn.Identity()
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) normalised to five maps, fine to coarse."""
-        features = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
-        features[-1] = self.context(x)
-        return features
-
-
 class Detail(nn.Module):
     """What branch II tells branch I at one level: the guess so far and the image, as 8 channels of features.
 
-    This is the diagonal connection of papers/4; the convolution keeps the channels of the join a multiple of 8.
+    This is the diagonal connection of papers/4; as 8 channels it keeps the join a multiple of 8.
     """
 
     def __init__(self) -> None:
@@ -98,7 +70,8 @@ class Detail(nn.Module):
 
     def forward(self, guess: Tensor, image: Tensor) -> Tensor:
         """(B, 1, h, w) and (B, 3, h, w) to (B, 8, h, w)."""
-        return self.conv(torch.cat((guess, image), dim=1))
+        features: Tensor = self.conv(torch.cat((guess, image), dim=1))
+        return features
 
 
 class Refinement(nn.Module):
@@ -134,7 +107,8 @@ class FullSizeRefinement(nn.Module):
         """Features and guess at 1/2 and the image at full size to the final index (B, 1, H, W)."""
         guess = upsample(index, size_of(image))
         x = torch.cat((self.up(x, size_of(image)), image, guess * self.scale - 1.0), dim=1)  # (B, 8, H, W)
-        return guess + self.correction(self.mix(x))
+        correction: Tensor = self.correction(self.mix(x))
+        return guess + correction
 
 
 class EdgeNet(nn.Module):
@@ -147,11 +121,9 @@ class EdgeNet(nn.Module):
         w2, w4, w8, w16, w32 = options.widths
         d16, d8, d4, d2 = options.decoder_widths
         self.normalise = Normalise()
-        self.encoder = EdgeEncoder(options)
+        self.encoder = SeparableEncoder(options.widths, options.depths, context=options.context)
         self.up16 = ShuffleUp(w32, d16)
-        self.join16 = nn.Sequential(
-            ConvBN(d16 + w16, d16, 1), ResidualSeparable(d16, 5), ResidualSeparable(d16, 5)
-        )
+        self.join16 = nn.Sequential(ConvBN(d16 + w16, d16, 1), ResidualSeparable(d16, 5), ResidualSeparable(d16, 5))
         self.up8 = ShuffleUp(d16, d8)
         self.join8 = nn.Sequential(ConvBN(d8 + w8, d8, 1), ResidualSeparable(d8, 5), ResidualSeparable(d8, 5))
         self.logits = nn.Conv2d(d8, options.num_bins, 1)
@@ -199,7 +171,3 @@ class EdgeNet(nn.Module):
         for size in (size_of(f4), size_of(f2), size_of(image)):
             mass = upsample(mass, size)
         return depth, mass
-
-
-def _kernel(level: int) -> int:
-    return 5 if level >= 2 else 3

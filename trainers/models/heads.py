@@ -59,7 +59,7 @@ def depth_of_index(index: Tensor, bins: Bins) -> Tensor:
 
 
 class RegressionOutput(nn.Module):
-    """3x3 convolution to metres: min_m + (max_m - min_m) * raw; starts at the geometric middle of the range."""
+    """3x3 convolution to metres, min_m + (max_m - min_m) * raw; starts at the range's geometric middle."""
 
     def __init__(self, c_in: int, bins: Bins) -> None:
         super().__init__()

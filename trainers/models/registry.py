@@ -13,23 +13,39 @@ from typing import Any
 from torch import nn
 
 from edgedepth.core.errors import InputError, UnknownNameError
-from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, ClassifierSpec, DepthSpec
+from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, ClassifierSpec, DepthSpec, ResizePolicy
 from edgedepth.trainers.models.ds_sidenet import DSSideNet, DSSideOptions
 from edgedepth.trainers.models.edge import EdgeNet, EdgeOptions
+from edgedepth.trainers.models.scene import (
+    SceneSmall,
+    SceneSmallOptions,
+    SceneWRN18,
+    SceneWRN18Options,
+    scene_small_spec,
+    scene_wrn18_spec,
+)
 
-# Sky and whatever lies farther than the range are trained to the last bin; from these depths on a network says
-# "beyond".
-_BEYOND_LOW_M = 0.97 * LOW_RANGE_M[1]
-_BEYOND_HIGH_M = 0.95 * HIGH_RANGE_M[1]
+_LOW_MIN_M, _LOW_MAX_M = LOW_RANGE_M
+_HIGH_MIN_M, _HIGH_MAX_M = HIGH_RANGE_M
 
 
 @dataclass(frozen=True, kw_only=True)
 class DepthEntry:
-    """A depth network: how to build it from its options, its default options and its default contract."""
+    """A depth network: how to build it, and the part of its contract that its options do not say.
+
+    build: makes the network from its options.
+    options: the default options, a frozen dataclass with at least num_bins, min_m and max_m.
+    beyond: sky and whatever lies farther than max_m are trained to the last bin; from this share of max_m on, the
+        network says "beyond".
+    input_wh, resize, f_canonical_px: as in DepthSpec.
+    """
 
     build: Callable[[Any], nn.Module]
-    options: Any  # a frozen dataclass, the one argument of `build`
-    spec: DepthSpec
+    options: Any
+    input_wh: tuple[int, int]
+    f_canonical_px: float
+    beyond: float
+    resize: ResizePolicy = "letterbox"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,62 +54,60 @@ class ClassifierEntry:
 
     build: Callable[[Any], nn.Module]
     options: Any
-    spec: Callable[[], ClassifierSpec]  # a call, because the contract of Places365 is read from a file
+    spec: Callable[[], ClassifierSpec]  # a call, because the categories of Places365 are read from a file
 
-
-_LOW = {"min_m": LOW_RANGE_M[0], "max_m": LOW_RANGE_M[1]}
-_HIGH = {"min_m": HIGH_RANGE_M[0], "max_m": HIGH_RANGE_M[1]}
 
 DEPTH_NETWORKS: Mapping[str, DepthEntry] = {
     # Sizes and the pad policy as in papers/1, section 5.1; K = 80 and the ranges are ours, the paper gives none.
     "ds-sidenet-low": DepthEntry(
         build=DSSideNet,
-        options=DSSideOptions(layout="low", num_bins=80, **_LOW),
-        spec=DepthSpec(
-            input_wh=(320, 240), **_LOW, num_bins=80, f_canonical_px=260.0, beyond_m=_BEYOND_LOW_M
-        ),
+        options=DSSideOptions(layout="low", num_bins=80, min_m=_LOW_MIN_M, max_m=_LOW_MAX_M),
+        input_wh=(320, 240),
+        f_canonical_px=260.0,
+        beyond=0.97,
     ),
     "ds-sidenet-high": DepthEntry(
         build=DSSideNet,
-        options=DSSideOptions(layout="high", num_bins=80, **_HIGH, block3="sam"),
-        spec=DepthSpec(
-            input_wh=(1248, 384),
-            resize="pad",
-            **_HIGH,
-            num_bins=80,
-            f_canonical_px=721.0,  # of KITTI's rectified colour camera
-            beyond_m=_BEYOND_HIGH_M,
-        ),
+        options=DSSideOptions(layout="high", num_bins=80, min_m=_HIGH_MIN_M, max_m=_HIGH_MAX_M, block3="sam"),
+        input_wh=(1248, 384),
+        resize="pad",
+        f_canonical_px=721.0,  # of KITTI's rectified colour camera
+        beyond=0.95,
     ),
     "edge-low": DepthEntry(
         build=EdgeNet,
         options=EdgeOptions(
             num_bins=64,
-            **_LOW,
+            min_m=_LOW_MIN_M,
+            max_m=_LOW_MAX_M,
             widths=(32, 64, 128, 192, 320),
             depths=(0, 1, 4, 6, 3),
             decoder_widths=(192, 128, 64, 16),
         ),
-        spec=DepthSpec(
-            input_wh=(320, 240), **_LOW, num_bins=64, f_canonical_px=260.0, beyond_m=_BEYOND_LOW_M
-        ),
+        input_wh=(320, 240),
+        f_canonical_px=260.0,
+        beyond=0.97,
     ),
     "edge-high": DepthEntry(
         build=EdgeNet,
         options=EdgeOptions(
             num_bins=64,
-            **_HIGH,
+            min_m=_HIGH_MIN_M,
+            max_m=_HIGH_MAX_M,
             widths=(32, 64, 128, 256, 384),
             depths=(0, 2, 6, 6, 3),
             decoder_widths=(256, 128, 64, 32),
         ),
-        spec=DepthSpec(
-            input_wh=(448, 256), **_HIGH, num_bins=64, f_canonical_px=350.0, beyond_m=_BEYOND_HIGH_M
-        ),
+        input_wh=(448, 256),
+        f_canonical_px=350.0,
+        beyond=0.95,
     ),
 }
 
-CLASSIFIERS: Mapping[str, ClassifierEntry] = {}
+CLASSIFIERS: Mapping[str, ClassifierEntry] = {
+    "scene-small": ClassifierEntry(build=SceneSmall, options=SceneSmallOptions(), spec=scene_small_spec),
+    "scene-wrn18": ClassifierEntry(build=SceneWRN18, options=SceneWRN18Options(), spec=scene_wrn18_spec),
+}
 
 
 def network_names() -> tuple[str, ...]:
@@ -150,11 +164,15 @@ def default_spec(name: str, **options: Any) -> DepthSpec:
         raise UnknownNameError.of("depth network", name, DEPTH_NETWORKS)
     entry = DEPTH_NETWORKS[name]
     chosen = resolve_options(name, options)
-    beyond_m = entry.spec.beyond_m
-    if beyond_m is not None:
-        beyond_m *= chosen.max_m / entry.spec.max_m
-    update = {"num_bins": chosen.num_bins, "min_m": chosen.min_m, "max_m": chosen.max_m, "beyond_m": beyond_m}
-    return DepthSpec.model_validate(entry.spec.model_dump() | update)
+    return DepthSpec(
+        input_wh=entry.input_wh,
+        resize=entry.resize,
+        min_m=chosen.min_m,
+        max_m=chosen.max_m,
+        num_bins=chosen.num_bins,
+        f_canonical_px=entry.f_canonical_px,
+        beyond_m=entry.beyond * chosen.max_m,
+    )
 
 
 def classifier_spec(name: str) -> ClassifierSpec:

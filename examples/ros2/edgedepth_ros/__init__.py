@@ -1,0 +1,1 @@
+"""A minimal ROS 2 node around `edgedepth.DepthRuntime`."""

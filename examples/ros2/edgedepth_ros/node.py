@@ -1,0 +1,65 @@
+"""`ros2 run edgedepth_ros depth`: image and camera_info in, metric depth out."""
+
+from __future__ import annotations
+
+import rclpy
+from edgedepth_ros.convert import bgr_of, camera_of, fill_depth_image
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+
+import edgedepth
+from edgedepth.core.errors import EdgeDepthError
+
+
+class DepthNode(Node):  # type: ignore[misc]  # rclpy has no types
+    """Subscribes to `image` (rectified) and `camera_info`, publishes `depth/image` with the image's header."""
+
+    def __init__(self) -> None:
+        super().__init__("edgedepth")
+        bundle = self.declare_parameter("bundle", "default").value
+        backend = self.declare_parameter("backend", "auto").value
+        self._runtime = edgedepth.DepthRuntime.load(bundle, backend=backend)
+        self._keeper = self._runtime.keeper()
+        self._info: CameraInfo | None = None
+        self._result: edgedepth.DepthResult | None = None
+        self._publisher = self.create_publisher(Image, "depth/image", qos_profile_sensor_data)
+        self._info_publisher = self.create_publisher(CameraInfo, "depth/camera_info", qos_profile_sensor_data)
+        self.create_subscription(CameraInfo, "camera_info", self._on_info, qos_profile_sensor_data)
+        # a depth of one keeps the latest frame only: a slow device drops frames instead of lagging
+        self.create_subscription(Image, "image", self._on_image, qos_profile_sensor_data)
+        self.get_logger().info(f"edgedepth on {self._runtime.backend}; depth is in metres along the optical axis")
+
+    def _on_info(self, info: CameraInfo) -> None:
+        self._info = info
+
+    def _on_image(self, image: Image) -> None:
+        camera = camera_of(self._info) if self._info is not None else None
+        if camera is None:
+            self.get_logger().warning("no calibrated camera_info yet: scale is assumed", once=True)
+        frame = bgr_of(image)
+        same_size = self._result is not None and self._result.depth_m.shape == frame.shape[:2]
+        try:
+            self._result = self._runtime(
+                frame, camera=camera, keeper=self._keeper, out=self._result if same_size else None
+            )
+        except EdgeDepthError as error:
+            self.get_logger().error(str(error))
+            return
+        depth = Image(header=image.header)
+        fill_depth_image(depth, self._result)
+        self._publisher.publish(depth)
+        if self._info is not None:
+            self._info.header = image.header
+            self._info_publisher.publish(self._info)
+
+
+def main() -> None:
+    """Run the node until it is shut down."""
+    rclpy.init()
+    try:
+        rclpy.spin(DepthNode())
+    except KeyboardInterrupt:
+        pass
+    finally:
+        rclpy.try_shutdown()

@@ -1,0 +1,99 @@
+"""What `edgedepth export` is asked to export: names and files become the checkpoints of a bundle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedepth.core.errors import InputError, UnknownNameError
+from edgedepth.core.routing import Route
+from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, DepthSpec
+from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint
+from edgedepth.trainers.models.registry import classifier_names, network_names
+
+# The shipped trio, by the name `default`.
+DEFAULT_NETWORKS = ("edge-low", "edge-high", "scene-small")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """The checkpoints of a bundle, and the baseline maps that lie beside them."""
+
+    depth: dict[Route, Checkpoint]
+    router: Checkpoint | None
+    baselines: dict[Route, NDArray[np.float32]]
+
+
+def resolve_sources(names: Sequence[str]) -> Sources:
+    """Load what is named: `default`, the name of a shipped network, or a path of a checkpoint.
+
+    One depth network makes a bundle of a fixed route. Two need a scene classifier; the one of shorter range is LOW.
+
+    Raises:
+        UnknownNameError: neither a file nor a network.
+        InputError: the network has no shipped weights, or the set does not make a bundle.
+        CheckpointError: a file is not a checkpoint.
+    """
+    wanted = [part for name in names for part in (DEFAULT_NETWORKS if name == "default" else (name,))]
+    paths = [_path_of(name) for name in wanted]
+    loaded = [(path, load_checkpoint(path)) for path in paths]
+    depth = [(path, c) for path, c in loaded if isinstance(c.spec, DepthSpec)]
+    routers = [c for _, c in loaded if not isinstance(c.spec, DepthSpec)]
+    if not 1 <= len(depth) <= 2 or len(routers) != len(depth) - 1:
+        raise InputError(
+            "a bundle is one depth network, or two and a scene classifier, but got "
+            f"{len(depth)} depth networks and {len(routers)} classifiers"
+        )
+    routes = _routes([c.spec for _, c in depth if isinstance(c.spec, DepthSpec)])
+    baselines = {route: _baseline_beside(path, c.network) for route, (path, c) in zip(routes, depth, strict=True)}
+    return Sources(
+        depth={route: c for route, (_, c) in zip(routes, depth, strict=True)},
+        router=routers[0] if routers else None,
+        baselines={route: found for route, found in baselines.items() if found is not None},
+    )
+
+
+def shipped_checkpoint(network: str) -> Path:
+    """The path where the shipped checkpoint of a network lies, or would."""
+    return Path(str(files("edgedepth.assets"))) / "checkpoints" / f"{network}.safetensors"
+
+
+def _path_of(name: str) -> Path:
+    known = (*network_names(), *classifier_names())
+    if name in known:
+        path = shipped_checkpoint(name)
+        if not path.is_file():
+            raise InputError(f"no weights of {name} are shipped; train it and give the checkpoint's path")
+        return path
+    path = Path(name)
+    if not path.is_file():
+        raise UnknownNameError.of("network, and no checkpoint file,", name, ("default", *known))
+    return path
+
+
+def _routes(specs: Sequence[DepthSpec]) -> list[Route]:
+    if len(specs) == 2:
+        if specs[0].max_m == specs[1].max_m:
+            raise InputError(f"both depth networks reach {specs[0].max_m:g} m; a router needs a near and a far one")
+        return [Route.LOW, Route.HIGH] if specs[0].max_m < specs[1].max_m else [Route.HIGH, Route.LOW]
+    # midway between the two default ranges, as depth is perceived: in ratios
+    border_m = math.sqrt(LOW_RANGE_M[1] * HIGH_RANGE_M[1])
+    return [Route.LOW if specs[0].max_m < border_m else Route.HIGH]
+
+
+def _baseline_beside(path: Path, network: str) -> NDArray[np.float32] | None:
+    """The mean log-depth map that training writes beside its checkpoints."""
+    for name in (f"{path.stem}.baseline.npy", f"{network}.baseline.npy"):
+        beside = path.with_name(name)
+        if beside.is_file():
+            try:
+                return np.asarray(np.load(beside, allow_pickle=False), np.float32)
+            except ValueError as error:
+                raise InputError(f"{beside} is not a baseline map: {error}; train again or remove it") from None
+    return None

@@ -1,0 +1,150 @@
+"""A source through a runtime into a sink: order, overlap, interruption and failure."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgedepth.core.camera import Camera
+from edgedepth.core.errors import InputError, OutputError
+from edgedepth.core.results import DepthResult
+from edgedepth.core.routing import Route
+from edgedepth.io.frames import Frame, Source
+from edgedepth.io.sink import Sink
+from edgedepth.runtime.depth_runtime import DepthRuntime
+from edgedepth.runtime.streaming import StreamOptions, run_stream, write_report
+from tests.networks import routed_bundle
+
+NEAR, FAR = 102, 204
+
+
+class Levels(Source):
+    """Grey frames of given levels; calls `at` before each."""
+
+    def __init__(self, levels: list[int], at: Callable[[int], None] = lambda index: None) -> None:
+        super().__init__("levels", count=len(levels), fps=30.0)
+        self._levels, self._at = levels, at
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index, level in enumerate(self._levels):
+            self._at(index)
+            image = np.full((48, 64, 3), level, np.uint8)
+            yield Frame(index=index, image_bgr=image, time_s=index / 30, name=f"{index:06d}")
+
+    def close(self) -> None:
+        return None
+
+
+class Memory(Sink):
+    """Keeps results; calls `at` before each."""
+
+    def __init__(self, at: Callable[[int], None] = lambda index: None) -> None:
+        self.results: list[DepthResult] = []
+        self.threads: set[str] = set()
+        self.closed = 0
+        self._at = at
+
+    def write(self, frame: Frame, result: DepthResult) -> None:
+        self._at(frame.index)
+        assert frame.index == result.frame_index
+        self.threads.add(threading.current_thread().name)
+        self.results.append(result)
+
+    def close(self) -> list[Path]:
+        self.closed += 1
+        return [Path("memory")]
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DepthRuntime]:
+    folder = routed_bundle(tmp_path_factory.mktemp("bundle") / "b").folder
+    with DepthRuntime.load(folder, backend="onnxruntime", threads=1) as opened:
+        yield opened
+
+
+def test_every_frame_arrives_once_and_in_order(runtime: DepthRuntime, tmp_path: Path) -> None:
+    sink = Memory()
+    seen: list[int] = []
+    report = run_stream(
+        runtime, Levels([NEAR] * 12 + [FAR] * 28), sink, StreamOptions(), lambda _, result: seen.append(result.frame_index)
+    )  # fmt: skip
+    assert [result.frame_index for result in sink.results] == list(range(40)) == seen
+    assert sink.threads == {"edgedepth-encode"}
+    assert sink.closed == 1
+    # routed every 5 frames, switching after 2 decisions: 15 says far, 20 agrees
+    assert report.routes == {"low": 20, "high": 20}
+    write_report(report, tmp_path / "run.json")
+    data = json.loads((tmp_path / "run.json").read_text())
+    assert data["frames"] == {"read": 40, "written": 40, "dropped": 0}
+    assert list(data["stages_ms"]) == ["decode", "preprocess", "route", "infer", "postprocess", "encode"]
+    assert all(set(stage) == {"p50", "p90", "p99"} for stage in data["stages_ms"].values())
+    assert data["fps"]["end_to_end"] > 0
+    assert (data["unit"], data["interrupted"], data["camera"], data["outputs"]) == ("m", False, "assumed", ["memory"])
+    assert data["bundle"] == {"name": "test", "digest": runtime.bundle.digest}
+
+
+def test_options(runtime: DepthRuntime) -> None:
+    sink = Memory()
+    options = StreamOptions(
+        camera=lambda wh: Camera.from_hfov(60, *wh), route=Route.HIGH, confidence=True, max_frames=3
+    )
+    report = run_stream(runtime, Levels([NEAR] * 9), sink, options)
+    assert report.frames_read == report.frames_written == 3
+    assert report.camera == "given"
+    assert all(result.route is Route.HIGH and result.confidence is not None for result in sink.results)
+
+
+def test_interruption_keeps_what_was_inferred(runtime: DepthRuntime) -> None:
+    sink = Memory()
+
+    def interrupt(_: object, result: DepthResult) -> None:
+        if result.frame_index == 7:
+            raise KeyboardInterrupt
+
+    report = run_stream(runtime, Levels([NEAR] * 500), sink, StreamOptions(), interrupt)
+    assert report.interrupted
+    assert report.frames_written == len(sink.results) == 8
+    assert sink.closed == 1
+
+
+def test_a_failing_source_is_raised_after_its_frames_are_written(runtime: DepthRuntime) -> None:
+    def fail(index: int) -> None:
+        if index == 5:
+            raise InputError("the camera was unplugged")
+
+    sink = Memory()
+    with pytest.raises(InputError, match="unplugged"):
+        run_stream(runtime, Levels([NEAR] * 9, fail), sink, StreamOptions())
+    assert len(sink.results) == 5
+    assert sink.closed == 1
+
+
+def test_a_failing_sink_stops_the_run(runtime: DepthRuntime) -> None:
+    def fail(index: int) -> None:
+        if index == 3:
+            raise OutputError("no space left")
+
+    sink = Memory(fail)
+    with pytest.raises(OutputError, match="no space left"):
+        run_stream(runtime, Levels([NEAR] * 400), sink, StreamOptions())
+    assert len(sink.results) == 3
+    assert sink.closed == 1
+
+
+def test_an_empty_source_is_an_error(runtime: DepthRuntime) -> None:
+    with pytest.raises(InputError, match="holds no frame"):
+        run_stream(runtime, Levels([]), Memory(), StreamOptions())
+
+
+def test_warnings_and_drops_of_the_source_are_reported(runtime: DepthRuntime) -> None:
+    source = Levels([NEAR])
+    source.warnings.append("1 of 9 frames could be read")
+    source.dropped = 8
+    data = run_stream(runtime, source, Memory(), StreamOptions()).as_dict()
+    assert data["warnings"] == ["1 of 9 frames could be read"]
+    assert data["frames"]["dropped"] == 8

@@ -1,0 +1,128 @@
+"""`edgedepth export`: checkpoints to a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgedepth.cli.common import JSON_HELP, print_json, say
+from edgedepth.core.errors import InputError
+from edgedepth.core.routing import Route
+from edgedepth.core.spec import parse_size
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgedepth.export.bundle_export import ExportReport
+
+
+def export(
+    source: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="'default', a network's name, or checkpoint files: one depth network, or two and a classifier."
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the bundle.")] = Path("bundle"),
+    name: Annotated[str | None, typer.Option(help="Name of the bundle; the folder's by default.")] = None,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Also write typed FP16 graphs.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Also write INT8 graphs (needs calibration).")] = False,
+    size: Annotated[str | None, typer.Option(help="Input size of the depth networks, WxH.")] = None,
+    golden: Annotated[
+        list[str] | None,
+        typer.Option(help="Frame to check and keep, as low:FILE or high:FILE; may be given often."),
+    ] = None,
+    small: Annotated[
+        bool, typer.Option("--small", help="Store weights as float16 (still computed in float32).")
+    ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say which rewrites fired and refused.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Export checkpoints to a bundle of checked ONNX graphs.
+
+    Example: edgedepth export my.safetensors --fp16 --size 320x256 -o mybundle
+    """
+    if int8:
+        raise InputError("INT8 needs calibration on your frames, which this version does not do; use --fp16")
+    input_wh = None if size is None else parse_size(size)
+    frames = _golden(golden or [])
+    report = _export(source or ["default"], output, name, fp16, input_wh, frames, small)
+    if as_json:
+        print_json(_describe(report))
+        return
+    for network, passes in report.passes.items():
+        fired = ", ".join(f"{entry.name} {len(entry.fired)}x" for entry in passes if entry.fired)
+        say(f"{network}: rewrites {fired or 'none'}")
+        if explain:
+            for entry in passes:
+                say(f"  {entry}".replace("\n", "\n  "))
+    for route, entry in report.bundle.manifest.networks.items():
+        for key, parity in entry.parity.items():
+            say(
+                f"{route}: {entry.network} {key}, {entry.variants[key].bytes / 1e6:.1f} MB, differs from torch by "
+                f"{parity.p999_relative:.1e} (99.9th percentile), {parity.max_relative:.1e} (maximum)"
+            )
+    say(f"wrote {report.bundle.folder}")
+
+
+def _export(
+    source: Sequence[str],
+    output: Path,
+    name: str | None,
+    fp16: bool,
+    input_wh: tuple[int, int] | None,
+    golden: dict[Route, list[NDArray[np.uint8]]],
+    small: bool,
+) -> ExportReport:
+    from rich.console import Console
+
+    from edgedepth.core.errors import require
+
+    for package in ("torch", "onnx", "onnxscript", "safetensors"):
+        require(package, extra="export")
+    from edgedepth.export.bundle_export import BundleRequest, export_bundle
+    from edgedepth.export.sources import resolve_sources
+
+    with Console(stderr=True).status("loading checkpoints") as status:
+        found = resolve_sources(source)
+        request = BundleRequest(
+            depth=found.depth,
+            router=found.router,
+            name=name or output.resolve().name,
+            precisions=("fp32", "fp16") if fp16 else ("fp32",),
+            input_wh=input_wh,
+            golden=golden,
+            baselines=found.baselines,
+            half_storage=small,
+            notify=status.update,
+        )
+        return export_bundle(request, output)
+
+
+def _golden(entries: Sequence[str]) -> dict[Route, list[NDArray[np.uint8]]]:
+    import cv2
+
+    frames: dict[Route, list[NDArray[np.uint8]]] = {}
+    for entry in entries:
+        route, _, path = entry.partition(":")
+        if route not in {known.value for known in Route} or not path:
+            raise InputError(f"--golden is low:FILE or high:FILE, but got {entry!r}")
+        frame = cv2.imread(path, cv2.IMREAD_COLOR) if Path(path).is_file() else None
+        if frame is None:
+            raise InputError(f"--golden {path} is not an image that can be read")
+        frames.setdefault(Route(route), []).append(frame.astype("uint8"))
+    return frames
+
+
+def _describe(report: ExportReport) -> dict[str, Any]:
+    from edgedepth.cli.inspect import describe
+
+    passes = {
+        network: [{"name": entry.name, "fired": list(entry.fired), "refused": dict(entry.refused)} for entry in entries]
+        for network, entries in report.passes.items()
+    }
+    return {"bundle": str(report.bundle.folder), **describe(report.bundle), "passes": passes}

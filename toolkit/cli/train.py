@@ -1,0 +1,103 @@
+"""`edgedepth train`: train a network, or fine-tune shipped weights on one's own pairs."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgedepth.cli.common import JSON_HELP, print_json, say
+from edgedepth.core.errors import InputError, require
+from edgedepth.core.spec import parse_size
+
+if TYPE_CHECKING:
+    from edgedepth.trainers.loop import FitResult
+
+_DEFAULT_EPOCHS = 20.0
+_LR, _LR_FINE = 2e-3, 4e-4
+
+
+def train(
+    network: Annotated[str, typer.Argument(help="Network to train, or 'default' for the whole shipped trio.")],
+    data: Annotated[
+        list[str] | None, typer.Option("--data", help="Data set as kind:path, for example synth:DIR; repeat for more.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("runs/train"),
+    init: Annotated[str | None, typer.Option(help="Start from 'default' or a checkpoint; random if not given.")] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Train at this size; the network's own if not given.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Budget in minutes.")] = None,
+    epochs: Annotated[float | None, typer.Option(help=f"Budget in epochs; {_DEFAULT_EPOCHS:g} if no budget is given.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 16,
+    lr: Annotated[float | None, typer.Option(help=f"Peak learning rate; {_LR:g}, or {_LR_FINE:g} with --init.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that load data.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of PyTorch; its own choice if not given.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, or bf16 for mixed precision.")] = "fp32",
+    watch: Annotated[str | None, typer.Option(help="Data set to evaluate on beside the validation split.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for decoded frames; OUT/cache if not given.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Train a depth network or the router's scene classifier; a stopped run goes on with --resume.
+
+    Examples:
+    edgedepth train edge-low --data synth:out/ --minutes 60 -o runs/low;
+    edgedepth train edge-low --init default --data pairs:my/pairs.json --epochs 10 -o runs/mine
+    """
+    require("torch", extra="train")
+    require("lightning_fabric", extra="train")
+    if network == "default":
+        _recipe(out, data, seed, threads, as_json)
+        return
+    from edgedepth.trainers.config import TrainConfig
+    from edgedepth.trainers.train import train as run
+
+    if not data:
+        raise InputError("training needs data: give --data synth:DIR or --data pairs:FILE")
+    if minutes is None and epochs is None:
+        epochs = _DEFAULT_EPOCHS
+    config = TrainConfig(
+        network=network,
+        data=tuple(data),
+        out=out,
+        init=init,
+        size=None if size is None else parse_size(size),
+        minutes=minutes,
+        epochs=epochs,
+        batch=batch,
+        lr=lr if lr is not None else (_LR if init is None else _LR_FINE),
+        seed=seed,
+        resume=resume,
+        workers=workers,
+        threads=threads,
+        device=device,
+        precision=precision,  # type: ignore[arg-type]  # the configuration checks it
+        watch=watch,
+        cache=cache,
+    )
+    _report({network: run(config)}, as_json)
+
+
+def _recipe(out: Path, data: list[str] | None, seed: int, threads: int | None, as_json: bool) -> None:
+    from edgedepth.trainers.recipe import Recipe, run_recipe
+
+    recipe = Recipe(out=out, data=tuple(data or ()), seed=seed, threads=threads)
+    _report(run_recipe(recipe, say), as_json)
+
+
+def _report(results: dict[str, FitResult], as_json: bool) -> None:
+    if as_json:
+        found: dict[str, Any] = {name: _plain(result) for name, result in results.items()}
+        print_json(next(iter(found.values())) if len(found) == 1 else found)
+        return
+    for name, result in results.items():
+        figures = ", ".join(f"{key} {value:.3f}" for key, value in result.figures.items())
+        say(f"{name}: {result.steps} steps in {result.seconds / 60:.1f} min; {figures or 'no validation data'}")
+        say(f"checkpoint: {result.checkpoint}")
+
+
+def _plain(result: FitResult) -> dict[str, Any]:
+    return dataclasses.asdict(result) | {"checkpoint": str(result.checkpoint)}

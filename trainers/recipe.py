@@ -1,0 +1,167 @@
+"""The recipe of the shipped weights: render the world, train the router and both depth networks. One command.
+
+Every stage writes into a folder of its own and is skipped when it is done, so that a stopped recipe goes on where it
+was: `edgedepth train default --out OUT` again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgedepth.core.errors import InputError, require
+from edgedepth.core.files import write_atomic
+from edgedepth.trainers.config import AugmentConfig, TrainConfig
+from edgedepth.trainers.loop import FitResult
+from edgedepth.trainers.train import train
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """One rendered data set: `count` views of a world at `wh` pixels."""
+
+    world: str
+    count: int
+    wh: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One training run of the recipe; `after` names the stage whose checkpoint it starts from."""
+
+    network: str
+    minutes: float
+    lr: float
+    batch: int
+    size: tuple[int, int] | None = None
+    after: str | None = None
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+RENDERINGS: Mapping[str, Rendering] = {
+    "indoor": Rendering(world="indoor", count=6000, wh=(320, 240)),
+    "street": Rendering(world="street", count=5000, wh=(448, 256)),
+}
+
+# A router sees whole scenes: little zoom, but every colour there is.
+_SCENE = AugmentConfig(max_zoom=1.35, aspects=(0.7, 2.6), whole=0.25, photometric=1.2, cutout=0.25)
+# Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
+_WIDE = AugmentConfig(aspects=(0.9, 3.4))
+_FINE, _FINE_WIDE = AugmentConfig(photometric=0.8), AugmentConfig(aspects=(0.9, 3.4), photometric=0.8)
+_NO_SECOND_HEAD = {"regression": False}
+
+# Most steps are made at half size, where one costs a quarter; the last stage meets the size that is shipped.
+STAGES: Mapping[str, Stage] = {
+    "router": Stage(network="scene-small", minutes=10, lr=2e-3, batch=32, augment=_SCENE),
+    "low-half": Stage(
+        network="edge-low", minutes=48, lr=2e-3, batch=16, size=(160, 120), options=_NO_SECOND_HEAD
+    ),
+    "low": Stage(network="edge-low", minutes=14, lr=6e-4, batch=8, after="low-half", augment=_FINE),
+    "high-half": Stage(
+        network="edge-high",
+        minutes=48,
+        lr=2e-3,
+        batch=16,
+        size=(224, 128),
+        augment=_WIDE,
+        options=_NO_SECOND_HEAD,
+    ),
+    "high": Stage(network="edge-high", minutes=14, lr=6e-4, batch=8, after="high-half", augment=_FINE_WIDE),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Where and how to repeat it.
+
+    data: rendered data sets to take instead of rendering them below `out`.
+    stages: those to run, all of them if empty. `scale` multiplies image counts and minutes.
+    """
+
+    out: Path
+    data: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    seed: int = 0
+    threads: int | None = None
+    workers: int = 0
+    scale: float = 1.0
+    watch: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.stages:
+            if name not in STAGES:
+                raise InputError(f"unknown stage {name!r} of the recipe; known: {', '.join(STAGES)}")
+        if self.scale <= 0:
+            raise InputError(f"scale must be positive, but got {self.scale}")
+
+
+def run_recipe(recipe: Recipe, say: Say = print) -> dict[str, FitResult]:
+    """Run the stages that are not done yet, in order; answers the results of those that ran, by stage.
+
+    The finished weights are `<out>/router/scene-small.safetensors`, `<out>/low/edge-low.safetensors` and
+    `<out>/high/edge-high.safetensors`.
+
+    Raises:
+        InputError: data are missing or no stage can run.
+        OutputError: the folder cannot be written.
+    """
+    data = recipe.data or render_worlds(recipe, say)
+    results = {}
+    for name in recipe.stages or tuple(STAGES):
+        done = recipe.out / name / "done.json"
+        if done.exists():
+            say(f"{name}: done before")
+            continue
+        say(f"{name}: {STAGES[name].network} for {STAGES[name].minutes * recipe.scale:.0f} minutes")
+        results[name] = train(stage_config(recipe, name, data))
+        write_atomic(done, json.dumps(results[name].figures, indent=1))
+    return results
+
+
+def stage_config(recipe: Recipe, name: str, data: tuple[str, ...]) -> TrainConfig:
+    """The training run of one stage."""
+    stage = STAGES[name]
+    init = None
+    if stage.after is not None:
+        init = str(recipe.out / stage.after / f"{stage.network}.safetensors")
+    return TrainConfig(
+        network=stage.network,
+        data=data,
+        out=recipe.out / name,
+        init=init,
+        size=stage.size,
+        minutes=stage.minutes * recipe.scale,
+        batch=stage.batch,
+        lr=stage.lr,
+        seed=recipe.seed,
+        threads=recipe.threads,
+        workers=recipe.workers,
+        watch=recipe.watch,
+        resume=True,
+        cache=recipe.out / "cache",
+        augment=stage.augment,
+        options={} if init else dict(stage.options),
+    )
+
+
+def render_worlds(recipe: Recipe, say: Say) -> tuple[str, ...]:
+    """Render what is not rendered yet below `<out>/data`; the names of the data sets."""
+    require("warp", extra="world")
+    from edgedepth.world.synth import SynthConfig, write_dataset
+
+    names = []
+    for name, rendering in RENDERINGS.items():
+        folder = recipe.out / "data" / name
+        say(f"rendering {name} into {folder}")
+        count = max(24, round(rendering.count * recipe.scale))
+        write_dataset(
+            SynthConfig(out=folder, world=rendering.world, count=count, wh=rendering.wh, seed=recipe.seed),  # type: ignore[arg-type]  # the configuration checks the name
+            lambda done, total: None,
+        )
+        names.append(f"synth:{folder}")
+    return tuple(names)

@@ -1,0 +1,143 @@
+"""Train a scene classifier for the router, and choose its vote on validation data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import Progress
+from torch import Tensor, nn
+
+from edgedepth.core.errors import CheckpointError, InputError
+from edgedepth.core.files import write_atomic
+from edgedepth.core.spec import ClassifierSpec
+from edgedepth.datasets import DepthDataset, open_dataset
+from edgedepth.trainers.augment import photometric, to_float
+from edgedepth.trainers.cache import FrameCache
+from edgedepth.trainers.checkpoint import load_state, save_checkpoint
+from edgedepth.trainers.config import TrainConfig
+from edgedepth.trainers.data import endless
+from edgedepth.trainers.loop import FitResult, fabric_for, fit, progress_bar
+from edgedepth.trainers.models.registry import classifier_spec, create_network
+from edgedepth.trainers.scenes import (
+    UNKNOWN,
+    SceneBatch,
+    SceneFrames,
+    SceneObjective,
+    choose_rule,
+    collate_scenes,
+    routing_accuracy,
+    rules,
+    scenes_in_order,
+)
+from edgedepth.trainers.splits import training_split
+from edgedepth.trainers.start import initial_checkpoint, prepare_folder, provenance
+
+
+def train_scene(config: TrainConfig) -> FitResult:
+    """Train the classifier `config.network` on the categories (or, where untold, the routes) of its data.
+
+    Writes into `config.out`: `<network>.safetensors`, `<network>.rule.json` (the `SceneRule` that routes the
+    validation split best), `log.jsonl`, `state.pt` and `cache/`.
+
+    Raises:
+        InputError: the data cannot be read, or no frame has a known category.
+        CheckpointError: `init` is of another network, or the state to resume from is damaged.
+        OutputError: the folder cannot be written.
+    """
+    prepare_folder(config)
+    return fit(SceneTask(config), config, fabric_for(config))
+
+
+class SceneTask:
+    """A classifier on its data; a `edgedepth.trainers.loop.Task`."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        start = initial_checkpoint(config)
+        self.options = dict(config.options) if start is None else start.options
+        self.network: nn.Module = create_network(config.network, **self.options)
+        self.spec: ClassifierSpec = classifier_spec(config.network)
+        if start is not None:
+            load_state(self.network, start.state, config.network)
+            if not isinstance(start.spec, ClassifierSpec):
+                raise CheckpointError(f"{config.init} holds a depth network, but {config.network} is a classifier")
+            self.spec = start.spec
+        self.objective = SceneObjective(self.network, self.spec.categories)
+        names = {category.name for category in self.spec.categories}
+        train, validation = training_split(
+            config.data, lambda info: info.category in names or info.route is not None
+        )
+        with progress_bar() as bar:
+            self.frames = SceneFrames(self._cache(train, bar), self.spec, config.augment, config.seed)
+            self.validation = SceneFrames(self._cache(validation, bar), self.spec)
+            self.watched = None
+            if config.watch is not None:
+                self.watched = SceneFrames(self._cache([open_dataset(config.watch)], bar), self.spec)
+        if all(label == UNKNOWN for label in self.frames.labels):
+            raise InputError(
+                f"no training frame has a category of {config.network}; known: {', '.join(sorted(names))}"
+            )
+        self.steps_per_epoch = max(1, len(self.frames) // config.batch)
+
+    def _cache(self, datasets: Sequence[DepthDataset], bar: Progress) -> FrameCache:
+        width, height = self.spec.input_wh
+        zoom = self.config.augment.max_zoom
+        folder = self.config.cache or self.config.out / "cache"
+        return FrameCache(datasets, folder, cover_wh=(round(width * zoom), round(height * zoom)), progress=bar)
+
+    def batches(self, start: int) -> Iterable[SceneBatch]:
+        """Training batches from number `start` on."""
+        return endless(self.frames, len(self.frames), collate_scenes, self.config, start)
+
+    def prepare(self, batch: SceneBatch, step: int, device: torch.device) -> tuple[Tensor, ...]:
+        """Image (colours changed), category and side on the device."""
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        image = photometric(
+            batch.image.to(device), batch.content.to(device), self.config.augment, generator
+        ).contiguous(memory_format=torch.channels_last)
+        return image, batch.label.to(device), batch.far.to(device)
+
+    def evaluate(self, network: nn.Module, device: torch.device) -> dict[str, float]:
+        """Accuracy of category and of routing by the default rule; also chooses and writes the best rule."""
+        figures: dict[str, float] = {}
+        default = rules(self.spec.categories)[0]
+        if len(self.validation):
+            probabilities, labels, far = self._classified(network, device, self.validation)
+            known = labels != UNKNOWN
+            if known.any():
+                figures["accuracy"] = float(np.mean(probabilities.argmax(1)[known] == labels[known]))
+            figures["routing"] = routing_accuracy(default, probabilities, far)
+            rule, figures["routing_best"] = choose_rule(self.spec.categories, probabilities, far)
+            figures["top_k"] = rule.top_k
+            write_atomic(self.config.out / f"{self.config.network}.rule.json", rule.model_dump_json(indent=1))
+        if self.watched is not None and len(self.watched):
+            probabilities, _, far = self._classified(network, device, self.watched)
+            figures["watch_routing"] = routing_accuracy(default, probabilities, far)
+        return figures
+
+    def _classified(
+        self, network: nn.Module, device: torch.device, frames: SceneFrames
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
+        """Probabilities (N, C), labels (N,) and sides (N,) of evaluation frames."""
+        rows = []
+        for batch in scenes_in_order(frames, self.config.batch, self.config.eval_images):
+            with torch.inference_mode():
+                probabilities = network(to_float(batch.image.to(device))).float().cpu().numpy()
+            rows.append((probabilities, batch.label.numpy(), batch.far.numpy()))
+        stacked, labels, far = (np.concatenate(column) for column in zip(*rows, strict=True))
+        return stacked, labels, far
+
+    def save(self, network: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
+        """The checkpoint with the classifier's contract."""
+        save_checkpoint(
+            path,
+            network,
+            network=self.config.network,
+            options=self.options,
+            spec=self.spec,
+            provenance=provenance(self.config, images=len(self.frames), facts=facts),
+        )
