@@ -25,7 +25,7 @@ from edgedepth.export.frames import probe_frames
 from edgedepth.export.measure import count_gmacs, count_params
 from edgedepth.export.network import PRECISIONS, optimise_graph
 from edgedepth.export.parity import TOLERANCES, check, parity_of, reference
-from edgedepth.export.passes import BACKEND_FORMS, PassReport
+from edgedepth.export.passes import PassReport
 from edgedepth.export.precision import to_float16
 from edgedepth.export.storage import compact
 from edgedepth.export.torch_onnx import offers_confidence, to_onnx
@@ -45,6 +45,7 @@ class BundleRequest:
     depth: the checkpoint of each route.
     router: the scene classifier that chooses; or a depth checkpoint for the coarse rule; None for a fixed route.
     precisions: of `edgedepth.export.network.PRECISIONS`; fp32 is always made, as the reference.
+    backends: also write the forms that pay on these backends only, where they differ from the common one.
     input_wh: another input size for the depth networks.
     golden: BGR frames of any size per route, for the parity check and to be kept; generated ones where absent.
     baselines: mean log-depth maps (h, w) float32 per route, for the canonical camera.
@@ -58,6 +59,7 @@ class BundleRequest:
     hysteresis: Hysteresis = field(default_factory=Hysteresis)
     name: str = "edgedepth"
     precisions: Sequence[str] = ("fp32",)
+    backends: Sequence[str] = ()
     input_wh: tuple[int, int] | None = None
     golden: Mapping[Route, Sequence[Frame]] = field(default_factory=dict)
     baselines: Mapping[Route, NDArray[np.float32]] = field(default_factory=dict)
@@ -188,9 +190,9 @@ class _Writer:
         weights = {key: value.numpy() for key, value in network.state_dict().items()}
         common, self.passes[name] = optimise_graph(plain)
         forms = {"": common}
-        for backend, needed in BACKEND_FORMS.items():
-            special, reports = optimise_graph(plain, backend=backend)
-            if any(report.fired for report in reports if report.name in needed):
+        for backend in self.request.backends:
+            special, _ = optimise_graph(plain, backend=backend)
+            if special != common:
                 forms[f"@{backend}"] = special
         for precision in dict.fromkeys(("fp32", *self.request.precisions)):
             for suffix, form in forms.items():

@@ -25,11 +25,11 @@ class Tolerance:
     maximum: float
 
 
-# fp32 graphs differ from torch by the order of summation only. Half precision keeps 11 bits: a step of one part in
-# 2000 in every activation, which the depth decoding passes on; typed graphs are further held to an accuracy check.
+# fp32 graphs differ from torch by the order of summation only. Half precision keeps 11 bits, a step of one part in
+# 2000 in every activation, and a pixel whose distribution over bins has two modes turns that into percents.
 TOLERANCES = {
     "fp32": Tolerance(p999=1e-3, maximum=1e-2),
-    "fp16": Tolerance(p999=2e-2, maximum=1e-1),
+    "fp16": Tolerance(p999=5e-2, maximum=2e-1),
 }
 
 

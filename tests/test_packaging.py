@@ -62,7 +62,9 @@ def test_base_install_runs_the_default_bundle(python: Path, tmp_path: Path) -> N
     installed = _run(python, "-m", "pip", "list", "--format", "freeze", "--disable-pip-version-check", cwd=tmp_path)
     names = {line.partition("==")[0].lower() for line in installed.splitlines()}
     assert not names & {"torch", "onnx", "onnxsim", "onnxscript", "warp-lang", "matplotlib", "safetensors"}
-    output = _run(python, "-m", "edgedepth", "run", CLIP, "--max-frames", "5", "-o", tmp_path / "out", "--json", cwd=tmp_path)
+    output = _run(
+        python, "-m", "edgedepth", "run", CLIP, "--max-frames", "5", "-o", tmp_path / "out", "--json", cwd=tmp_path
+    )
     report = json.loads(output)
     assert report["frames"] == {"read": 5, "written": 5, "dropped": 0}
     assert report["bundle"]["name"] == "default"

@@ -330,6 +330,11 @@ class TestPlaces:
             sinks(["video", "gif"], tmp_path / "new")
         assert not (tmp_path / "new").exists()
 
+    def test_window_without_a_display(self, tmp_path, monkeypatch):
+        monkeypatch.delenv("DISPLAY", raising=False)
+        with pytest.raises(OutputError, match="--show needs"):
+            sinks(["window"], tmp_path)
+
     def test_folder_that_cannot_be_written(self, tmp_path):
         (tmp_path / "file").touch()
         for folder in (tmp_path / "file", tmp_path / "file" / "below"):
@@ -343,7 +348,7 @@ class TestPlaces:
             sinks(["video"], tmp_path / "out")
 
     @pytest.mark.parametrize("ordered", [True, False])
-    @pytest.mark.parametrize("name", [kind.name for kind in SINK_KINDS])
+    @pytest.mark.parametrize("name", [kind.name for kind in SINK_KINDS if kind.name != "window"])
     def test_disk_full_is_one_line(self, tmp_path, monkeypatch, name, ordered):
         def full(*_: object, **__: object) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from edgedepth.core.errors import CheckpointError, EdgeDepthError, InputError
 from edgedepth.core.files import write_atomic
 from edgedepth.core.spec import ClassifierSpec, DepthSpec
+from edgedepth.trainers.models.messages import one_line
 from edgedepth.trainers.models.registry import CLASSIFIERS, DEPTH_NETWORKS, create_network
 
 SCHEMA = 1
@@ -146,7 +146,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             state = {name: _full(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{path} is not a whole safetensors file ({_first_line(error)}); copy or download it again"
+            f"{path} is not a whole safetensors file ({one_line(error)}); copy or download it again"
         ) from None
     return _from_header(path, header, state)
 
@@ -157,7 +157,7 @@ def _from_header(path: Path, text: str, state: dict[str, Tensor]) -> Checkpoint:
         schema, network = header["schema"], header["network"]
         options, provenance, spec = dict(header["options"]), dict(header["provenance"]), header["spec"]
     except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} has a malformed header ({_first_line(error)})") from None
+        raise CheckpointError(f"{path} has a malformed header ({one_line(error)})") from None
     if schema != SCHEMA:
         raise CheckpointError(f"{path} has schema {schema!r}, but this version reads {SCHEMA}; update edgedepth")
     if network not in (*DEPTH_NETWORKS, *CLASSIFIERS):
@@ -166,16 +166,10 @@ def _from_header(path: Path, text: str, state: dict[str, Tensor]) -> Checkpoint:
     try:
         kind = DepthSpec if network in DEPTH_NETWORKS else ClassifierSpec
         contract: DepthSpec | ClassifierSpec = kind.model_validate(spec)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise CheckpointError(f"{path} has a malformed spec: {where}: {first['msg']}") from None
+    except ValueError as error:
+        raise CheckpointError(f"{path} has a malformed spec: {one_line(error)}") from None
     return Checkpoint(network=network, options=options, spec=contract, provenance=provenance, state=state)
 
 
 def _full(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -12,6 +12,10 @@ from edgedepth.core.errors import EdgeDepthError
 from edgedepth.export.passes.graph import Graph
 
 
+# The backends that run the common file; others compile a form of their own from it or from their variant.
+SHARING = frozenset({"onnxruntime", "openvino"})
+
+
 class Match(Protocol):
     """A place where a rewrite's pattern was found; each rewrite has its own form of it."""
 
@@ -30,7 +34,8 @@ class Rewrite(Generic[M]):
     find: the places where the pattern stands; cheap, and without side effects.
     refuse: why a place must stay as it is, or None; everything that makes the algebra wrong is said here.
     rewrite: change the graph at one place. It may remove nodes; dead ones are dropped afterwards.
-    backends: where it pays (measured, see docs/benchmarks.md); None for everywhere.
+    backends: where it pays (measured, see docs/benchmarks.md); None for everywhere. The file that all backends
+        share is made for those that run it as it is, the CPU backends: see `pays_on`.
     """
 
     name: str
@@ -41,7 +46,9 @@ class Rewrite(Generic[M]):
 
     def pays_on(self, backend: str | None) -> bool:
         """True where the rewrite belongs in the file for a backend; None is the file that all backends share."""
-        return self.backends is None or backend in self.backends
+        if self.backends is None:
+            return True
+        return self.backends.issuperset(SHARING) if backend is None else backend in self.backends
 
 
 @dataclass(frozen=True, kw_only=True)

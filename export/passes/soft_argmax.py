@@ -11,6 +11,8 @@ walks memory badly, and the product writes K maps that are only summed. With T =
 
 which is the same sum, since moving an axis changes no value; the softmax subtracts the maximum in either form. Other
 readers of the probabilities, such as a confidence, get them back in the original order by a transpose.
+
+TensorRT compiles the exported form into one kernel and this one into three, so it keeps the exported form.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import numpy as np
 from onnx import NodeProto
 
 from edgedepth.export.passes.graph import Graph, attribute
-from edgedepth.export.passes.machine import Rewrite
+from edgedepth.export.passes.machine import SHARING, Rewrite
 
 
 @dataclass(frozen=True)
@@ -85,4 +87,6 @@ def _rewrite(graph: Graph, match: _Match) -> None:
         graph.redirect(match.softmax.output[0], first)
 
 
-SOFT_ARGMAX = Rewrite(name="soft-argmax", find=_find, refuse=_refuse, rewrite=_rewrite)
+SOFT_ARGMAX = Rewrite(
+    name="soft-argmax", find=_find, refuse=_refuse, rewrite=_rewrite, backends=SHARING | {"onnxruntime-cuda"}
+)

@@ -6,12 +6,13 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
 from edgedepth.core.routing import Route
 
+RouteChoice = Literal["auto", "low", "high"]
 JSON_HELP = "Print one machine-readable object on stdout; everything else goes to stderr."
 
 
@@ -26,17 +27,9 @@ def say(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-def parse_route(text: str) -> Route | None:
-    """Read auto|low|high; auto is None.
-
-    Raises:
-        InputError: another word.
-    """
-    if text == "auto":
-        return None
-    if text not in {route.value for route in Route}:
-        raise InputError(f"--route is auto, low or high, but got {text!r}")
-    return Route(text)
+def forced_route(choice: RouteChoice) -> Route | None:
+    """The route a choice forces; auto forces none."""
+    return None if choice == "auto" else Route(choice)
 
 
 def parse_camera(text: str) -> Callable[[tuple[int, int]], Camera]:

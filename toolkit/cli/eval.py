@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from edgedepth.cli.common import JSON_HELP, parse_route, print_json, say
+from edgedepth.cli.common import JSON_HELP, forced_route, print_json, say
 from edgedepth.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from edgedepth.evaluation import EvaluationReport, ImageScore, Prediction
     from edgedepth.runtime.depth_runtime import DepthRuntime
 
-BY_SAMPLE = "by-sample"
 PICTURES = 24  # rows of a contact sheet: the worst and the best half
 
 
@@ -29,7 +28,8 @@ def evaluate(
     ] = None,
     split: Annotated[str | None, typer.Option(help="Split of the data; by default the one to report on.")] = None,
     route: Annotated[
-        str, typer.Option(help="auto (the router's choice), low, high, or by-sample (as the data say).")
+        Literal["auto", "low", "high", "by-sample"],
+        typer.Option(help="auto (the router's choice), low, high, or by-sample (as the data say)."),
     ] = "auto",
     alignment: Annotated[
         str, typer.Option(help="Alignments, joined by commas: none, median, lsq, log_lsq.")
@@ -57,11 +57,11 @@ def evaluate(
     dataset = open_dataset(data, split if split is not None else reader.evaluation_split).limited(limit)
     for note in dataset.notes:
         say(note)
-    forced = None if route == BY_SAMPLE else parse_route(route)
+    forced = None if route == "by-sample" else forced_route(route)
     with DepthRuntime.load(bundle, backend=backend, precision=precision, threads=threads) as runtime:
         ranges_m = {r: (runtime.spec(r).min_m, runtime.spec(r).max_m) for r in runtime.routes}
         found = evaluate_samples(
-            lambda sample: _predict(runtime, sample, sample_route(sample) if route == BY_SAMPLE else forced),
+            lambda sample: _predict(runtime, sample, sample_route(sample) if route == "by-sample" else forced),
             _tracked(dataset),
             chosen_protocol,
             alignments=[name.strip() for name in alignment.split(",")],

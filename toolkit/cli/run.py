@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgedepth.cli.common import JSON_HELP, parse_camera, parse_route, print_json, say
+from edgedepth.cli.common import JSON_HELP, RouteChoice, forced_route, parse_camera, print_json, say
 
 if TYPE_CHECKING:
     from edgedepth.core.colour import MetricColours
@@ -27,7 +27,7 @@ def run(
         Path | None, typer.Option("--output", "-o", help="Folder for the outputs; a new runs/depth/N if not given.")
     ] = None,
     save: Annotated[str, typer.Option(help="Outputs, of video,png16,npz,ply; 'none' for run.json only.")] = "video",
-    route: Annotated[str, typer.Option(help="auto lets the router decide; low or high forces a route.")] = "auto",
+    route: Annotated[RouteChoice, typer.Option(help="auto lets the router decide; low, high force a route.")] = "auto",
     backend: Annotated[str, typer.Option(help="Backend by name (see edgedepth doctor), or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, fp16 or int8 as the bundle has them, or auto.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a CPU backend.")] = None,
@@ -53,7 +53,6 @@ def run(
     from edgedepth.runtime.depth_runtime import DepthRuntime
     from edgedepth.runtime.streaming import StreamOptions, run_stream, write_report
 
-    forced = parse_route(route)
     intrinsics = None if camera is None else parse_camera(camera)
     with (
         open_source(source) as opened,
@@ -70,7 +69,7 @@ def run(
             fps=opened.fps,
             max_m=max(runtime.spec(r).max_m for r in runtime.routes),
         )
-        options = StreamOptions(camera=intrinsics, route=forced, confidence=confidence, max_frames=max_frames)
+        options = StreamOptions(camera=intrinsics, route=forced_route(route), confidence=confidence, max_frames=max_frames)
         with _progress(opened, max_frames) as on_frame:
             report = run_stream(runtime, opened, sinks, options, on_frame)
         report.outputs.append(str(folder / "run.json"))

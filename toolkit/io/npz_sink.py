@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgedepth.core.results import DepthResult
 from edgedepth.io.frames import Frame
@@ -24,7 +26,7 @@ class NpzSink(FilePerFrame):
     def encode(self, frame: Frame, result: DepthResult) -> bytes:
         """The archive, uncompressed: float depth hardly shrinks and compressing takes longer than inference."""
         camera = result.camera
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "depth_m": result.depth_m,
             "valid": result.valid,
             "intrinsics": np.array([camera.fx, camera.fy, camera.cx, camera.cy]),
@@ -38,5 +40,5 @@ class NpzSink(FilePerFrame):
         if result.confidence is not None:
             arrays["confidence"] = result.confidence
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **arrays)
+        np.savez(buffer, **arrays)
         return buffer.getvalue()

@@ -19,6 +19,7 @@ from edgedepth.io.ply_sink import PlySink
 from edgedepth.io.png16_sink import Png16Sink
 from edgedepth.io.sink import Sink, SinkOptions
 from edgedepth.io.video_sink import VideoSink
+from edgedepth.io.window_sink import WindowSink
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ SINK_KINDS = (
     SinkKind("png16", "depth as 16-bit PNG with its scale", Png16Sink),
     SinkKind("npz", "depth, pixel states, confidence and intrinsics", NpzSink),
     SinkKind("ply", "coloured point clouds", PlySink),
+    SinkKind("window", "nothing: shows the side-by-side picture", WindowSink),
 )
 
 

@@ -57,7 +57,7 @@ class VideoSource(Source):
         index = 0
         for picture in self._pictures():
             # One thread: a pool of scalers wakes every core for a millisecond's work.
-            bgr = reformatter.reformat(picture, format="bgr24", threads=1).to_ndarray()
+            bgr = reformatter.reformat(picture, format="bgr24", threads=1).to_ndarray().astype(np.uint8, copy=False)
             time_s = picture.time if picture.time is not None else index / (self.fps or 30.0)
             first_s = time_s if first_s is None else first_s
             last_s = time_s - first_s
@@ -100,7 +100,7 @@ class VideoSource(Source):
             self.warnings.append(
                 f"{self._path.name}: {read} of {expected} frames could be read; the file is truncated or damaged"
             )
-        elif expected is None and (promised_s := _promised_duration(self._stream)) is not None:
+        elif expected is None and (promised_s := _promised_duration(self._container, self._stream)) is not None:
             step_s = 1 / self.fps if self.fps else 0.0
             if last_s + step_s < promised_s - max(0.5, 2 * step_s):
                 self.warnings.append(
@@ -112,7 +112,7 @@ class VideoSource(Source):
 def _open_container(path: Path) -> InputContainer:
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path")
-    if path.stat().st_size == 0:
+    if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes); record or copy it again")
     try:
         return av.open(str(path), mode="r")
@@ -147,11 +147,10 @@ def _expected_count(stream: VideoStream) -> int | None:
     return stream.frames or None
 
 
-def _promised_duration(stream: VideoStream) -> float | None:
+def _promised_duration(container: InputContainer, stream: VideoStream) -> float | None:
     """Seconds of picture the container promises, None where it does not say."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    container = stream.container
     if container.duration is not None and len(container.streams) == 1:
         return float(container.duration / av.time_base)
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TypeVar, cast
 
 import cv2
 import numpy as np
@@ -14,6 +14,8 @@ from edgedepth.core.results import DepthResult
 MAX_PANEL_WH = (1280, 720)  # larger images are scaled down: encoding must not cost more than inference
 _MIN_HEIGHT = 120  # a colour bar needs that much to be read
 _BAR_WIDTH = 56
+
+_Pixels = TypeVar("_Pixels", NDArray[np.uint8], NDArray[np.float32])
 
 
 class SideBySide:
@@ -36,10 +38,10 @@ class SideBySide:
         width, height = self._panel_wh
         left = self._canvas[:height, :width]
         right = self._canvas[:height, width : 2 * width]
-        left[:] = _fit(image_bgr, self._panel_wh, cv2.INTER_AREA)
+        left[:] = _fitted(image_bgr, self._panel_wh, cv2.INTER_AREA)
         # Depth is resized before it is coloured and by nearest neighbour: NaN and states do not mix.
-        depth_m = _fit(result.depth_m, self._panel_wh, cv2.INTER_NEAREST)
-        valid = _fit(result.valid, self._panel_wh, cv2.INTER_NEAREST)
+        depth_m = _fitted(result.depth_m, self._panel_wh, cv2.INTER_NEAREST)
+        valid = _fitted(result.valid, self._panel_wh, cv2.INTER_NEAREST)
         right[:] = self._colours(depth_m, valid)
         _label(right, str(result.route))
         return self._canvas
@@ -59,10 +61,11 @@ def panel_size(width: int, height: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _fit(image: NDArray[np.generic], wh: tuple[int, int], interpolation: int) -> NDArray[np.generic]:
+def _fitted(image: _Pixels, wh: tuple[int, int], interpolation: int) -> _Pixels:
+    """The image itself where it has the size, else a resized copy."""
     if (image.shape[1], image.shape[0]) == wh:
         return image
-    return cast("NDArray[np.generic]", cv2.resize(image, wh, interpolation=interpolation))
+    return cast("_Pixels", cv2.resize(image, wh, interpolation=interpolation))
 
 
 def _label(panel: NDArray[np.uint8], text: str) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgedepth.world import buildings, palette
+from edgedepth.world import buildings, furniture, palette
 from edgedepth.world.builder import Dice, SceneBuilder, rotation_z
-from edgedepth.world.placing import FloorPlan, Footprint, Kit, Wall
+from edgedepth.world.placing import FloorPlan, Footprint, Kit, Pose, Wall
 from edgedepth.world.scene import PointLight, Scene
 
 _OUTER_M = 0.24  # masonry
@@ -154,12 +154,39 @@ def _furnish(kit: Kit, width: float, depth: float, height: float, door_y: float,
     plan = FloorPlan(corners, [Wall(a, c) for a, c in zip(corners, [*corners[1:], corners[0]], strict=True)])
     _keep_free(plan, (depth - 0.6, stand_y), (0.0, door_y))
     b, dice = kit.b, kit.dice
+    far_wall, door_wall = (0, 2) if door_y > 0 else (2, 0)
+    plan.occupy(Pose(x0 + 0.45, door_y + np.sign(door_y) * 0.5), 1.0, 0.3, 2.0)  # the open leaf
+    plan.take_wall(3, 0.0, 2 * y1, 0.0, 2.2)
+    for piece, wall in (
+        (furniture.sofa(dice, seats=3), far_wall), (furniture.bookshelf(dice), 1), (furniture.cabinet(dice), door_wall),
+        (furniture.tv_unit(dice), door_wall), (furniture.plant(dice), far_wall), (furniture.sofa(dice, seats=1), far_wall),
+        (furniture.floor_lamp(dice), 1), (furniture.chair(dice), 1),
+    ):  # fmt: skip
+        plan.against_wall(kit, piece, wall=wall, tries=30)
+    plan.anywhere(kit, furniture.table(dice), tries=30)
+    for _ in range(2):
+        plan.anywhere(kit, furniture.chair(dice), tries=20)
+    for wall in (0, 1, 2):
+        _picture(kit, plan, wall)
     b.begin("rug", (depth * 0.55, 0.0, 0.011), dice.normal(0.05))
     b.box((0, 0, 0.006), (2.2, 1.6, 0.012), palette.carpet(b, dice))
     b.begin("lamp", (depth / 2, 0.0, height))
     b.cylinder((0, 0, -0.5), 0.01, 0.5, kit.look.metal, segments=6)
     b.ellipsoid((0, 0, -0.6), 0.16, palette.glow(b, emission=3.0))
     b.lights.append(PointLight(position=(depth / 2, 0.0, height - 0.85), colour=(2.2, 1.9, 1.5), radius_m=0.2))
+
+
+def _picture(kit: Kit, plan: FloorPlan, wall: int) -> None:
+    """A framed picture above the furniture of a wall, where nothing tall stands."""
+    dice, side = kit.dice, plan.walls[wall]
+    wide, tall = dice.uniform(0.5, 1.1), dice.uniform(0.4, 0.8)
+    for _ in range(10):
+        along = dice.uniform(0.7, side.length - 0.7)
+        if plan.wall_free(wall, along - wide / 2, along + wide / 2, 1.25, 2.0):
+            kit.begin("picture", side.pose(along, 0.02, 1.62))
+            kit.b.box((0, 0, 0), (wide, 0.03, tall), kit.look.furniture)
+            kit.b.box((0, 0.016, 0), (wide * 0.88, 0.006, tall * 0.85), palette.picture(kit.b, dice))
+            return
 
 
 def _keep_free(plan: FloorPlan, start: tuple[float, float], end: tuple[float, float]) -> None:

@@ -116,11 +116,13 @@ def forest_path(dice: Dice) -> BuiltScene:
     b.begin("terrain")
     sweep(b, course, course.start, course.end, [(-half, -0.02), (0.0, 0.0), (half, -0.02)], ground.bare_ground(site), step=3.0)
     tall = dice.uniform(8, 20)
-    dense = dice.integer(30, 46)
-    _scatter(dice, course, dense, (-20, 75), (half + 0.5, 17), lambda p: flora.tree(p, tall * dice.uniform(0.6, 1.15)))
-    for _ in range(12):  # the wood closes behind
-        place = course.points(dice.uniform(60, 110), dice.choice((-1, 1)) * dice.uniform(2, 25))
-        flora.tree(place, tall * dice.uniform(0.8, 1.2))
+    dense = dice.integer(34, 60)
+    _scatter(dice, course, dense, (-20, 70), (half + 0.5, 14), lambda p: flora.tree(p, tall * dice.uniform(0.6, 1.15)))
+    for _ in range(22):  # the wood closes behind
+        side = dice.choice((-1, 1))
+        ahead = course.points(dice.uniform(55, 110), side * dice.uniform(2, 25))
+        aside = course.points(dice.uniform(-10, 60), side * dice.uniform(15, 40))
+        flora.tree(dice.choice((ahead, aside)), tall * dice.uniform(0.8, 1.2))
     _scatter(dice, course, dice.integer(4, 22), (-12, 50), (half + 0.8, 12), flora.shrub)
     _litter(site, course, half, dice.integer(150, 900), dice.uniform(0.1, 0.4))
     wood = palette.pattern(b, dice, Texture.NOISE, palette.wood_colour(dice), scale_m=0.1)

@@ -172,6 +172,7 @@ def car_park(dice: Dice) -> BuiltScene:
     )
     _surround(site, course, half + 3, depth + 6, makers, (14, 30), built=dice.uniform(0.2, 0.8))
     white = ground.paint(b, dice, yellow=dice.chance(0.15))
+    cars = 0
     pitch, full = dice.uniform(15.5, 17.5), dice.uniform(0.25, 0.95)
     for row in np.arange(-half + 5.5, half - 4, pitch):
         for t, turn in ((row - 2.5, np.pi / 2), (row + 2.5, -np.pi / 2)):
@@ -179,10 +180,10 @@ def car_park(dice: Dice) -> BuiltScene:
             b.begin("road")
             patches(b, course, bays, t, 0.1, 4.8, white)
             for s in bays[:-1]:
-                if dice.chance(full * (1.0 if s < 45 else 0.6)) and len(b.materials) < 1200:
+                if dice.chance(full * (1.0 if s < 45 else 0.6)) and cars < 85:
                     position, yaw = course.place(float(s) + 1.3, t + dice.normal(0.15), 0.0,
                                                  turn + (np.pi if dice.chance(0.3) else 0.0) + dice.normal(0.02))  # fmt: skip
-                    park(site, position, yaw, PARKED)
+                    cars += park(site, position, yaw, PARKED)
         for s in np.arange(4.0, depth, 14.0):
             roadside.put(site, roadside.lamp_post, course, s + 1.3, row)
             if dice.chance(0.3):

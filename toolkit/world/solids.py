@@ -71,3 +71,21 @@ def grid_faces(rows: int, columns: int) -> NDArray[np.int64]:
     a, c = index[:-1, :-1].ravel(), index[:-1, 1:].ravel()
     d, e = index[1:, 1:].ravel(), index[1:, :-1].ravel()
     return np.concatenate([np.stack([a, c, d], 1), np.stack([a, d, e], 1)])
+
+
+def limbs(starts: ArrayLike, ends: ArrayLike, radii: ArrayLike, *, sides: int = 5, taper: float = 0.6) -> Mesh:
+    """Tapered prisms from starts (N, 3) to ends (N, 3): trunks and branches."""
+    first, last = np.asarray(starts, np.float64).reshape(-1, 3), np.asarray(ends, np.float64).reshape(-1, 3)
+    radius = np.broadcast_to(np.asarray(radii, np.float64), len(first))
+    axis = last - first
+    axis = axis / (np.linalg.norm(axis, axis=1, keepdims=True) + 1e-9)
+    x = np.cross(axis, [0.31, 0.9, 0.2])
+    x /= np.linalg.norm(x, axis=1, keepdims=True) + 1e-9
+    y = np.cross(axis, x)
+    angle = np.linspace(0, 2 * np.pi, sides + 1)
+    ring = np.cos(angle)[:, None] * x[:, None] + np.sin(angle)[:, None] * y[:, None]  # (N, sides + 1, 3)
+    low = first[:, None] + radius[:, None, None] * ring
+    high = last[:, None] + taper * radius[:, None, None] * ring
+    vertices = np.stack([low, high], 1).reshape(-1, 3)
+    faces = repeated_faces(grid_faces(2, sides + 1), 2 * (sides + 1), len(first))
+    return Mesh(vertices, faces, np.stack([ring, ring], 1).reshape(-1, 3))

@@ -137,7 +137,9 @@ def write_dataset(config: SynthConfig, progress: Progress | None = None) -> dict
             done += len(entries)
             report(done, config.count)
     finally:
-        summary = _assemble(config, [finished[index] for index in sorted(finished)])
+        # Shards that workers finished after an interruption are taken along.
+        records = (finished.get(job.index) or _record(job) for job in jobs)
+        summary = _assemble(config, [entries for entries in records if entries])
     return summary
 
 

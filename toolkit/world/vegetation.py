@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from edgedepth.world import palette
 from edgedepth.world.builder import Dice, SceneBuilder
 from edgedepth.world.course import Course
 from edgedepth.world.scene import Array, Colour, Texture
 from edgedepth.world.site import Site
-from edgedepth.world.solids import Mesh, grid_faces, repeated_faces, stamp
+from edgedepth.world.solids import Mesh, grid_faces, limbs, repeated_faces, stamp
 
 
 def _unit_sphere(rings: int, segments: int) -> Mesh:
@@ -68,29 +67,12 @@ def leaf_cards(dice: Dice, centres: Array, radii: Array, count: int, size: float
     return Mesh(corners.reshape(-1, 3), np.arange(3 * count).reshape(-1, 3), normals)
 
 
-def limbs(starts: ArrayLike, ends: ArrayLike, radii: ArrayLike, *, sides: int = 5, taper: float = 0.6) -> Mesh:
-    """Tapered prisms from starts (N, 3) to ends (N, 3): trunks and branches."""
-    first, last = np.asarray(starts, np.float64).reshape(-1, 3), np.asarray(ends, np.float64).reshape(-1, 3)
-    radius = np.broadcast_to(np.asarray(radii, np.float64), len(first))
-    axis = last - first
-    axis = axis / (np.linalg.norm(axis, axis=1, keepdims=True) + 1e-9)
-    x = np.cross(axis, [0.31, 0.9, 0.2])
-    x /= np.linalg.norm(x, axis=1, keepdims=True) + 1e-9
-    y = np.cross(axis, x)
-    angle = np.linspace(0, 2 * np.pi, sides + 1)
-    ring = np.cos(angle)[:, None] * x[:, None] + np.sin(angle)[:, None] * y[:, None]  # (N, sides + 1, 3)
-    low = first[:, None] + radius[:, None, None] * ring
-    high = last[:, None] + taper * radius[:, None, None] * ring
-    vertices = np.stack([low, high], 1).reshape(-1, 3)
-    faces = repeated_faces(grid_faces(2, sides + 1), 2 * (sides + 1), len(first))
-    return Mesh(vertices, faces, np.stack([ring, ring], 1).reshape(-1, 3))
-
-
 @dataclass(frozen=True)
 class Species:
     """A plant to stamp: its meshes for a height of one metre, the materials, and its natural size."""
 
     crown: Mesh | None
+    crown_far: Mesh | None  # fewer triangles, for out of reach of any camera
     trunk: Mesh | None
     leaf: int
     bark: int
@@ -121,10 +103,11 @@ def _broadleaf(b: SceneBuilder, dice: Dice) -> Species:
     centres = out * [spread * 0.62, spread * 0.62, half * 0.62] + [0, 0, clear + half]
     radii = (0.36 + 0.22 * _draws(dice, count, 1)) * np.array([spread, spread, half * 0.95])
     crown = _merge([blobs(dice, centres, radii), leaf_cards(dice, centres, radii, 190, 0.03)])
+    far = _merge([blobs(dice, centres, radii, rings=5, segments=6), leaf_cards(dice, centres, radii, 40, 0.04)])
     forks = centres[:4]
     starts = np.concatenate([[[0, 0, -0.05]], np.tile([[0, 0, clear * 0.9]], (len(forks), 1))])
     trunk = limbs(starts, np.concatenate([[[0, 0, clear * 1.15]], forks]), [0.02] + [0.011] * len(forks), sides=6)
-    return Species(crown, trunk, _leaf(b, dice), _bark(b, dice), (4.5, 16.0), 0.02)
+    return Species(crown, far, trunk, _leaf(b, dice), _bark(b, dice), (4.5, 16.0), 0.02)
 
 
 def _conifer(b: SceneBuilder, dice: Dice) -> Species:
@@ -141,7 +124,8 @@ def _conifer(b: SceneBuilder, dice: Dice) -> Species:
         normals = np.stack([np.cos(angle), np.sin(angle), 0 * angle + 0.5], 1)
         parts.append(Mesh(np.concatenate([rim, tip]), faces, np.concatenate([normals, [[0, 0, 1.0]]])))
     dark = palette.hsv(dice.uniform(0.25, 0.42), dice.uniform(0.25, 0.6), dice.uniform(0.05, 0.2))
-    return Species(_merge(parts), limbs([[0, 0, -0.05]], [[0, 0, 0.9]], [0.016]), _leaf(b, dice, dark), _bark(b, dice),
+    tiers_mesh = _merge(parts)
+    return Species(tiers_mesh, tiers_mesh, limbs([[0, 0, -0.05]], [[0, 0, 0.9]], [0.016]), _leaf(b, dice, dark), _bark(b, dice),
                    (4.0, 20.0), 0.016)  # fmt: skip
 
 
@@ -152,7 +136,8 @@ def _poplar(b: SceneBuilder, dice: Dice) -> Species:
     wide = dice.uniform(0.07, 0.11) * np.sin(np.pi * np.clip(z, 0.2, 0.85))
     radii = np.stack([wide, wide, np.full(count, 0.14)], 1)
     crown = _merge([blobs(dice, centres, radii, rings=6, segments=8), leaf_cards(dice, centres, radii, 70, 0.02)])
-    return Species(crown, limbs([[0, 0, -0.05]], [[0, 0, 0.3]], [0.013]), _leaf(b, dice), _bark(b, dice), (6.0, 18.0),
+    far = blobs(dice, centres, radii, rings=5, segments=6)
+    return Species(crown, far, limbs([[0, 0, -0.05]], [[0, 0, 0.3]], [0.013]), _leaf(b, dice), _bark(b, dice), (6.0, 18.0),
                    0.013)  # fmt: skip
 
 
@@ -172,7 +157,7 @@ def _palm(b: SceneBuilder, dice: Dice) -> Species:
     bend = dice.normal(0.05)
     starts = [[0, 0, -0.03], [bend, 0, 0.45]]
     trunk = limbs(starts, [[bend, 0, 0.45], [0, 0, 0.91]], [0.022, 0.018], taper=0.85)
-    return Species(crown, trunk, _leaf(b, dice), _bark(b, dice), (5.0, 12.0), 0.022)
+    return Species(crown, crown, trunk, _leaf(b, dice), _bark(b, dice), (5.0, 12.0), 0.022)
 
 
 def _bare(b: SceneBuilder, dice: Dice) -> Species:
@@ -189,7 +174,7 @@ def _bare(b: SceneBuilder, dice: Dice) -> Species:
         radii.append(np.full(len(tip), thickness))
         tips, directions, thickness, length = tip, new, thickness * 0.5, length * 0.68
     trunk = limbs(np.concatenate(starts), np.concatenate(ends), np.concatenate(radii), sides=3, taper=0.45)
-    return Species(None, trunk, 0, _bark(b, dice), (4.0, 14.0), 0.02)
+    return Species(None, None, trunk, 0, _bark(b, dice), (4.0, 14.0), 0.02)
 
 
 def _shrub(b: SceneBuilder, dice: Dice) -> Species:
@@ -197,12 +182,16 @@ def _shrub(b: SceneBuilder, dice: Dice) -> Species:
     centres = np.column_stack([0.8 * (_draws(dice, count, 2) - 0.5), 0.35 + 0.25 * _draws(dice, count)])
     radii = 0.35 + 0.2 * _draws(dice, count, 3)
     crown = _merge([blobs(dice, centres, radii, rings=6, segments=8), leaf_cards(dice, centres, radii, 40, 0.1)])
-    return Species(crown, None, _leaf(b, dice), 0, (0.5, 2.2), 0.5)
+    return Species(crown, blobs(dice, centres, radii, rings=5, segments=6), None, _leaf(b, dice), 0, (0.5, 2.2), 0.5)
 
 
 _Grower = Callable[[SceneBuilder, Dice], Species]
 _TREES: tuple[_Grower, ...] = (_broadleaf, _broadleaf, _broadleaf, _broadleaf, _poplar, _conifer, _conifer, _bare, _palm)
 _WOODS: tuple[_Grower, ...] = (_broadleaf, _broadleaf, _broadleaf, _conifer, _conifer, _bare)
+
+
+_FAR_M = 60.0  # from the middle of the scene
+_MAX_NEAR = 26  # trees and bushes in full detail
 
 
 class Flora:
@@ -215,6 +204,7 @@ class Flora:
         if all(kind is _bare for kind in kinds):
             kinds.append(_broadleaf)
         self.site = site
+        self._near_left = _MAX_NEAR
         self.trees = [grow(site.builder, dice) for grow in kinds]
         self.shrubs = [_shrub(site.builder, dice) for _ in range(2)]
 
@@ -222,7 +212,10 @@ class Flora:
         b, dice = self.site.builder, self.site.dice
         b.begin("tree", position, dice.uniform(0, 2 * np.pi))
         wide = height * dice.uniform(0.85, 1.2)
-        for mesh, material in ((species.crown, species.leaf), (species.trunk, species.bark)):
+        far = self._near_left <= 0 or float(np.hypot(position[0], position[1])) > _FAR_M
+        self._near_left -= 0 if far else 1
+        crown = species.crown_far if far else species.crown
+        for mesh, material in ((crown, species.leaf), (species.trunk, species.bark)):
             if mesh is not None:
                 stamp(b, mesh, material, scale=(wide, wide, height))
 

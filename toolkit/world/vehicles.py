@@ -11,7 +11,7 @@ from edgedepth.world import palette
 from edgedepth.world.builder import Dice, SceneBuilder, rotation_x
 from edgedepth.world.scene import Array, Colour, Texture
 from edgedepth.world.site import Site
-from edgedepth.world.solids import boxes
+from edgedepth.world.solids import boxes, limbs, repeated_faces, stamp
 
 # Turns a lathe's axis from z to x: wheels.
 _AXLE = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
@@ -57,56 +57,74 @@ def _finish(b: SceneBuilder, dice: Dice, *, colour: Colour | None = None, lit: b
 
 
 def _hull(
-    b: SceneBuilder, outline: Sequence[tuple[float, float]], width: float, material: int, *, top: float = 1.0
-) -> None:
-    """A convex side view (y, z) of a body of some width, narrowed at its top by the factor `top`."""
+    b: SceneBuilder, outline: Sequence[tuple[float, float]], width: float, material: int, *, top: float = 1.0,
+    chamfer: float = 0.0,
+) -> None:  # fmt: skip
+    """A convex side view (y, z) of a body of some width, narrowed at its top by the factor `top`.
+
+    `chamfer` rounds the vertical edges: the share by which the outermost eighth of the width is shorter.
+    """
     shape = np.asarray(outline, np.float64)
     low, high = shape[:, 1].min(), shape[:, 1].max()
     half = width / 2 * (1 + (top - 1) * (shape[:, 1] - low) / (high - low))
+    middle = shape.mean(axis=0)
+    slim = middle + (shape - middle) * [1 - chamfer, 1 - 0.4 * chamfer]
+    slices = [(-1.0, slim), (-0.78, shape), (0.78, shape), (1.0, slim)] if chamfer else [(-1.0, shape), (1.0, shape)]
     n = len(shape)
-    vertices = np.concatenate([np.column_stack([side * half, shape]) for side in (-1, 1)])
+    vertices = np.concatenate([np.column_stack([side * half, points]) for side, points in slices])
     i, j = np.arange(n), (np.arange(n) + 1) % n
     k = np.arange(1, n - 1)
-    faces = np.concatenate(
-        [
-            np.stack([i, j, n + j], 1), np.stack([i, n + j, n + i], 1),
-            np.stack([0 * k, k + 1, k], 1), np.stack([0 * k + n, n + k, n + k + 1], 1),
-        ]
-    )  # fmt: skip
-    b.triangles(vertices, faces, material)
+    last = (len(slices) - 1) * n
+    rims = [
+        np.stack(face, 1)
+        for base in range(0, last, n)
+        for face in ((base + i, base + j, base + n + j), (base + i, base + n + j, base + n + i))
+    ]
+    caps = [np.stack([0 * k, k + 1, k], 1), last + np.stack([0 * k, k, k + 1], 1)]
+    b.triangles(vertices, np.concatenate(rims + caps), material)
 
 
 def _wheels(b: SceneBuilder, f: Finish, width: float, axles: Sequence[float], radius: float) -> None:
-    thick = 0.62 * radius
+    """Wheels at both ends of each axle: treads and side walls, and the rims just outside them."""
+    thick, n = 0.62 * radius, 12
+    angle = np.linspace(0, 2 * np.pi, n, endpoint=False)
+    circle = np.column_stack([0 * angle, np.cos(angle), np.sin(angle)])
+    i, j = np.arange(n), (np.arange(n) + 1) % n
+    tread = np.concatenate([np.stack([i, j, n + j], 1), np.stack([i, n + j, n + i], 1)])
+    fan = np.stack([0 * i[1:-1], i[1:-1], i[2:]], 1)
+    tyres, rims = [], []
     for y in axles:
         for side in (-1, 1):
-            x = side * (width / 2 - thick / 2) - thick / 2
-            b.lathe([(0.0, 0.0), (radius, 0.01), (radius, thick - 0.01), (0.0, thick)], f.tyre,
-                    centre=(x, y, radius), segments=14, rotation=_AXLE, smooth=False)  # fmt: skip
-            out = x + (thick + 0.006 if side > 0 else -0.006)
-            b.lathe([(0.62 * radius, 0.0), (0.0, 0.001)], f.rim, centre=(out, y, radius), segments=10,
-                    rotation=_AXLE, smooth=False)  # fmt: skip
+            hub, out = np.array([0.0, y, radius]), np.array([side * width / 2, 0.0, 0.0])
+            disc = hub + radius * circle
+            tyres.append(np.concatenate([disc + out - [side * thick, 0, 0], disc + out]))
+            rims.append(hub + 0.62 * radius * circle + out * (1 + 0.008 / width))
+    faces = np.concatenate([tread, fan, fan + n])
+    count = len(tyres)
+    b.triangles(np.concatenate(tyres), repeated_faces(faces, 2 * n, count), f.tyre)
+    b.triangles(np.concatenate(rims), repeated_faces(fan, n, count), f.rim)
 
 
 def _lamps(b: SceneBuilder, f: Finish, width: float, half_length: float, z: float) -> None:
-    w = width * 0.36
-    boxes(b, [(-w, half_length - 0.03, z), (w, half_length - 0.03, z)], (0.32, 0.08, 0.13), f.front_lamp)
-    boxes(b, [(-w - 0.03, 0.03 - half_length, z + 0.1), (w + 0.03, 0.03 - half_length, z + 0.1)],
+    w = width * 0.33
+    boxes(b, [(-w, half_length - 0.06, z), (w, half_length - 0.06, z)], (0.32, 0.08, 0.13), f.front_lamp)
+    boxes(b, [(-w - 0.03, 0.06 - half_length, z + 0.1), (w + 0.03, 0.06 - half_length, z + 0.1)],
           (0.2, 0.08, 0.18), f.rear_lamp)  # fmt: skip
     boxes(b, [(0, half_length, z - 0.22), (0, -half_length, z - 0.05)], (0.52, 0.03, 0.11), f.plate)
 
 
 def _cabin(b: SceneBuilder, f: Finish, side: Sequence[tuple[float, float]], width: float, top: float) -> None:
     """Windows all round (side view of four points, bottom front first), with roof and pillars of body colour."""
-    _hull(b, side, width, f.glass, top=top)
+    _hull(b, side, width, f.glass, top=top, chamfer=0.05)
     (fy, fz), (ty, tz), (by, bz), (ry, rz) = side
     b.box((0, (ty + by) / 2, tz + 0.015), (width * top * 0.99, abs(ty - by) + 0.06, 0.05), f.body)
+    starts, ends = [], []
     for sign in (-1, 1):
         lower, upper = sign * width / 2, sign * width / 2 * top
-        for (y0, z0), (y1, z1), thick in (((fy, fz), (ty, tz), 0.04), ((ry, rz), (by, bz), 0.06)):
-            b.capsule((lower, y0, z0), (upper, y1, z1), thick, f.body, segments=5)
-        mid = (0.55 * ty + 0.45 * by, 0.5 * fy + 0.5 * ry)
-        b.capsule((lower, mid[1], fz), (upper, mid[0], tz), 0.04, f.body, segments=5)
+        starts += [(lower, fy, fz), (lower, ry, rz), (lower, (fy + ry) / 2, fz)]
+        ends += [(upper, ty, tz), (upper, by, bz), (upper, 0.55 * ty + 0.45 * by, tz)]
+    pillars = limbs(starts, ends, np.array([0.045, 0.065, 0.045] * 2), taper=1.0)
+    stamp(b, pillars, f.body)
 
 
 def car(b: SceneBuilder, dice: Dice, *, lit: bool = False) -> tuple[float, float]:
@@ -120,7 +138,7 @@ def car(b: SceneBuilder, dice: Dice, *, lit: bool = False) -> tuple[float, float
     belt = height * dice.uniform(0.58, 0.62)
     lower = [(-a, ground), (a, ground), (a, belt * 0.7), (a * 0.93, belt * 0.84), (a * 0.45, belt),
              (-a * 0.9, belt * 1.02), (-a, belt * 0.9)]  # fmt: skip
-    _hull(b, lower, width, f.body, top=0.95)
+    _hull(b, lower, width, f.body, top=0.95, chamfer=0.045)
     rear_roof = {"hatch": -0.72, "saloon": -0.42, "estate": -0.85, "suv": -0.8}[kind]
     rear_base = {"hatch": -0.95, "saloon": -0.72, "estate": -0.97, "suv": -0.96}[kind]
     side = [(a * 0.5, belt - 0.02), (a * dice.uniform(0.08, 0.2), height), (a * rear_roof, height - 0.02),
@@ -142,7 +160,7 @@ def van(b: SceneBuilder, dice: Dice, *, lit: bool = False) -> tuple[float, float
     a, belt = length / 2, 1.12
     body = [(-a, 0.3), (a, 0.3), (a, 0.8), (a * 0.92, belt - 0.05), (a * 0.72, belt + 0.05), (a * 0.42, height),
             (-a * 0.97, height), (-a, belt)]  # fmt: skip
-    _hull(b, body, width, f.body, top=0.9)
+    _hull(b, body, width, f.body, top=0.9, chamfer=0.04)
     b.quad([(-width * 0.42, a * 0.735, belt + 0.05), (width * 0.42, a * 0.735, belt + 0.05),
             (width * 0.39, a * 0.46, height - 0.12), (-width * 0.39, a * 0.46, height - 0.12)], f.glass)  # fmt: skip
     windows = 4 if dice.chance(0.3) else 1

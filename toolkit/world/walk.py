@@ -30,6 +30,8 @@ from edgedepth.world.vegetation import Flora
 from edgedepth.world.vehicles import TOWN_TRAFFIC
 from edgedepth.world.weather import fair_weather
 
+Rows = Callable[[float, float, float], Frontage]  # (first s, last s, share of shops)
+
 _HFOV_DEG = 68.0
 _EYE_M = 1.55
 
@@ -75,7 +77,7 @@ class Path:
 
 def _path(room: FrontRoom, edge: float, kerb: float) -> Path:
     """Keyframes (time, x, y, yaw, pitch) in degrees, joined smoothly; the last third is on the pavement."""
-    out = (kerb + edge) / 2 + 0.35  # the middle of the pavement, a little off the kerb
+    out = (kerb + edge) / 2  # the middle of the pavement
     door_x, door_y = edge, room.door_y
     back_x, back_y = edge + room.depth - 0.8, room.stand_y
     hall_x = edge + 1.4
@@ -119,11 +121,11 @@ def _street(site: Site, course: Course, plan: StreetPlan, room: FrontRoom, path:
     pavements(site, course, plan)
     flora, crowd = Flora(site), Crowd(site, limit=14)
     half = room.width / 2
-    rows: Callable[[float, float], Frontage] = lambda first, last: Frontage(
-        makers=(lambda s, p: buildings.town_house(s, p, shop=0.25, storeys=s.dice.choice((2, 3, 3, 4))),),
+    rows: Rows = lambda first, last, shops: Frontage(
+        makers=(lambda s, p: buildings.town_house(s, p, shop=shops, storeys=s.dice.choice((2, 3, 3, 4))),),
         width=(6, 10), depth=(room.depth + 0.5, room.depth + 1.5), built=1.0, reach=(first, last),
     )  # fmt: skip
-    frontage(site, course, -1, plan.outer[0], rows(-60.0, 150.0), flora)
+    frontage(site, course, -1, plan.outer[0], rows(-60.0, 150.0, 0.35), flora)
     _row(site, course, edge, half, rows)
     site.obstacles.add((edge + room.depth / 2, 0.0), 0.0, room.depth / 2, half)
     outside = path.positions[path.positions[:, 0] < edge]
@@ -135,14 +137,14 @@ def _street(site: Site, course: Course, plan: StreetPlan, room: FrontRoom, path:
     ground.skyline(site, trees=0.6, town=0.6, hills=0.5)
 
 
-def _row(site: Site, course: Course, edge: float, half: float, rows: Callable[[float, float], Frontage]) -> None:
+def _row(site: Site, course: Course, edge: float, half: float, rows: Rows) -> None:
     """Houses wall to wall on both sides of the room's own house, so that the row has no gap."""
     dice = site.dice
     for direction in (-1, 1):
         reach = half
         while reach < 130:
             width = dice.uniform(6.0, 9.5)
-            front = rows(0.0, 0.0)
+            front = rows(0.0, 0.0, 0.0)
             position, yaw = course.place(direction * (reach + width / 2), edge, KERB_M - 0.02)
             plot = buildings.Plot(width, front.depth[0], reach < 60)
             buildings.put_building(site, front.makers[0], position, yaw, plot)

@@ -171,6 +171,18 @@ def halve(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 2)
 
 
+def check_counts(name: str, values: Sequence[int], *, length: int, least: int, multiple: int = 1) -> None:
+    """Hold an option that lists whole numbers to its form.
+
+    Raises:
+        ValueError: it is not `length` multiples of `multiple`, each at least `least`.
+    """
+    whole = isinstance(values, tuple) and all(isinstance(value, int) for value in values)
+    if not whole or len(values) != length or any(value < least or value % multiple for value in values):
+        kind = f"multiples of {multiple}" if multiple > 1 else "whole numbers"
+        raise ValueError(f"{name} must be {length} {kind} of at least {least}, but got {values!r}")
+
+
 def initialise(network: nn.Module) -> None:
     """He initialisation of every convolution, for layers followed by ReLU."""
     for module in network.modules():

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgedepth.core.bins import Bins
 from edgedepth.core.errors import InputError
 from edgedepth.trainers.models.blocks import (
     ConvBN,
@@ -24,17 +23,32 @@ from edgedepth.trainers.models.blocks import (
     initialise,
     size_of,
 )
-from edgedepth.trainers.models.heads import DepthHeads, RegressionOutput, SoftArgmax, depth_of_index
+from edgedepth.trainers.models.heads import (
+    BinnedOptions,
+    DepthHeads,
+    RegressionOutput,
+    SoftArgmax,
+    depth_of_index,
+)
 
 Answer = Literal["cls", "reg"]
 
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "layout": ("low", "high"),
+    "branches": ("cls", "reg", "both"),
+    "answer": (None, "cls", "reg"),
+    "skip_encoding": (False, True),
+    "skip_rgb": (False, True),
+    "block3": ("upproj", "sam"),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
-class DSSideOptions:
+class DSSideOptions(BinnedOptions):
     """Options of DS-SIDENet; each row of the paper's Tables 6 to 8 is one setting of them.
 
+    num_bins, min_m, max_m: bins of the classification branch (K, alpha, beta of eq. 1).
     layout: the "low" (reduction 32) or "high" (reduction 4) depth-range column of Tables 1 and 2.
-    num_bins, min_m, max_m: log-spaced bins of the classification branch (K, alpha, beta of eq. 1).
     branches: which decoders exist.
     answer: which of them answers in evaluation; None: classification where it exists.
     skip_encoding, skip_rgb: what upproj-con joins to its input; with neither, it is the plain upproj.
@@ -42,9 +56,6 @@ class DSSideOptions:
     """
 
     layout: Literal["low", "high"]
-    num_bins: int
-    min_m: float
-    max_m: float
     branches: Literal["cls", "reg", "both"] = "both"
     answer: Answer | None = None
     skip_encoding: bool = True
@@ -52,18 +63,14 @@ class DSSideOptions:
     block3: Literal["upproj", "sam"] = "upproj"
 
     def __post_init__(self) -> None:
-        for field, known in (
-            ("layout", ("low", "high")),
-            ("branches", ("cls", "reg", "both")),
-            ("answer", (None, "cls", "reg")),
-            ("block3", ("upproj", "sam")),
-        ):
+        super().__post_init__()
+        for field, known in _CHOICES.items():
             if getattr(self, field) not in known:
-                raise InputError(f"{field} must be one of {known}, but got {getattr(self, field)!r}")
+                raise ValueError(f"{field} must be one of {known}, but got {getattr(self, field)!r}")
         if self.block3 == "sam" and self.layout == "low":
-            raise InputError("block3 'sam' does not change the map's size, so it needs the layout 'high'")
+            raise ValueError("block3 'sam' does not change the map's size, so it needs the layout 'high'")
         if self.answer is not None and self.branches not in ("both", self.answer):
-            raise InputError(f"the branch {self.answer!r} cannot answer where only {self.branches!r} exists")
+            raise ValueError(f"the branch {self.answer!r} cannot answer where only {self.branches!r} exists")
 
     @property
     def answering(self) -> Answer:
@@ -210,7 +217,7 @@ class DSSideNet(nn.Module):
     def __init__(self, options: DSSideOptions) -> None:
         super().__init__()
         self.options = options
-        self.bins = Bins(count=options.num_bins, min_m=options.min_m, max_m=options.max_m)
+        self.bins = options.bins
         width = _DECODED[options.layout][-1]
         self.normalise = Normalise()
         self.encoder = Encoder(options.layout)

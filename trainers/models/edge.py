@@ -14,8 +14,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from edgedepth.core.bins import Bins
-from edgedepth.core.errors import InputError
 from edgedepth.trainers.models.blocks import (
     ConvBN,
     DepthwiseSeparable,
@@ -23,19 +21,20 @@ from edgedepth.trainers.models.blocks import (
     ResidualSeparable,
     SeparableEncoder,
     ShuffleUp,
+    check_counts,
     halve,
     initialise,
     size_of,
     upsample,
 )
-from edgedepth.trainers.models.heads import DepthHeads, RegressionOutput, SoftArgmax, depth_of_index
+from edgedepth.trainers.models.heads import BinnedOptions, DepthHeads, RegressionOutput, SoftArgmax, depth_of_index
 
 
 @dataclass(frozen=True, kw_only=True)
-class EdgeOptions:
+class EdgeOptions(BinnedOptions):
     """Options of an edge network.
 
-    num_bins, min_m, max_m: log-spaced bins of the first guess.
+    num_bins, min_m, max_m: bins of the first guess.
     widths: channels of the encoder at 1/2, 1/4, 1/8, 1/16 and 1/32; multiples of 8.
     depths: residual layers after each of these reductions.
     decoder_widths: channels of branch I at 1/16, 1/8, 1/4 and 1/2; multiples of 8.
@@ -43,9 +42,6 @@ class EdgeOptions:
     regression: a second, training-only output that regresses depth (the multi-task loss of papers/1).
     """
 
-    num_bins: int
-    min_m: float
-    max_m: float
     widths: tuple[int, int, int, int, int]
     depths: tuple[int, int, int, int, int]
     decoder_widths: tuple[int, int, int, int]
@@ -53,9 +49,10 @@ class EdgeOptions:
     regression: bool = True
 
     def __post_init__(self) -> None:
-        for width in (*self.widths, *self.decoder_widths):
-            if width < 8 or width % 8:
-                raise InputError(f"widths must be positive multiples of 8, but got {width}")
+        super().__post_init__()
+        check_counts("widths", self.widths, length=5, least=8, multiple=8)
+        check_counts("depths", self.depths, length=5, least=0)
+        check_counts("decoder_widths", self.decoder_widths, length=4, least=8, multiple=8)
 
 
 class Detail(nn.Module):
@@ -117,7 +114,7 @@ class EdgeNet(nn.Module):
     def __init__(self, options: EdgeOptions) -> None:
         super().__init__()
         self.options = options
-        self.bins = Bins(count=options.num_bins, min_m=options.min_m, max_m=options.max_m)
+        self.bins = options.bins
         w2, w4, w8, w16, w32 = options.widths
         d16, d8, d4, d2 = options.decoder_widths
         self.normalise = Normalise()

@@ -11,6 +11,26 @@ from torch.nn import functional as F
 from edgedepth.core.bins import Bins
 
 
+@dataclass(frozen=True, kw_only=True)
+class BinnedOptions:
+    """Options that every classifying depth network has: its bins, spaced in the logarithm of depth.
+
+    Subclasses check their own fields in `__post_init__` and raise ValueError; the registry makes it a message.
+    """
+
+    num_bins: int
+    min_m: float
+    max_m: float
+
+    def __post_init__(self) -> None:
+        _ = self.bins  # checks the three fields
+
+    @property
+    def bins(self) -> Bins:
+        """The discretisation."""
+        return Bins(count=self.num_bins, min_m=self.min_m, max_m=self.max_m)
+
+
 @dataclass(frozen=True)
 class DepthHeads:
     """Everything a depth network computes in training mode.

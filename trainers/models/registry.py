@@ -16,6 +16,7 @@ from edgedepth.core.errors import InputError, UnknownNameError
 from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, ClassifierSpec, DepthSpec, ResizePolicy
 from edgedepth.trainers.models.ds_sidenet import DSSideNet, DSSideOptions
 from edgedepth.trainers.models.edge import EdgeNet, EdgeOptions
+from edgedepth.trainers.models.messages import one_line
 from edgedepth.trainers.models.scene import (
     SceneSmall,
     SceneSmallOptions,
@@ -150,7 +151,7 @@ def resolve_options(name: str, options: Mapping[str, Any]) -> Any:
     try:
         return dataclasses.replace(defaults, **values)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{name} cannot be built with these options: {error}") from None
+        raise InputError(f"{name} cannot be built with these options: {one_line(error)}") from None
 
 
 def default_spec(name: str, **options: Any) -> DepthSpec:

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from edgedepth.core.errors import CheckpointError, InputError
 from edgedepth.core.routing import SceneCategory
 from edgedepth.core.spec import ClassifierSpec
-from edgedepth.trainers.models.blocks import Normalise, SeparableEncoder, initialise
+from edgedepth.trainers.models.blocks import Normalise, SeparableEncoder, check_counts, initialise
+from edgedepth.trainers.models.messages import one_line
 from edgedepth.trainers.models.places365 import places365_categories
 from edgedepth.world.categories import CATEGORIES, FAR_CATEGORIES
 
@@ -34,23 +35,23 @@ class SceneSmallOptions:
     """Options of scene-small.
 
     num_classes: size of the answer.
-    widths: channels at 1/2, 1/4, ... of the image.
+    widths: channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image; multiples of 8.
     depths: residual layers after each of these reductions.
     dropout: share of the pooled features dropped in training.
     """
 
     num_classes: int = len(CATEGORIES)
-    widths: tuple[int, ...] = (24, 48, 96, 160, 192)
-    depths: tuple[int, ...] = (0, 1, 2, 3, 2)
+    widths: tuple[int, int, int, int, int] = (24, 48, 96, 160, 192)
+    depths: tuple[int, int, int, int, int] = (0, 1, 2, 3, 2)
     dropout: float = 0.3
 
     def __post_init__(self) -> None:
         if self.num_classes < 2:
-            raise InputError(f"num_classes must be at least 2, but got {self.num_classes}")
-        if len(self.widths) != len(self.depths):
-            raise InputError(f"widths and depths must be equally many, but got {self.widths} and {self.depths}")
+            raise ValueError(f"num_classes must be at least 2, but got {self.num_classes}")
+        check_counts("widths", self.widths, length=5, least=8, multiple=8)
+        check_counts("depths", self.depths, length=5, least=0)
         if not 0 <= self.dropout < 1:
-            raise InputError(f"dropout must be in [0, 1), but got {self.dropout}")
+            raise ValueError(f"dropout must be in [0, 1), but got {self.dropout}")
 
 
 class SceneSmall(nn.Module):
@@ -92,6 +93,10 @@ class SceneWRN18Options:
     """Options of scene-wrn18: the size of the answer."""
 
     num_classes: int = 365
+
+    def __post_init__(self) -> None:
+        if self.num_classes < 2:
+            raise ValueError(f"num_classes must be at least 2, but got {self.num_classes}")
 
 
 class _Residual(nn.Module):
@@ -160,8 +165,7 @@ def load_places365(path: str | Path) -> SceneWRN18:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except _READ_ERRORS as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path} cannot be read as plain weights ({reason})") from error
+        raise CheckpointError(f"{path} cannot be read as plain weights ({one_line(error)})") from error
     weights = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(weights, dict):
         raise CheckpointError(f"{path} holds no state_dict, so it is not the Places365 checkpoint")

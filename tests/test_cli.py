@@ -1,0 +1,226 @@
+"""The command line from outside: exit codes, one-line errors, JSON, interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from edgedepth.cli import COMMANDS, main
+from tests.networks import routed_bundle
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return routed_bundle(tmp_path_factory.mktemp("bundle") / "b").folder
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("video") / "clip.mp4"
+    write_video(path, 30)
+    return path
+
+
+def write_video(path: Path, frames: int, wh: tuple[int, int] = (64, 48)) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = *wh, "yuv420p"
+        for index in range(frames):
+            image = np.full((wh[1], wh[0], 3), 102 if index < frames // 2 else 204, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode())
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as exit_:
+        main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(exit_.value.code or 0), out, err
+
+
+def failure(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """The one line of a command that must fail with code 1."""
+    code, out, err = call(capsys, *arguments)
+    lines = err.strip().splitlines()
+    assert (code, out, len(lines)) == (1, "", 1), err
+    return lines[0]
+
+
+def test_run_writes_the_video_and_the_report(
+    bundle: Path, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = (
+        "run",
+        video,
+        "-b",
+        bundle,
+        "-o",
+        out,
+        "--save",
+        "video,png16,npz,ply",
+        "--json",
+        "--backend",
+        "onnxruntime",
+    )
+    code, printed, _ = call(capsys, *arguments)
+    assert code == 0
+    report = json.loads(printed)
+    assert report == json.loads((out / "run.json").read_text())
+    assert report["frames"] == {"read": 30, "written": 30, "dropped": 0}
+    assert report["routes"] == {"low": 20, "high": 10}
+    assert report["backend"] == "onnxruntime"
+    assert report["interrupted"] is False
+    assert all(Path(path).exists() for path in report["outputs"])
+    with av.open(str(out / "clip_depth.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 30
+
+
+def test_run_numbers_its_folders(
+    bundle: Path, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in ("1", "2"):
+        assert call(capsys, "run", video, "-b", bundle, "--save", "none")[0] == 0
+        assert (tmp_path / "runs" / "depth" / number / "run.json").is_file()
+
+
+def test_photos_are_routed_one_by_one(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for index, level in enumerate([102, 204, 102, 204]):
+        cv2.imwrite(str(photos / f"{index}.png"), np.full((20 + index, 31, 3), level, np.uint8))
+    code, printed, _ = call(capsys, "run", photos, "-b", bundle, "-o", tmp_path / "out", "--json")
+    assert code == 0
+    assert json.loads(printed)["routes"] == {"low": 2, "high": 2}
+
+
+def test_camera_option(bundle: Path, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # canonical f is 52 px at 64 wide: 104 px doubles the depth of every frame
+    for camera in ("104,104,31.5,23.5", str(tmp_path / "camera.json")):
+        intrinsics = {"fx": 208, "fy": 208, "cx": 63.5, "cy": 47.5, "width": 128, "height": 96}
+        (tmp_path / "camera.json").write_text(json.dumps(intrinsics))
+        out = tmp_path / camera.replace("/", "_")
+        arguments = ("--camera", camera, "--save", "npz", "-o", out, "--max-frames", "1", "--json")
+        code, printed, _ = call(capsys, "run", video, "-b", bundle, *arguments)
+        assert code == 0
+        assert json.loads(printed)["camera"] == "given"
+        depth = np.load(next(out.rglob("*.npz")), allow_pickle=False)["depth_m"]
+        assert np.median(depth) == pytest.approx(8.0, rel=0.05)  # the encoder is lossy
+
+
+def test_missing_source(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "nowhere.mp4 does not exist" in failure(capsys, "run", "nowhere.mp4", "-b", bundle)
+
+
+def test_empty_folder_zero_bytes_and_text(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "zero.mp4").touch()
+    (tmp_path / "text.mp4").write_text("not a video at all")
+    assert "empty" in failure(capsys, "run", tmp_path / "empty", "-b", bundle)
+    assert "zero.mp4" in failure(capsys, "run", tmp_path / "zero.mp4", "-b", bundle)
+    assert "text.mp4" in failure(capsys, "run", tmp_path / "text.mp4", "-b", bundle)
+
+
+def test_unwritable_output(bundle: Path, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert "cannot write" in failure(capsys, "run", video, "-b", bundle, "-o", tmp_path / "file" / "out")
+
+
+def test_bad_bundles(video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "make one with: edgedepth export" in failure(capsys, "run", video, "-b", tmp_path / "none")
+    altered = routed_bundle(tmp_path / "altered").folder
+    (altered / "low.onnx").write_bytes(b"x")
+    assert "low.onnx was altered" in failure(capsys, "run", video, "-b", altered)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--backend", "quantum", "unknown backend 'quantum'; known: auto"),
+        ("--precision", "int8", "has no int8 files"),
+        ("--save", "gif", "unknown output 'gif'; known: video"),
+        ("--colormap", "mud", "unknown colour map 'mud'; known: turbo"),
+        ("--camera", "1,2,3", "--camera is fx,fy,cx,cy"),
+        ("--camera", "-5,5,1,1", "fx, fy > 0"),
+    ],
+)
+def test_bad_options(
+    bundle: Path, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str, message: str
+) -> None:
+    assert message in failure(capsys, "run", video, "-b", bundle, "-o", tmp_path, option, value)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run"], ["run", "a", "--route", "sideways"], ["fly"], ["run", "a", "--max-frames", "0"]]
+)
+def test_wrong_calls_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, *arguments)[0] == 2
+
+
+def test_a_traceback_only_with_debug(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from edgedepth.core.errors import InputError
+
+    with pytest.raises(InputError):
+        main(["run", "nowhere.mp4", "-b", str(bundle), "--debug"])
+
+
+@pytest.mark.parametrize("command", [name for name, _, _ in COMMANDS])
+def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, command, "--help")
+    assert code == 0
+    assert f"edgedepth {command}" in " ".join(out.split())
+
+
+def test_inspect(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "inspect", bundle, "--json")
+    assert code == 0
+    data = json.loads(out)
+    low = data["networks"]["low"]
+    assert {"network", "input_wh", "min_m", "max_m", "params", "gmacs", "variants"} <= set(low)
+    assert set(low["variants"]["fp32"]) == {"file", "sha256", "bytes"}
+    assert (data["name"], data["schema_version"], data["router"]["rule"]["kind"]) == ("test", 1, "scene")
+    assert call(capsys, "inspect", bundle)[0] == 0
+
+
+def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "doctor", "--json")
+    assert code == 0
+    data = json.loads(out)
+    assert data["backends"]["onnxruntime"]["available"]
+    assert data["auto"] in data["backends"]
+    assert all({"available", "version", "devices", "why"} == set(found) for found in data["backends"].values())
+
+
+def test_ctrl_c_leaves_a_playable_video_and_a_report(bundle: Path, tmp_path: Path) -> None:
+    long = tmp_path / "long.mp4"
+    write_video(long, 3000, (320, 240))
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgedepth", "run", str(long), "-b", str(bundle), "-o", str(out), "--backend", "onnxruntime"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    written = out / "long_depth.mp4"
+    deadline = time.monotonic() + 60
+    while not (written.is_file() and written.stat().st_size > 50_000) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    report = json.loads((out / "run.json").read_text())
+    assert report["interrupted"] is True
+    assert 0 < report["frames"]["written"] < 3000
+    with av.open(str(written)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == report["frames"]["written"]
