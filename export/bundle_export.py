@@ -14,17 +14,26 @@ from numpy.typing import NDArray
 from torch import nn
 
 import edgedepth
-from edgedepth.core.bundle import Bundle, file_entry, write_manifest
-from edgedepth.core.errors import InputError, UnknownNameError
+from edgedepth.core.bundle import MANIFEST_NAME, Bundle, file_entry, write_manifest
+from edgedepth.core.errors import InputError, OutputError, UnknownNameError
 from edgedepth.core.files import write_atomic
-from edgedepth.core.manifest import BundleFile, DepthNetwork, Golden, Manifest, Parity, Router, SceneNetwork
+from edgedepth.core.manifest import (
+    BundleFile,
+    DepthNetwork,
+    Golden,
+    Manifest,
+    Parity,
+    Router,
+    SceneNetwork,
+    parse_manifest,
+)
 from edgedepth.core.preprocess import Placement
 from edgedepth.core.routing import CoarseRule, FixedRule, Hysteresis, Route, SceneRule
 from edgedepth.core.spec import ClassifierSpec, DepthSpec
 from edgedepth.export.frames import probe_frames
 from edgedepth.export.measure import count_gmacs, count_params
 from edgedepth.export.network import PRECISIONS, optimise_graph
-from edgedepth.export.parity import TOLERANCES, check, parity_of, reference
+from edgedepth.export.parity import parity_of, reference
 from edgedepth.export.passes import PassReport
 from edgedepth.export.precision import to_float16
 from edgedepth.export.storage import compact
@@ -117,7 +126,7 @@ class _Writer:
 
     def __init__(self, request: BundleRequest, folder: Path) -> None:
         self.request = request
-        self.folder = folder
+        self.folder = _vacate(folder)
         self.golden: list[Golden] = []
         self.passes: dict[str, tuple[PassReport, ...]] = {}
 
@@ -129,7 +138,7 @@ class _Writer:
         sure = offers_confidence(network)
         given = [_place(frame, spec) for frame in self.request.golden.get(route, ())]
         frames = [*given, *probe_frames(spec.input_wh)]
-        graph = self._network(network, checkpoint.network, spec, frames, confidence=sure)
+        graph = self._network(network, self._stem(route, checkpoint), spec, frames, confidence=sure)
         # the last probe is the one that looks most like a scene
         self._keep_golden(route, network, (given or frames[-1:])[:GOLDEN_PER_ROUTE])
         return DepthNetwork(
@@ -149,7 +158,7 @@ class _Writer:
             return Router(rule=FixedRule(route=next(iter(request.depth))), hysteresis=request.hysteresis)
         checkpoint = request.router
         network, spec = checkpoint.build(), checkpoint.spec
-        graph = self._network(network, checkpoint.network, spec, probe_frames(spec.input_wh), prefix="router-")
+        graph = self._network(network, self._stem("router", checkpoint), spec, probe_frames(spec.input_wh))
         params, gmacs = count_params(graph.plain), round(count_gmacs(graph.plain), 4)
         if isinstance(spec, ClassifierSpec):
             rule = request.rule or SceneRule(categories=spec.categories, top_k=_votes(len(spec.categories)))
@@ -172,6 +181,12 @@ class _Writer:
         )
         return Router(rule=request.rule or CoarseRule(), coarse=coarse, hysteresis=request.hysteresis)
 
+    def _stem(self, role: str, checkpoint: Checkpoint) -> str:
+        """What the files of a network are called: by its name, or by its role too where two have the same."""
+        everyone = [*self.request.depth.values(), *([self.request.router] if self.request.router else [])]
+        twins = [other for other in everyone if other.network == checkpoint.network]
+        return checkpoint.network if len(twins) == 1 else f"{role}-{checkpoint.network}"
+
     def _network(
         self,
         network: nn.Module,
@@ -180,7 +195,6 @@ class _Writer:
         frames: Sequence[Frame],
         *,
         confidence: bool = False,
-        prefix: str = "",
     ) -> _Graph:
         """Trace once, then write and check every variant."""
         output = "depth_m" if isinstance(spec, DepthSpec) else "probabilities"
@@ -200,10 +214,9 @@ class _Writer:
                 if precision == "fp32" and self.request.half_storage:
                     model = compact(model, weights)
                 key = f"{precision}{suffix}"
-                file = f"{prefix}{name}.{key}.onnx"
+                file = f"{name}.{key}.onnx"
                 write_atomic(self.folder / file, model.SerializeToString())
                 graph.parity[key] = parity_of(network, self.folder / file, frames, precision=precision)
-                check(graph.parity[key], TOLERANCES[precision], what=file)
                 graph.variants[key] = file_entry(self.folder, file)
                 self.request.notify(f"{file}: maximum relative difference {graph.parity[key].max_relative:.1e}")
         return graph
@@ -239,6 +252,28 @@ class _Graph:
     plain: onnx.ModelProto
     variants: dict[str, BundleFile] = field(default_factory=dict)
     parity: dict[str, Parity] = field(default_factory=dict)
+
+
+def _vacate(folder: Path) -> Path:
+    """Make the folder ready: remove the bundle that lies there, manifest first, and nothing else.
+
+    Raises:
+        OutputError: the folder holds something that is not a bundle.
+    """
+    if not folder.exists():
+        return folder
+    if not folder.is_dir():
+        raise OutputError(f"{folder} is a file; choose a folder with -o/--output")
+    if not any(folder.iterdir()):
+        return folder
+    manifest = folder / MANIFEST_NAME
+    if not manifest.is_file():
+        raise OutputError(f"{folder} is not empty and is not a bundle; choose another folder with -o/--output")
+    old = parse_manifest(manifest.read_text(), where=str(manifest)).files()
+    manifest.unlink()
+    for entry in old:
+        (folder / entry.file).unlink(missing_ok=True)
+    return folder
 
 
 def _place(frame: Frame, spec: DepthSpec) -> Frame:

@@ -21,7 +21,7 @@ from edgedepth.core.errors import CheckpointError, EdgeDepthError, InputError
 from edgedepth.core.files import write_atomic
 from edgedepth.core.spec import ClassifierSpec, DepthSpec
 from edgedepth.trainers.models.messages import one_line
-from edgedepth.trainers.models.registry import CLASSIFIERS, DEPTH_NETWORKS, create_network
+from edgedepth.trainers.models.registry import CLASSIFIERS, DEPTH_NETWORKS, create_network, resolve_options
 
 SCHEMA = 1
 _KEY = "edgedepth"
@@ -47,21 +47,34 @@ class Checkpoint:
         """The network with these weights, in eval mode.
 
         Raises:
-            CheckpointError: the weights do not fit the network the header names.
+            CheckpointError: the weights do not fit the network the header names, or the header contradicts itself.
         """
         try:
+            self._check_options(resolve_options(self.network, self.options))
             module = create_network(self.network, **self.options)
         except EdgeDepthError as error:
             raise CheckpointError(f"the checkpoint cannot be built: {error}") from None
         load_state(module, self.state, self.network)
         return module.eval()
 
+    def _check_options(self, options: Any) -> None:
+        """The options shape the network, the spec tells others about it: both must say the same."""
+        if isinstance(self.spec, ClassifierSpec):
+            pairs = {"num_classes": len(self.spec.categories)}
+        else:
+            pairs = {name: getattr(self.spec, name) for name in ("num_bins", "min_m", "max_m")}
+        for name, value in pairs.items():
+            if getattr(options, name) != value:
+                raise CheckpointError(
+                    f"options and spec disagree: {name} {getattr(options, name)} in the one, {value} in the other"
+                )
+
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor], network: str) -> None:
     """Copy `state` into `module`, which must have exactly these tensors.
 
     Raises:
-        CheckpointError: a tensor is missing, unknown or of another shape; the message names the first one.
+        CheckpointError: a tensor is missing, unknown, of another shape or not finite; the message names it.
     """
     own = module.state_dict()
     for problem, names in (
@@ -79,6 +92,8 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], network: str) -> 
                 f"tensor {name!r} of {network} must be {list(tensor.shape)}, but the checkpoint has "
                 f"{list(state[name].shape)}; check the network's options"
             )
+        if not bool(torch.isfinite(state[name]).all()):
+            raise CheckpointError(f"tensor {name!r} of {network} is not finite; train or download it again")
     module.load_state_dict(dict(state))
 
 
@@ -154,7 +169,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 def _from_header(path: Path, text: str, state: dict[str, Tensor]) -> Checkpoint:
     try:
         header = json.loads(text)
-        schema, network = header["schema"], header["network"]
+        schema, network = header["schema"], str(header["network"])
         options, provenance, spec = dict(header["options"]), dict(header["provenance"]), header["spec"]
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} has a malformed header ({one_line(error)})") from None

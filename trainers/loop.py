@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from edgedepth.core.errors import EdgeDepthError
 from edgedepth.trainers.config import TrainConfig
+from edgedepth.trainers.memory import keep_freed_memory
 from edgedepth.trainers.state import Averaged, RunState
 
 _LOG_SECONDS = 10.0
@@ -81,6 +82,8 @@ def progress_bar() -> Progress:
 
 def fabric_for(config: TrainConfig) -> Fabric:
     """The device and precision of a run; on a CPU, its number of threads too."""
+    if config.device != "cuda":
+        keep_freed_memory()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     precision = "bf16-mixed" if config.precision == "bf16" else "32-true"

@@ -11,7 +11,7 @@ from edgedepth.core.errors import BundleError, UnknownNameError
 from edgedepth.core.routing import FixedRule, Hysteresis, Route, Rule
 from edgedepth.core.spec import DepthSpec, ResizePolicy
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 1  # the literal of `Manifest.schema_version`
 
 
 def _inside(path: str) -> str:
@@ -115,7 +115,7 @@ class Golden(_Part):
 class Manifest(_Part):
     """The content of `bundle.json`."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
     edgedepth_version: str
     router: Router

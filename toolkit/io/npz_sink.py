@@ -6,7 +6,6 @@ import io
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgedepth.core.results import DepthResult
 from edgedepth.io.frames import Frame
@@ -26,7 +25,7 @@ class NpzSink(FilePerFrame):
     def encode(self, frame: Frame, result: DepthResult) -> bytes:
         """The archive, uncompressed: float depth hardly shrinks and compressing takes longer than inference."""
         camera = result.camera
-        arrays: dict[str, NDArray[Any]] = {
+        arrays: dict[str, Any] = {
             "depth_m": result.depth_m,
             "valid": result.valid,
             "intrinsics": np.array([camera.fx, camera.fy, camera.cx, camera.cy]),

@@ -139,8 +139,8 @@ def _rate(count: int, seconds: float) -> float:
 class _Worker(Generic[T]):
     """A thread whose first error is kept and raised in the caller's thread."""
 
-    def __init__(self, name: str) -> None:
-        self._queue: queue.Queue[T | None] = queue.Queue(QUEUE_FRAMES)
+    def __init__(self, name: str, queued: int = QUEUE_FRAMES) -> None:
+        self._queue: queue.Queue[T | None] = queue.Queue(queued)
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._guard, name=name, daemon=True)
@@ -179,7 +179,8 @@ class _Reader(_Worker[Frame]):
 
     def __init__(self, source: Source, report: StreamReport, max_frames: int | None) -> None:
         self._source, self._report, self._max_frames = source, report, max_frames
-        super().__init__("edgedepth-decode")
+        # a camera keeps its newest frame itself: every frame queued here would only be older
+        super().__init__("edgedepth-decode", queued=1 if source.live else QUEUE_FRAMES)
 
     def _ended(self) -> None:
         self._offer(None)  # after an error too: what was decoded before it is still run and written

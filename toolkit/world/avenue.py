@@ -53,7 +53,9 @@ class StreetPlan:
         return back + [(middle + (i + 0.5) * self.lane, True) for i in range(self.lanes_ahead)]
 
 
-def carriageway(site: Site, course: Course, plan: StreetPlan, *, marked: bool = True, gaps: Sequence[float] = ()) -> None:
+def carriageway(
+    site: Site, course: Course, plan: StreetPlan, *, marked: bool = True, gaps: Sequence[float] = ()
+) -> None:
     """Asphalt with lane lines of real width; no paint within 8 m of the distances in `gaps`."""
     b, dice = site.builder, site.dice
     left, right = plan.half
@@ -96,7 +98,9 @@ def _between(s0: float, s1: float, gaps: Sequence[float], half: float) -> list[t
     return [(a, z) for a, z in zip(edges[::2], edges[1::2], strict=True) if z > a + 0.5]
 
 
-def pavements(site: Site, course: Course, plan: StreetPlan, *, gaps: Sequence[float] = (), gap_half: float = 0.0) -> None:
+def pavements(
+    site: Site, course: Course, plan: StreetPlan, *, gaps: Sequence[float] = (), gap_half: float = 0.0
+) -> None:
     """Kerbs and pavements on the sides that have one."""
     b, dice = site.builder, site.dice
     slabs = paving(site)
@@ -189,7 +193,12 @@ def junction(site: Site, course: Course, s: float, plan: StreetPlan, cross: Stre
     for first, last in ((line.start, -plan.outer[0]), (plan.outer[1], line.end)):
         for side in (-1, 1):
             b.begin("pavement")
-            profile = [(side * wide, -0.02), (side * wide, KERB_M), (side * (wide + 2.5), KERB_M), (side * (wide + 2.5), -0.3)]
+            profile = [
+                (side * wide, -0.02),
+                (side * wide, KERB_M),
+                (side * (wide + 2.5), KERB_M),
+                (side * (wide + 2.5), -0.3),
+            ]
             sweep(b, line, first, last, profile, slabs)
     signals = dice.chance(0.5)
     for ds, t in ((-wide - 1.2, plan.half[1] + 0.6), (wide + 1.2, -plan.half[0] - 0.6)):
@@ -266,7 +275,9 @@ def _room_for(site: Site, position: np.ndarray, yaw: float, width: float, depth:
     return bool((site.obstacles.clearance(points) > 0.1).all())
 
 
-def _garden(site: Site, course: Course, side: int, edge: float, garden: float, s: float, width: float, flora: Flora) -> None:
+def _garden(
+    site: Site, course: Course, side: int, edge: float, garden: float, s: float, width: float, flora: Flora
+) -> None:
     dice = site.dice
     if s > 75.0:
         return
@@ -284,5 +295,7 @@ def _garden(site: Site, course: Course, side: int, edge: float, garden: float, s
         park(site, position, yaw)
     for _ in range(dice.integer(0, 2)):
         grow = dice.choice((flora.shrub, flora.tree))
-        place = course.points(s + dice.uniform(0.5, width), side * (edge + dice.uniform(1.2, max(1.3, garden - 0.8))), base)
+        place = course.points(
+            s + dice.uniform(0.5, width), side * (edge + dice.uniform(1.2, max(1.3, garden - 0.8))), base
+        )
         grow(place, dice.uniform(0.6, 1.6) if grow == flora.shrub else dice.uniform(3, 7))

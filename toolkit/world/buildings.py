@@ -269,7 +269,9 @@ def tower(site: Site, plot: Plot) -> float:
     else:
         skin = facade_material(b, dice, wall_colour(dice), storey)
     setback = dice.uniform(0.0, 3.0)
-    b.box((setback + plot.depth / 2, 0, (height - _SUNK_M) / 2), (plot.depth, plot.width * 0.94, height + _SUNK_M), skin)
+    b.box(
+        (setback + plot.depth / 2, 0, (height - _SUNK_M) / 2), (plot.depth, plot.width * 0.94, height + _SUNK_M), skin
+    )
     if dice.chance(0.5):
         band = palette.flat(b, palette.grey(dice.uniform(0.2, 0.8)))
         boxes(b, [(setback - 0.12, 0, f * storey) for f in range(1, count)], (0.35, plot.width * 0.94, 0.5), band)

@@ -9,6 +9,7 @@ from edgedepth.world.people import Posture, person
 from edgedepth.world.scene import Array
 from edgedepth.world.site import Site
 
+
 class Crowd:
     """Puts people where there is room."""
 
@@ -32,5 +33,7 @@ class Crowd:
         dice = self.site.dice
         turn = dice.choice((0.0, np.pi, 0.0, np.pi, dice.uniform(0, 6.28)))
         for i in range(dice.choice((1, 1, 1, 2, 2, 3))):
-            position, yaw = course.place(s + dice.normal(0.3), t + 0.65 * i * (-1 if t > 0 else 1), h, turn + dice.normal(0.15))
+            position, yaw = course.place(
+                s + dice.normal(0.3), t + 0.65 * i * (-1 if t > 0 else 1), h, turn + dice.normal(0.15)
+            )
             self.person(position, yaw)

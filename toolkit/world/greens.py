@@ -31,7 +31,12 @@ def _finish(site: Site, course: Course, category: str, stands: list[outlook.Stan
 
 
 def _scatter(
-    dice: Dice, course: Course, count: int, s: tuple[float, float], t: tuple[float, float], put: Callable[[Array], object]
+    dice: Dice,
+    course: Course,
+    count: int,
+    s: tuple[float, float],
+    t: tuple[float, float],
+    put: Callable[[Array], object],
 ) -> None:
     """Place `count` things at random on both sides, at distances `t` from the line."""
     for _ in range(count):
@@ -98,7 +103,9 @@ def _pond(site: Site, course: Course, half: float) -> None:
     if not site.take(position, yaw, width, length):
         return
     b.begin("water", position, yaw)
-    water = palette.pattern(b, dice, Texture.NOISE, (0.03, 0.05, 0.05), (0.06, 0.08, 0.07), scale_m=0.6, reflectance=0.35)
+    water = palette.pattern(
+        b, dice, Texture.NOISE, (0.03, 0.05, 0.05), (0.06, 0.08, 0.07), scale_m=0.6, reflectance=0.35
+    )
     b.lathe([(1.0, 0.02), (0.0, 0.021)], water, segments=24, smooth=False, rotation=np.diag([width, length, 1.0]))
     rim = palette.stone(b, dice)
     b.lathe([(1.06, -0.1), (1.06, 0.14), (0.99, 0.14), (0.99, -0.1)], rim, segments=24, smooth=False,
@@ -114,7 +121,15 @@ def forest_path(dice: Dice) -> BuiltScene:
     ground.land(site, course, half, half, dice.choice((ground.bare_ground, ground.grass))(site),
                 bumps=dice.choice((0.4, 1.0, 2.0)), semantic="terrain")  # fmt: skip
     b.begin("terrain")
-    sweep(b, course, course.start, course.end, [(-half, -0.02), (0.0, 0.0), (half, -0.02)], ground.bare_ground(site), step=3.0)
+    sweep(
+        b,
+        course,
+        course.start,
+        course.end,
+        [(-half, -0.02), (0.0, 0.0), (half, -0.02)],
+        ground.bare_ground(site),
+        step=3.0,
+    )
     tall = dice.uniform(8, 20)
     dense = dice.integer(34, 60)
     _scatter(dice, course, dense, (-20, 70), (half + 0.5, 14), lambda p: flora.tree(p, tall * dice.uniform(0.6, 1.15)))
@@ -145,7 +160,9 @@ def field(dice: Dice) -> BuiltScene:
     b, flora, crowd = site.builder, Flora(site, woodland=dice.chance(0.5)), Crowd(site, limit=5)
     half = dice.uniform(0.8, 2.0)
     crop = _crop(site)
-    ground.land(site, course, half, half, crop, bumps=dice.choice((0.3, 0.8, 2.0)), semantic=dice.choice(("grass", "terrain")))
+    ground.land(
+        site, course, half, half, crop, bumps=dice.choice((0.3, 0.8, 2.0)), semantic=dice.choice(("grass", "terrain"))
+    )
     b.begin("terrain")
     sweep(b, course, course.start, course.end, [(-half, -0.02), (half, -0.02)],
           dice.choice((ground.bare_ground, ground.grass))(site))  # fmt: skip
@@ -164,10 +181,14 @@ def field(dice: Dice) -> BuiltScene:
     if dice.chance(0.35):
         roadside.power_line(site, course, -60, 230, dice.choice((-1, 1)) * dice.uniform(half + 4, 20))
     for _ in range(dice.integer(0, 2)):
-        position, yaw = course.place(dice.uniform(35, 120), dice.choice((-1, 1)) * dice.uniform(18, 50), -0.5, dice.uniform(0, 6.28))
+        position, yaw = course.place(
+            dice.uniform(35, 120), dice.choice((-1, 1)) * dice.uniform(18, 50), -0.5, dice.uniform(0, 6.28)
+        )
         if site.take(position, yaw, 14.0, 14.0):
             b.begin("building", position, yaw)
-            dice.choice((buildings.house, buildings.shed))(site, buildings.Plot(dice.uniform(9, 18), dice.uniform(8, 12)))
+            dice.choice((buildings.house, buildings.shed))(
+                site, buildings.Plot(dice.uniform(9, 18), dice.uniform(8, 12))
+            )
     for _ in range(dice.integer(0, 4)):
         crowd.group(course, dice.uniform(3, 40), dice.uniform(-6, 6))
     ground.skyline(site, trees=0.85, town=0.1, hills=0.7)
@@ -178,7 +199,9 @@ def _crop(site: Site) -> int:
     b, dice = site.builder, site.dice
     if dice.chance(0.3):  # furrows or rows along the line
         earth = palette.hsv(dice.uniform(0.05, 0.25), dice.uniform(0.25, 0.6), dice.uniform(0.12, 0.4))
-        return palette.pattern(b, dice, Texture.STRIPES, earth, palette.shade(earth, 0.6), scale_m=dice.uniform(0.4, 1.0))
+        return palette.pattern(
+            b, dice, Texture.STRIPES, earth, palette.shade(earth, 0.6), scale_m=dice.uniform(0.4, 1.0)
+        )
     return dice.choice((ground.grass, ground.grass, ground.bare_ground))(site)
 
 
@@ -187,7 +210,9 @@ def _bales(site: Site, course: Course, half: float) -> None:
     straw = palette.pattern(b, dice, Texture.NOISE, (0.5, 0.38, 0.15), (0.3, 0.2, 0.08), scale_m=0.15)
     axle = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     for _ in range(dice.integer(2, 7)):
-        position, yaw = course.place(dice.uniform(0, 70), dice.choice((-1, 1)) * dice.uniform(half + 3, 25), -0.05, dice.uniform(0, 6.28))
+        position, yaw = course.place(
+            dice.uniform(0, 70), dice.choice((-1, 1)) * dice.uniform(half + 3, 25), -0.05, dice.uniform(0, 6.28)
+        )
         if site.take(position, yaw, 0.9, 0.8):
             b.begin("clutter", position, yaw)
             b.cylinder((-0.7, 0, 0.7), 0.75, 1.4, straw, segments=14, rotation=axle)

@@ -29,7 +29,9 @@ def paving(site: Site) -> int:
     """Slabs, cobbles, asphalt or concrete of a pavement."""
     b, dice = site.builder, site.dice
     colour = palette.hsv(dice.uniform(0.02, 0.14), dice.uniform(0, 0.25), dice.uniform(0.08, 0.4))
-    kind = dice.choice((Texture.TILES, Texture.TILES, Texture.BRICK, Texture.CONCRETE, Texture.SPECKLE, Texture.CHECKER))
+    kind = dice.choice(
+        (Texture.TILES, Texture.TILES, Texture.BRICK, Texture.CONCRETE, Texture.SPECKLE, Texture.CHECKER)
+    )
     size = {Texture.TILES: dice.uniform(0.3, 0.9), Texture.BRICK: dice.uniform(0.12, 0.3), Texture.CHECKER: 0.4}
     return palette.pattern(b, dice, kind, colour, palette.shade(colour, dice.uniform(0.6, 0.9)), scale_m=size.get(kind),
                            reflectance=0.1 * site.weather.wetness)  # fmt: skip
@@ -62,7 +64,9 @@ def paint(b: SceneBuilder, dice: Dice, *, yellow: bool = False) -> int:
                            palette.shade(fresh, dice.uniform(0.5, 0.95)), scale_m=0.25)  # fmt: skip
 
 
-def solid_line(b: SceneBuilder, course: Course, s0: float, s1: float, t: float, material: int, width: float = 0.14) -> None:
+def solid_line(
+    b: SceneBuilder, course: Course, s0: float, s1: float, t: float, material: int, width: float = 0.14
+) -> None:
     """A continuous line of paint."""
     sweep(b, course, s0, s1, [(t - width / 2, 0.012), (t + width / 2, 0.012)], material)
 

@@ -90,7 +90,9 @@ def square(dice: Dice) -> BuiltScene:
     for _ in range(dice.integer(3, 20)):
         crowd.group(course, dice.uniform(2, depth - 2), dice.uniform(-0.9, 0.9) * half)
     for _ in range(dice.integer(0, 3)):
-        position, yaw = course.place(dice.uniform(5, depth), dice.choice((-1, 1)) * (half - 2.0), 0.0, dice.choice((0.0, np.pi)))
+        position, yaw = course.place(
+            dice.uniform(5, depth), dice.choice((-1, 1)) * (half - 2.0), 0.0, dice.choice((0.0, np.pi))
+        )
         park(site, position, yaw)
     b.begin("pavement")
     ground.skyline(site, trees=0.2, town=0.8, hills=0.2)
@@ -168,7 +170,12 @@ def car_park(dice: Dice) -> BuiltScene:
     ground.land(site, course, half + 29, half + 29, ground.grass(site), drop=0.06)
     _floor(site, course, half, depth, ground.asphalt(site), "road")
     makers: tuple[BuildingMaker, ...] = dice.choice(
-        ((buildings.shed,), (buildings.town_house, buildings.tower), (buildings.shed, buildings.house), (buildings.tower,))
+        (
+            (buildings.shed,),
+            (buildings.town_house, buildings.tower),
+            (buildings.shed, buildings.house),
+            (buildings.tower,),
+        )
     )
     _surround(site, course, half + 3, depth + 6, makers, (14, 30), built=dice.uniform(0.2, 0.8))
     white = ground.paint(b, dice, yellow=dice.chance(0.15))
@@ -190,7 +197,9 @@ def car_park(dice: Dice) -> BuiltScene:
                 flora.tree(course.points(s + 7, row), dice.uniform(3.5, 7))
         crowd.group(course, dice.uniform(4, depth - 5), row + dice.uniform(5.5, 9))
         if dice.chance(0.5):
-            position, yaw = course.place(dice.uniform(10, depth), row + 7.5 + dice.normal(0.4), 0.0, dice.choice((0.0, np.pi)))
+            position, yaw = course.place(
+                dice.uniform(10, depth), row + 7.5 + dice.normal(0.4), 0.0, dice.choice((0.0, np.pi))
+            )
             park(site, position, yaw, driving=True)
     ground.skyline(site, trees=0.7, town=0.6, hills=0.3)
     return _finish(site, course, "car_park", _open_stands(half, depth))

@@ -109,9 +109,7 @@ def _street(
     return _finish(site, course, category, _town_stands(plan))
 
 
-def _both_fronts(
-    site: Site, course: Course, plan: StreetPlan, fronts: tuple[Frontage, Frontage], flora: Flora
-) -> None:
+def _both_fronts(site: Site, course: Course, plan: StreetPlan, fronts: tuple[Frontage, Frontage], flora: Flora) -> None:
     for side, index in ((-1, 0), (1, 1)):
         frontage(site, course, side, plan.outer[index], fronts[index], flora)
 
@@ -137,7 +135,9 @@ def city_street(dice: Dice) -> BuiltScene:
         parking=(dice.choice((0.0, 2.2)), dice.choice((0.0, 2.2))), pavement=(dice.uniform(2.2, 6), dice.uniform(2.2, 6)),
     )  # fmt: skip
     towers = Frontage(makers=(buildings.tower, buildings.tower, buildings.town_house), width=(14, 30), depth=(14, 24))
-    shops = Frontage(makers=(lambda s, p: buildings.town_house(s, p, shop=0.75),), width=(6, 16), depth=(10, 14), built=0.96)
+    shops = Frontage(
+        makers=(lambda s, p: buildings.town_house(s, p, shop=0.75),), width=(6, 16), depth=(10, 14), built=0.96
+    )
     mixed = Frontage(makers=(buildings.town_house, buildings.town_house, buildings.tower), width=(9, 20), built=0.9)
     fronts = (dice.choice((towers, shops, shops, mixed)), dice.choice((towers, shops, shops, mixed)))
     return _street(site, course, plan, "city_street", cross=cross, traffic_gap=dice.uniform(11, 40), fronts=fronts,
@@ -153,7 +153,9 @@ def suburb(dice: Dice) -> BuiltScene:
     walk = dice.choice((0.0, 1.5, 1.8))
     plan = StreetPlan(lanes_back=1, lanes_ahead=1, lane=dice.uniform(2.8, 4.0), parking=(0.0, dice.choice((0.0, 2.2))),
                       pavement=(walk or 0.01, walk or 0.01))  # fmt: skip
-    villas = Frontage(makers=(buildings.house,), width=(9, 15), depth=(8, 12), garden=(5.5, 11), gap=(4.0, 12.0), built=0.8)
+    villas = Frontage(
+        makers=(buildings.house,), width=(9, 15), depth=(8, 12), garden=(5.5, 11), gap=(4.0, 12.0), built=0.8
+    )
     return _street(site, course, plan, "suburb", cross=cross, traffic_gap=dice.uniform(40, 140), fronts=(villas, villas),
                    trees=dice.choice((0.1, 0.3)), people=0.05, park_density=dice.uniform(0.1, 0.5), crowd_limit=6)  # fmt: skip
 
@@ -163,7 +165,9 @@ def alley(dice: Dice) -> BuiltScene:
     site = new_site(dice)
     course = random_course(dice, bend=0.02, slope=0.05, straight=0.55)
     plan = StreetPlan(lanes_back=0, lanes_ahead=1, lane=dice.uniform(3.0, 5.5), pavement=(0.8, 0.8))
-    plan = StreetPlan(lanes_back=1, lanes_ahead=1, lane=plan.lane / 2, pavement=(dice.uniform(0.4, 1.2), dice.uniform(0.4, 1.2)))
+    plan = StreetPlan(
+        lanes_back=1, lanes_ahead=1, lane=plan.lane / 2, pavement=(dice.uniform(0.4, 1.2), dice.uniform(0.4, 1.2))
+    )
     flora, crowd = Flora(site), Crowd(site, limit=9)
     b = site.builder
     ground.land(site, course, plan.outer[0], plan.outer[1], ground.bare_ground(site), drop=0.1)
@@ -171,7 +175,9 @@ def alley(dice: Dice) -> BuiltScene:
     surface = ground.asphalt(site) if dice.chance(0.4) else ground.paving(site)
     sweep(b, course, course.start, course.end, [(-plan.half[0], 0.0), (plan.half[1], 0.0)], surface)
     pavements(site, course, plan)
-    rows = Frontage(makers=(lambda s, p: buildings.town_house(s, p, shop=0.12),), width=(4.5, 12), depth=(8, 12), built=0.93)
+    rows = Frontage(
+        makers=(lambda s, p: buildings.town_house(s, p, shop=0.12),), width=(4.5, 12), depth=(8, 12), built=0.93
+    )
     for side, index in ((-1, 0), (1, 1)):
         frontage(site, course, side, plan.outer[index], rows, flora)
         for s in np.arange(-25.0, 80.0, 4.0):
@@ -205,7 +211,9 @@ def motorway(dice: Dice) -> BuiltScene:
     site = new_site(dice)
     course = random_course(dice, bend=0.0035, slope=0.025, straight=0.4)
     lanes, lane = dice.integer(2, 4), dice.uniform(3.4, 3.75)
-    plan = StreetPlan(lanes_back=lanes, lanes_ahead=lanes, lane=lane, median=dice.uniform(1.2, 10.0), pavement=(0.0, 0.0))
+    plan = StreetPlan(
+        lanes_back=lanes, lanes_ahead=lanes, lane=lane, median=dice.uniform(1.2, 10.0), pavement=(0.0, 0.0)
+    )
     b, flora = site.builder, Flora(site, woodland=True)
     shoulder = dice.uniform(1.0, 3.4)
     left, right = plan.half[0] + shoulder, plan.half[1] + shoulder

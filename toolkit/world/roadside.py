@@ -214,7 +214,14 @@ def guard_rail(site: Site, course: Course, s0: float, s1: float, t: float, *, co
     b.begin("fence")
     if concrete:
         grey = palette.pattern(b, dice, Texture.CONCRETE, palette.grey(dice.uniform(0.35, 0.65)))
-        profile = [(t - 0.3, -0.1), (t - 0.15, 0.3), (t - 0.08, 0.85), (t + 0.08, 0.85), (t + 0.15, 0.3), (t + 0.3, -0.1)]
+        profile = [
+            (t - 0.3, -0.1),
+            (t - 0.15, 0.3),
+            (t - 0.08, 0.85),
+            (t + 0.08, 0.85),
+            (t + 0.15, 0.3),
+            (t + 0.3, -0.1),
+        ]
         sweep(b, course, s0, s1, profile, grey, step=6.0)
     else:
         steel = palette.flat(b, palette.grey(dice.uniform(0.3, 0.6)), reflectance=0.12)
@@ -258,7 +265,9 @@ def gantry(site: Site, course: Course, s: float, t0: float, t1: float) -> None:
     width = (t1 - t0) / 3
     for i in range(dice.integer(1, 3)):
         board = b.material(Texture.TEXT, colour, (0.9, 0.9, 0.9), scale_m=0.55, seed=dice.integer(1, 9999))
-        b.box((t0 + (i + 0.5) * width, -0.45, 6.6), (width * 0.85, 0.12, dice.uniform(1.8, 3.0)), board, semantic="sign")
+        b.box(
+            (t0 + (i + 0.5) * width, -0.45, 6.6), (width * 0.85, 0.12, dice.uniform(1.8, 3.0)), board, semantic="sign"
+        )
 
 
 def overpass(site: Site, course: Course, s: float, half_road: float) -> None:
@@ -269,7 +278,12 @@ def overpass(site: Site, course: Course, s: float, half_road: float) -> None:
     concrete = palette.pattern(b, dice, Texture.CONCRETE, palette.grey(dice.uniform(0.25, 0.6)))
     height, width = dice.uniform(5.2, 7.0), dice.uniform(6, 14)
     b.box((0, 0, height + 0.6), (160, width, 1.2), concrete)
-    boxes(b, [(0, y, height + 1.7) for y in (-width / 2, width / 2)], (160, 0.15, 1.0), palette.metal(b, dice, shiny=False))
+    boxes(
+        b,
+        [(0, y, height + 1.7) for y in (-width / 2, width / 2)],
+        (160, 0.15, 1.0),
+        palette.metal(b, dice, shiny=False),
+    )
     for x in (-half_road - 2.0, half_road + 2.0):
         for y in (-width * 0.3, width * 0.3):
             b.cylinder((x, y, -0.5), 0.55, height + 0.6, concrete, segments=10)

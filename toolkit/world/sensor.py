@@ -72,8 +72,8 @@ class SensorModel:
             focus_m=dice.uniform(0.8, 5.0),
             motion_px=dice.uniform(1.0, 5.0) if dice.chance(0.15) else 0.0,
             motion_rad=dice.uniform(0.0, np.pi),
-            noise_shot=dice.uniform(0.03, 0.09) if dim else dice.uniform(0.0, 0.03),
-            noise_read=dice.uniform(0.005, 0.03) if dim else dice.uniform(0.0, 0.006),
+            noise_shot=dice.uniform(0.02, 0.06) if dim else dice.uniform(0.0, 0.03),
+            noise_read=dice.uniform(0.003, 0.015) if dim else dice.uniform(0.0, 0.006),
             noise_grain_px=dice.uniform(0.4, 1.0) if dice.chance(0.2) else 0.0,
             sharpen=dice.uniform(0.2, 1.0) if dice.chance(0.3) else 0.0,
             curve=dice.choice(_CURVES),
@@ -160,7 +160,8 @@ class SensorModel:
             image = 1.0 - np.exp(-1.25 * image)
         image = np.asarray(np.clip(image, 0.0, 1.0) ** (1 / self.gamma), np.float32)
         if self.sharpen > 0:
-            image = np.clip(image + self.sharpen * (image - _blurred(image, 1.0)), 0.0, 1.0)
+            crisp = image + self.sharpen * (image - _blurred(image, 1.0))
+            image = np.asarray(np.clip(crisp, 0.0, 1.0), np.float32)
         if self.contrast:
             image = image + self.contrast * (image * image * (3 - 2 * image) - image)
         if self.saturation != 1:

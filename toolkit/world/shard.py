@@ -189,7 +189,7 @@ def _walk_entries(job: ShardJob, renderer: Renderer) -> list[dict[str, Any]]:
     walk = build_walk(dice_for(job.scene_seed, 0))
     renderer.load(walk.scene)
     first = job.index * WALK_CHUNK
-    sensor = SensorModel(noise_shot=0.012, noise_read=0.002, highlight=2.5)
+    sensor = SensorModel(key=0.36, highlight=3.0, noise_shot=0.012, noise_read=0.002, contrast=0.25)
     lit_share, samples = QUALITIES[job.quality]
     mode: Mode = "lit" if lit_share > 0 else "flat"
     entries = []

@@ -34,9 +34,7 @@ def repeated_faces(faces: ArrayLike, vertices_each: int, count: int) -> NDArray[
     return np.asarray((one[None] + vertices_each * np.arange(count)[:, None, None]).reshape(-1, one.shape[1]))
 
 
-def boxes(
-    b: SceneBuilder, centres: ArrayLike, sizes: ArrayLike, material: int, *, semantic: str | None = None
-) -> None:
+def boxes(b: SceneBuilder, centres: ArrayLike, sizes: ArrayLike, material: int, *, semantic: str | None = None) -> None:
     """Axis-aligned boxes of the open object's frame: centres (N, 3), full sizes (N, 3) or (3,)."""
     middle = np.asarray(centres, np.float64).reshape(-1, 3)
     if not len(middle):
@@ -53,9 +51,7 @@ def quads(b: SceneBuilder, corners: ArrayLike, material: int, *, semantic: str |
     b.triangles(patches.reshape(-1, 3), faces, material, semantic=semantic)
 
 
-def stamp(
-    b: SceneBuilder, mesh: Mesh, material: int, *, scale: ArrayLike = 1.0, semantic: str | None = None
-) -> None:
+def stamp(b: SceneBuilder, mesh: Mesh, material: int, *, scale: ArrayLike = 1.0, semantic: str | None = None) -> None:
     """Add a mesh, scaled (one factor or three), to the open object."""
     factor = np.broadcast_to(np.asarray(scale, np.float64), 3)
     normals = mesh.normals

@@ -149,9 +149,10 @@ def _palm(b: SceneBuilder, dice: Dice) -> Species:
     reach = 0.3 * u[None] * np.cos(lift)[:, None] ** 0.5
     height = 0.9 + 0.25 * (np.sin(lift)[:, None] * u[None] - 1.1 * u[None] ** 2)
     spine = np.stack([reach * np.cos(angle)[:, None], reach * np.sin(angle)[:, None], height], -1)
-    side = np.stack([-np.sin(angle), np.cos(angle), 0 * angle], -1)[:, None] * (0.035 * np.sin(np.pi * (0.15 + 0.85 * u)))[
-        None, :, None
-    ]
+    side = (
+        np.stack([-np.sin(angle), np.cos(angle), 0 * angle], -1)[:, None]
+        * (0.035 * np.sin(np.pi * (0.15 + 0.85 * u)))[None, :, None]
+    )
     vertices = np.stack([spine - side, spine + side], 2).reshape(-1, 3)
     crown = Mesh(vertices, repeated_faces(grid_faces(joints, 2), 2 * joints, fronds), None)
     bend = dice.normal(0.05)
@@ -186,7 +187,17 @@ def _shrub(b: SceneBuilder, dice: Dice) -> Species:
 
 
 _Grower = Callable[[SceneBuilder, Dice], Species]
-_TREES: tuple[_Grower, ...] = (_broadleaf, _broadleaf, _broadleaf, _broadleaf, _poplar, _conifer, _conifer, _bare, _palm)
+_TREES: tuple[_Grower, ...] = (
+    _broadleaf,
+    _broadleaf,
+    _broadleaf,
+    _broadleaf,
+    _poplar,
+    _conifer,
+    _conifer,
+    _bare,
+    _palm,
+)
 _WOODS: tuple[_Grower, ...] = (_broadleaf, _broadleaf, _broadleaf, _conifer, _conifer, _bare)
 
 

@@ -288,9 +288,7 @@ _ROOM: dict[Maker, tuple[float, float]] = {
 }  # fmt: skip
 
 
-def park(
-    site: Site, position: Array, yaw: float, makers: Sequence[Maker] = PARKED, *, driving: bool = False
-) -> bool:
+def park(site: Site, position: Array, yaw: float, makers: Sequence[Maker] = PARKED, *, driving: bool = False) -> bool:
     """Put a vehicle at a place and heading if there is room; returns whether it fitted."""
     maker = site.dice.choice(makers)
     half_width, half_length = _ROOM[maker]

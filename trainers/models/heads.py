@@ -90,7 +90,7 @@ class RegressionOutput(nn.Module):
 
     def reset(self) -> None:
         """Start at the middle of the range."""
-        nn.init.normal_(self.conv.weight, std=1e-3)
+        nn.init.normal_(self.conv.weight, std=1e-4)
         assert self.conv.bias is not None
         nn.init.constant_(self.conv.bias, self._middle)
 

@@ -1,0 +1,390 @@
+"""Export: every network's ONNX computes what torch computes, and checkpoints become a bundle that loads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from edgedepth.core.bundle import Bundle
+from edgedepth.core.errors import InputError, OutputError, ParityError, UnknownNameError
+from edgedepth.core.routing import FixedRule, Route, SceneRule
+from edgedepth.core.spec import DepthSpec
+from edgedepth.engines import open_session
+from edgedepth.export import export_onnx, spec_for
+from edgedepth.export.bundle_export import BundleRequest, export_bundle
+from edgedepth.export.frames import probe_frames
+from edgedepth.export.measure import count_gmacs, count_params
+from edgedepth.export.parity import Tolerance, check, measure, parity_of, reference
+from edgedepth.export.sources import resolve_sources
+from edgedepth.export.storage import compact
+from edgedepth.export.torch_onnx import InferenceGraph, offers_confidence, to_onnx
+from edgedepth.trainers.checkpoint import load_checkpoint, save_checkpoint
+from edgedepth.trainers.models.registry import (
+    classifier_names,
+    classifier_spec,
+    create_network,
+    default_spec,
+    network_names,
+)
+
+# Odd ones among them: sizes that no stride divides.
+SIZES = {"edge-low": (96, 72), "edge-high": (90, 70), "ds-sidenet-low": (96, 72), "ds-sidenet-high": (50, 34)}
+TINY = {
+    "widths": (8, 8, 8, 16, 16),
+    "depths": (0, 0, 1, 0, 0),
+    "decoder_widths": (8, 8, 8, 8),
+    "num_bins": 16,
+    "regression": False,
+}
+
+
+def lively(network: nn.Module, seed: int = 0) -> nn.Module:
+    """Random weights under which every layer matters: no zero convolutions, batch norms with real statistics."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None
+            nn.init.normal_(module.bias, std=0.1, generator=generator)
+        if isinstance(module, nn.Conv2d) and float(module.weight.detach().abs().max()) < 0.01:
+            nn.init.normal_(module.weight, std=0.05, generator=generator)
+    network.train()
+    with torch.no_grad():
+        for frame in probe_frames((64, 64)):
+            image = torch.from_numpy(frame[None].repeat(2, 0).transpose(0, 3, 1, 2) / np.float32(255))
+            network(image)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def tiny() -> nn.Module:
+    torch.manual_seed(0)
+    return lively(create_network("edge-low", **TINY))
+
+
+@pytest.fixture(scope="module")
+def tiny_spec() -> DepthSpec:
+    return default_spec("edge-low", num_bins=16).at_size((64, 48))
+
+
+Save = Callable[..., Path]
+
+
+@pytest.fixture
+def save(tmp_path: Path, tiny: nn.Module, tiny_spec: DepthSpec) -> Save:
+    """Write a checkpoint of the tiny network whose range reaches `max_m`."""
+
+    def write(name: str = "tiny", max_m: float = 10.0) -> Path:
+        network = create_network("edge-low", **TINY, max_m=max_m)
+        network.load_state_dict(tiny.state_dict())
+        path = tmp_path / f"{name}.safetensors"
+        spec = tiny_spec.model_copy(update={"max_m": max_m, "beyond_m": 0.97 * max_m})
+        save_checkpoint(
+            path,
+            network,
+            network="edge-low",
+            options={**TINY, "max_m": max_m},
+            spec=spec,
+            provenance={"data": "none"},
+            dtype="float16",
+        )
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("name", [*network_names(), *classifier_names()])
+def test_every_network_agrees_with_torch(tmp_path: Path, name: str) -> None:
+    torch.manual_seed(0)
+    network = lively(create_network(name))
+    depth = name in network_names()
+    spec = spec_for(name, SIZES[name]) if depth else classifier_spec(name).model_copy(update={"input_wh": (96, 64)})
+    export_onnx(network, spec, tmp_path / "net.onnx")
+    model = onnx.load(tmp_path / "net.onnx")
+    assert model.ir_version <= 10
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 20)]
+    frames = probe_frames(spec.input_wh)
+    parity_of(network, tmp_path / "net.onnx", frames, backend="onnxruntime")
+    parity_of(network, tmp_path / "net.onnx", frames[-2:], backend="openvino")
+
+
+@pytest.mark.parametrize("kind", ["frame", "image"])
+def test_inputs_and_outputs_are_as_promised(tmp_path: Path, tiny: nn.Module, tiny_spec: DepthSpec, kind: str) -> None:
+    path = tmp_path / "net.onnx"
+    export_onnx(tiny, tiny_spec, path, input_kind=kind, confidence=True, optimise=False)  # type: ignore[arg-type]
+    with open_session(path, "onnxruntime") as session:
+        (given,) = session.inputs
+        expected = {"frame": (np.uint8, (1, 48, 64, 3)), "image": (np.float32, (1, 3, 48, 64))}[kind]
+        assert (given.name, given.dtype, given.shape) == (kind, *expected)
+        assert [(out.name, out.dtype, out.shape) for out in session.outputs] == [
+            (name, np.float32, (1, 1, 48, 64)) for name in ("depth_m", "confidence")
+        ]
+    parity_of(tiny, path, probe_frames(tiny_spec.input_wh))
+
+
+def test_confidence_agrees_too(tmp_path: Path, tiny: nn.Module, tiny_spec: DepthSpec) -> None:
+    path = tmp_path / "net.onnx"
+    export_onnx(tiny, tiny_spec, path, confidence=True)
+    frame = probe_frames(tiny_spec.input_wh)[-1]
+    image = torch.from_numpy(np.ascontiguousarray(frame[..., ::-1].transpose(2, 0, 1)[None])) / 255
+    with torch.no_grad():
+        _, expected = tiny(image, confidence=True)
+    for backend in ("onnxruntime", "openvino"):
+        with open_session(path, backend) as session:
+            actual = session.run({"frame": frame[None]}, ["confidence"])["confidence"]
+        np.testing.assert_allclose(actual, expected.numpy(), atol=1e-4)
+
+
+def test_training_mode_is_left_as_it_was_and_training_branches_stay_behind(
+    tmp_path: Path, tiny_spec: DepthSpec
+) -> None:
+    network = create_network("edge-low", **{**TINY, "regression": True})
+    network.train()
+    export_onnx(network, tiny_spec, tmp_path / "net.onnx", optimise=False)
+    assert network.training
+    names = [entry.name for entry in onnx.load(tmp_path / "net.onnx").graph.initializer]
+    assert names
+    assert not [name for name in names if "regression" in name]
+
+
+def test_frame_input_swaps_channels_and_scales() -> None:
+    class Echo(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            return image
+
+    frame = torch.tensor([[[[255, 51, 0]]]], dtype=torch.uint8)  # one BGR pixel
+    rgb = InferenceGraph(Echo(), "frame")(frame)
+    assert isinstance(rgb, Tensor)
+    torch.testing.assert_close(rgb.flatten(), torch.tensor([0.0, 0.2, 1.0]))
+
+
+def test_confidence_of_a_network_without_is_refused(tmp_path: Path, tiny_spec: DepthSpec) -> None:
+    network = create_network("ds-sidenet-low", branches="reg").eval()
+    assert not offers_confidence(network)
+    with pytest.raises(InputError, match="no confidence"):
+        export_onnx(network, tiny_spec, tmp_path / "net.onnx", confidence=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"precision": "int4"}, UnknownNameError, "int4.*fp32, fp16"),
+        ({"optimise": False, "precision": "fp16"}, InputError, "plain fp32 graph"),
+        ({"optimise": False, "half_storage": True}, InputError, "plain fp32 graph"),
+    ],
+)
+def test_options_that_cannot_be(
+    tmp_path: Path,
+    tiny: nn.Module,
+    tiny_spec: DepthSpec,
+    options: dict[str, object],
+    error: type[Exception],
+    message: str,
+) -> None:
+    with pytest.raises(error, match=message):
+        export_onnx(tiny, tiny_spec, tmp_path / "net.onnx", **options)  # type: ignore[arg-type]
+    assert not (tmp_path / "net.onnx").exists()
+
+
+def test_spec_for_a_size_keeps_the_field_of_view() -> None:
+    base, double = spec_for("edge-low"), spec_for("edge-low", (640, 480))
+    assert double.input_wh == (640, 480)
+    assert double.f_canonical_px == pytest.approx(2 * base.f_canonical_px)
+    with pytest.raises(UnknownNameError, match="edge-mid"):
+        spec_for("edge-mid")
+
+
+def test_measure_is_relative_and_refuses_what_is_not_finite() -> None:
+    parity = measure([np.array([1.0, 2.0])], [np.array([1.01, 2.0])], against="torch")
+    assert parity.max_relative == pytest.approx(0.01)
+    assert parity.p999_relative == pytest.approx(0.01, rel=1e-2)
+    with pytest.raises(ParityError, match="1 of 2 exported values are not finite"):
+        measure([np.ones(2)], [np.array([1.0, np.nan])], against="torch")
+
+
+def test_parity_error_has_the_numbers() -> None:
+    parity = measure([np.ones(1000)], [np.full(1000, 1.1)], against="torch")
+    with pytest.raises(ParityError, match=r"1\.00e-01 \(limit 1e-03\).*maximum 1\.00e-01 \(limit 1e-02\)"):
+        check(parity, Tolerance(p999=1e-3, maximum=1e-2), what="net.onnx")
+
+
+def test_a_wrong_graph_fails_parity(tmp_path: Path, tiny: nn.Module, tiny_spec: DepthSpec) -> None:
+    path = tmp_path / "net.onnx"
+    export_onnx(tiny, tiny_spec, path, optimise=False)
+    model = onnx.load(path)
+    weight = next(entry for entry in model.graph.initializer if len(entry.dims) == 4)
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1.5), weight.name))
+    onnx.save(model, path)
+    with pytest.raises(ParityError, match=r"net\.onnx on onnxruntime does not agree with torch on 6 frames"):
+        parity_of(tiny, path, probe_frames(tiny_spec.input_wh))
+
+
+def conv_model(weight: np.ndarray) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "net.conv.weight"], ["y"])],
+        "conv",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, weight.shape[1], 6, 5])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(weight, "net.conv.weight")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+def test_half_storage_keeps_folded_weights_by_their_base() -> None:
+    """A float16 checkpoint weight times a folded float32 scale is stored without loss; the file is half the size."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=(32, 16, 3, 3)).astype(np.float16)
+    scale = rng.uniform(0.1, 3, (32, 1, 1, 1)).astype(np.float32)
+    model = conv_model(base.astype(np.float32) * scale)
+    stored = compact(model, {"conv.weight": base.astype(np.float32)})
+    naive = compact(model)
+    assert len(stored.SerializeToString()) < 0.55 * len(model.SerializeToString())
+    x = rng.normal(size=(1, 16, 6, 5)).astype(np.float32)
+
+    def run(m: onnx.ModelProto) -> np.ndarray:
+        return np.asarray(onnx.reference.ReferenceEvaluator(m).run(None, {"x": x})[0])
+
+    assert np.abs(run(stored) - run(model)).max() < 1e-5
+    assert np.abs(run(naive) - run(model)).max() > 1e-4
+
+
+def test_counts_of_a_known_convolution() -> None:
+    model = conv_model(np.ones((32, 16, 3, 3), np.float32))
+    assert count_params(model) == 32 * 16 * 9
+    assert count_gmacs(model) == pytest.approx(32 * 16 * 9 * (4 * 3) / 1e9)
+
+
+def test_bundle_of_one_network(tmp_path: Path, save: Save, tiny: nn.Module) -> None:
+    source = resolve_sources([str(save())])
+    np.save(tmp_path / "tiny.baseline.npy", np.zeros((24, 32), np.float32))
+    frame = np.full((30, 40, 3), 90, np.uint8)
+    report = export_bundle(
+        BundleRequest(
+            depth=source.depth,
+            name="mine",
+            precisions=("fp32", "fp16"),
+            golden={Route.LOW: [frame]},
+            baselines=resolve_sources([str(tmp_path / "tiny.safetensors")]).baselines,
+            half_storage=True,
+        ),
+        tmp_path / "out",
+    )
+    bundle = Bundle.load(tmp_path / "out")
+    assert bundle.digest == report.bundle.digest
+    manifest = bundle.manifest
+    assert manifest.router.rule == FixedRule(route=Route.LOW)
+    network = manifest.networks[Route.LOW]
+    assert set(network.variants) == set(network.parity) == {"fp32", "fp16"}
+    assert network.parity["fp32"].max_relative <= 1e-2
+    assert network.confidence
+    assert network.params > 1000
+    assert network.gmacs > 0
+    assert manifest.provenance["low.data"] == "none"
+    baseline = bundle.baseline(network)
+    assert baseline is not None
+    assert baseline.shape == (48, 64)
+    (golden,) = manifest.golden
+    depth = np.load(bundle.path(golden.depth))
+    network_now = load_checkpoint(tmp_path / "tiny.safetensors").build()
+    np.testing.assert_array_equal(depth, reference(network_now, probe_png(bundle.path(golden.frame)))[0, 0])
+
+
+def probe_png(path: Path) -> np.ndarray:
+    import cv2
+
+    image = cv2.imread(str(path))
+    assert image is not None
+    return image
+
+
+def test_bundle_of_two_with_a_scene_router(tmp_path: Path, save: Save) -> None:
+    scene = create_network("scene-small")
+    save_checkpoint(
+        tmp_path / "scene.safetensors",
+        scene,
+        network="scene-small",
+        options={},
+        spec=classifier_spec("scene-small"),
+        provenance={},
+    )
+    far, near = save("far", 80.0), save("near", 10.0)
+    sources = resolve_sources([str(far), str(near), str(tmp_path / "scene.safetensors")])
+    assert sources.depth[Route.LOW].spec.max_m == 10.0  # type: ignore[union-attr]
+    # the same graph serves both routes here, so they need names of their own
+    report = export_bundle(BundleRequest(depth=sources.depth, router=sources.router), tmp_path / "out")
+    manifest = report.bundle.manifest
+    assert set(manifest.networks) == {Route.LOW, Route.HIGH}
+    assert manifest.networks[Route.LOW].variants["fp32"].file != manifest.networks[Route.HIGH].variants["fp32"].file
+    rule = manifest.router.rule
+    assert isinstance(rule, SceneRule)
+    assert 2 * rule.top_k < len(rule.categories)
+    assert rule.top_k % 2 == 1
+    assert manifest.router.scene is not None
+
+
+def test_sets_that_make_no_bundle(tmp_path: Path, save: Save) -> None:
+    low, other = str(save("a")), str(save("b"))
+    with pytest.raises(InputError, match="2 depth networks and 0 classifiers"):
+        resolve_sources([low, other])
+    with pytest.raises(UnknownNameError, match="edge-mid"):
+        resolve_sources(["edge-mid"])
+    with pytest.raises(InputError, match="no weights of ds-sidenet-low are shipped"):
+        resolve_sources(["ds-sidenet-low"])
+    with pytest.raises(InputError, match="at least one"):
+        BundleRequest(depth={})
+
+
+def test_a_folder_that_is_not_a_bundle_is_left_alone(tmp_path: Path, save: Save) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "diary.txt").write_text("mine")
+    request = BundleRequest(depth=resolve_sources([str(save())]).depth)
+    with pytest.raises(OutputError, match="is not a bundle"):
+        export_bundle(request, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["diary.txt"]
+
+
+def test_exporting_again_replaces_the_bundle(tmp_path: Path, save: Save) -> None:
+    depth = resolve_sources([str(save())]).depth
+    export_bundle(BundleRequest(depth=depth, precisions=("fp32", "fp16")), tmp_path / "out")
+    export_bundle(BundleRequest(depth=depth), tmp_path / "out")
+    onnx_files = sorted(path.name for path in (tmp_path / "out").glob("*.onnx"))
+    assert onnx_files == ["edge-low.fp32.onnx"]
+
+
+def test_command(tmp_path: Path, save: Save, capsys: pytest.CaptureFixture[str]) -> None:
+    from edgedepth.cli import main
+
+    with pytest.raises(SystemExit) as exit_code:
+        main(["export", str(save()), "--size", "96x64", "-o", str(tmp_path / "b"), "--json"])
+    assert exit_code.value.code == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["networks"]["low"]["input_wh"] == [96, 64]
+    assert list(result["networks"]["low"]["variants"]) == ["fp32"]
+    assert {entry["name"] for entry in result["passes"]["edge-low"]} >= {"soft-argmax"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--int8"], "INT8 needs calibration"),
+        (["--size", "320"], "written WxH"),
+        (["--golden", "middle:x.png"], "low:FILE or high:FILE"),
+        (["nothing.safetensors"], "nothing.safetensors"),
+    ],
+)
+def test_command_refuses_with_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from edgedepth.cli import main
+
+    with pytest.raises(SystemExit) as exit_code:
+        main(["export", *arguments])
+    assert exit_code.value.code == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1

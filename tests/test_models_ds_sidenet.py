@@ -1,0 +1,189 @@
+"""DS-SIDENet against Tables 1 and 2 of its paper: sizes of every block, parameters, cost, options."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the networks need PyTorch: pip install 'edgedepth[train]'")
+
+from torch.nn import functional as F  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+
+from edgedepth.core.errors import InputError  # noqa: E402
+from edgedepth.trainers import create_network  # noqa: E402
+from edgedepth.trainers.models.blocks import halve  # noqa: E402
+from edgedepth.trainers.models.ds_sidenet import UpProj, unpool  # noqa: E402
+from edgedepth.trainers.models.registry import default_spec, resolve_options  # noqa: E402
+
+# (channels, reduction) after each block, as printed.
+TABLE1 = {
+    "ds-sidenet-low": ((64, 2), (128, 4), (256, 8), (256, 16), (512, 32)),
+    "ds-sidenet-high": ((64, 2), (128, 4), (256, 4), (256, 4), (128, 4)),
+}
+# The last row is printed 1 x W x H: that is after the output layer, which here follows the upproj of block 5.
+TABLE2 = {
+    "ds-sidenet-low": ((256, 16), (128, 8), (64, 4), (32, 2), (16, 1)),
+    "ds-sidenet-high": ((64, 4), (32, 4), (32, 4), (16, 2), (8, 1)),
+}
+
+
+def parameters(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def on_meta(name: str, **options: object) -> torch.nn.Module:
+    """A network of shapes without numbers, so that full sizes cost nothing."""
+    with torch.device("meta"):
+        return create_network(name, **options).eval()
+
+
+def pyramid_of(wh: tuple[int, int]) -> list[torch.Tensor]:
+    images = [torch.zeros(1, 3, wh[1], wh[0], device="meta")]
+    for _ in range(4):
+        images.append(halve(images[-1]))
+    return images
+
+
+@pytest.mark.parametrize("name", TABLE1)
+@pytest.mark.parametrize("block3", ["default", "upproj"])
+def test_block_sizes_are_those_of_the_tables(name: str, block3: str) -> None:
+    wh = (640, 480) if name == "ds-sidenet-low" else default_spec(name).input_wh
+    network = on_meta(name, **({} if block3 == "default" else {"block3": block3}))
+    pyramid = pyramid_of(wh)
+    encoded = network.encoder(pyramid[0])
+    decoded = network.classifier.stages(encoded, pyramid)
+    for outputs, table in ((encoded, TABLE1[name]), (decoded, TABLE2[name])):
+        sizes = [tuple(x.shape[1:]) for x in outputs]
+        assert sizes == [(channels, wh[1] // factor, wh[0] // factor) for channels, factor in table]
+    assert network.logits(decoded[-1]).shape == (1, 80, wh[1], wh[0])
+
+
+def test_sizes_not_divisible_by_32_round_up_inside() -> None:
+    """320x240 is the paper's own size, and 240 / 32 = 7.5."""
+    pyramid = pyramid_of((320, 240))
+    network = on_meta("ds-sidenet-low")
+    encoded = network.encoder(pyramid[0])
+    assert tuple(encoded[-1].shape) == (1, 512, 8, 10)
+    decoded = network.classifier.stages(encoded, pyramid)
+    assert [tuple(x.shape[2:]) for x in decoded] == [(15, 20), (30, 40), (60, 80), (120, 160), (240, 320)]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("ds-sidenet-low", {"branches": "cls"}, 15_394_896),
+        ("ds-sidenet-low", {}, 30_412_481),
+        ("ds-sidenet-high", {"branches": "cls"}, 2_336_672),
+        ("ds-sidenet-high", {}, 4_400_793),
+        ("ds-sidenet-low", {"branches": "cls", "skip_encoding": False, "skip_rgb": False}, 9_946_896),
+        ("ds-sidenet-low", {"branches": "cls", "skip_rgb": False}, 15_322_896),
+        ("ds-sidenet-low", {"branches": "cls", "skip_encoding": False}, 10_018_896),
+    ],
+)
+def test_parameters(name: str, options: dict[str, object], expected: int) -> None:
+    assert parameters(on_meta(name, **options)) == expected
+
+
+@pytest.mark.parametrize(("name", "expected"), [("ds-sidenet-low", 19.68), ("ds-sidenet-high", 85.83)])
+def test_cost_of_inference(name: str, expected: float) -> None:
+    """Multiply-adds in 1e9 of the answering branch alone, at the paper's size."""
+    width, height = default_spec(name).input_wh
+    network = on_meta(name)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, 3, height, width, device="meta"))
+    assert counter.get_total_flops() / 2e9 == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("name", TABLE1)
+@pytest.mark.parametrize("hw", [(61, 83), (1, 1), (32, 33)])
+def test_every_size_is_met_exactly(name: str, hw: tuple[int, int]) -> None:
+    network = create_network(name, branches="cls", num_bins=8).eval()
+    spec = default_spec(name)
+    with torch.no_grad():
+        depth_m, confidence = network(torch.rand(1, 3, *hw), confidence=True)
+    assert depth_m.shape == confidence.shape == (1, 1, *hw)
+    assert spec.min_m <= float(depth_m.min()) <= float(depth_m.max()) <= spec.max_m
+    assert 0 <= float(confidence.min()) <= float(confidence.max()) <= 1 + 1e-6
+
+
+def test_heads_of_both_branches_start_at_the_middle() -> None:
+    torch.manual_seed(0)
+    heads = create_network("ds-sidenet-high", num_bins=8)(torch.rand(2, 3, 24, 36))
+    assert [tuple(i.shape) for i in heads.indices] == [(2, 1, 24, 36)]
+    assert heads.logits.shape == (2, 8, 24, 36)
+    assert torch.allclose(heads.indices[0], torch.full_like(heads.indices[0], 4.5), atol=0.1)
+    assert torch.allclose(heads.depth_m, torch.full_like(heads.depth_m, 80**0.5), atol=1.0)
+
+
+@pytest.mark.parametrize("branches", ["cls", "reg"])
+def test_a_branch_alone_has_only_its_heads(branches: str) -> None:
+    network = create_network("ds-sidenet-high", branches=branches, num_bins=8)
+    heads = network(torch.rand(2, 3, 16, 24))
+    assert (heads.logits is None) == (not heads.indices) == (branches == "reg")
+    assert (heads.depth_m is None) == (branches == "cls")
+
+
+def test_every_parameter_learns() -> None:
+    network = create_network("ds-sidenet-high", num_bins=8, block3="upproj")
+    heads = network(torch.rand(2, 3, 16, 24))
+    (heads.indices[0].square().mean() + heads.depth_m.square().mean()).backward()
+    assert [name for name, p in network.named_parameters() if p.grad is None] == []
+
+
+def test_the_answering_branch_is_a_choice() -> None:
+    torch.manual_seed(0)
+    image = torch.rand(1, 3, 16, 24)
+    networks = [create_network("ds-sidenet-high", num_bins=8, answer=answer).eval() for answer in (None, "cls", "reg")]
+    networks[1].load_state_dict(networks[0].state_dict())
+    networks[2].load_state_dict(networks[0].state_dict())
+    with torch.no_grad():
+        default, classified, regressed = (network(image) for network in networks)
+        raw = networks[2].train(False)._regress(*_features(networks[2], image))
+    assert torch.equal(default, classified)
+    assert torch.equal(regressed, raw.clamp(1.0, 80.0))
+    with pytest.raises(InputError, match="regression branch has no confidence"):
+        networks[2](image, confidence=True)
+
+
+def _features(network: torch.nn.Module, image: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    pyramid = [network.normalise(image)]
+    for _ in range(2):
+        pyramid.append(halve(pyramid[-1]))
+    return network.encoder(pyramid[0]), pyramid
+
+
+def test_unpool_inserts_zeros() -> None:
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).view(1, 1, 2, 2)
+    expected = torch.tensor([[1.0, 0, 2, 0], [0, 0, 0, 0], [3, 0, 4, 0], [0, 0, 0, 0]])
+    assert torch.equal(unpool(x, (4, 4))[0, 0], expected)
+    assert torch.equal(unpool(x, (3, 3))[0, 0], expected[:3, :3])
+
+
+def test_upproj_adds_its_two_paths() -> None:
+    block = UpProj(4, 2, c_skip=3).eval()
+    x, skip = torch.rand(1, 4, 3, 3), torch.rand(1, 3, 6, 5)
+    joined = torch.cat((unpool(x, (6, 5)), skip), dim=1)
+    with torch.no_grad():
+        assert torch.allclose(block(x, (6, 5), (skip,)), F.relu(block.main(joined) + block.side(joined)))
+    assert [m.kernel_size for m in block.modules() if isinstance(m, torch.nn.Conv2d)] == [(5, 5), (3, 3), (5, 5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("ds-sidenet-low", {"block3": "sam"}, "needs the layout 'high'"),
+        ("ds-sidenet-low", {"branches": "none"}, "branches must be one of"),
+        ("ds-sidenet-low", {"branches": "cls", "answer": "reg"}, "cannot answer where only 'cls' exists"),
+        ("ds-sidenet-high", {"skip_rgb": "yes"}, "skip_rgb must be one of"),
+        ("ds-sidenet-high", {"max_m": 0.5}, "max_m must exceed min_m"),
+    ],
+)
+def test_impossible_options_are_refused(name: str, options: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said) as refusal:
+        create_network(name, **options)
+    assert "\n" not in str(refusal.value)
+
+
+def test_the_high_network_has_sam_by_default() -> None:
+    assert resolve_options("ds-sidenet-high", {}).block3 == "sam"
+    assert parameters(on_meta("ds-sidenet-high").classifier.blocks[2]) == 3 * (6 * 9 + 2) * 32 * 32 + 3 * 8 * 64
