@@ -25,16 +25,72 @@ from edgedepth.core.errors import EdgeDepthError, InputError
 from edgedepth.export.passes.graph import Graph
 
 FLOAT_OPS = frozenset(
-    "Softmax LogSoftmax Exp Log Pow Sqrt Reciprocal Softplus Erf ReduceSum ReduceMean ReduceL1 ReduceL2 "
-    "ReduceLogSumExp ReduceSumSquare ReduceProd CumSum GlobalAveragePool InstanceNormalization LayerNormalization "
-    "GroupNormalization BatchNormalization LpNormalization MeanVarianceNormalization".split()
+    {
+        "Softmax",
+        "LogSoftmax",
+        "Exp",
+        "Log",
+        "Pow",
+        "Sqrt",
+        "Reciprocal",
+        "Softplus",
+        "Erf",
+        "ReduceSum",
+        "ReduceMean",
+        "ReduceL1",
+        "ReduceL2",
+        "ReduceLogSumExp",
+        "ReduceSumSquare",
+        "ReduceProd",
+        "CumSum",
+        "GlobalAveragePool",
+        "InstanceNormalization",
+        "LayerNormalization",
+        "GroupNormalization",
+        "BatchNormalization",
+        "LpNormalization",
+        "MeanVarianceNormalization",
+    }
 )
 # Element by element or close to it: what happens to a thin map between convolutions.
 CARRIERS = frozenset(
-    "Add Sub Mul Div Clip Abs Neg Min Max Relu Sigmoid Tanh Resize AveragePool MaxPool Where Sum Mean".split()
+    {
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Clip",
+        "Abs",
+        "Neg",
+        "Min",
+        "Max",
+        "Relu",
+        "Sigmoid",
+        "Tanh",
+        "Resize",
+        "AveragePool",
+        "MaxPool",
+        "Where",
+        "Sum",
+        "Mean",
+    }
 )
 LAYOUT_OPS = frozenset(
-    "Transpose Reshape Slice Gather GatherND Squeeze Unsqueeze Flatten Split Identity Expand Tile Pad".split()
+    {
+        "Transpose",
+        "Reshape",
+        "Slice",
+        "Gather",
+        "GatherND",
+        "Squeeze",
+        "Unsqueeze",
+        "Flatten",
+        "Split",
+        "Identity",
+        "Expand",
+        "Tile",
+        "Pad",
+    }
 )
 THIN_CHANNELS = 4
 

@@ -26,7 +26,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "evaluation": ({"core", "datasets", "io"}, {"cv2", "matplotlib"}),
     "engines": ({"core"}, {"onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "pycuda", "cuda"}),
     "runtime": ({"core", "io", "engines"}, set()),
-    "trainers": ({"core", "datasets", "world", "evaluation"}, {"torch", "timm", "lightning", "safetensors", "cv2"}),
+    "trainers": ({"core", "datasets", "world", "evaluation"}, {"torch", "timm", "lightning", "safetensors", "cv2", "rich"}),
     "export": (
         {"core", "io", "evaluation", "engines", "trainers"},
         {"torch", "onnx", "onnxsim", "onnxruntime", "cv2"},

@@ -122,11 +122,15 @@ def test_a_data_set_filters_limits_slices_and_travels_to_worker_processes(pairs_
     ("content", "message"),
     [
         ("{", "is not JSON"),
-        ("[]", "lists no pair"),
-        ('{"rgb": "a"}', "is not a list of pairs"),
-        ('[{"rgb": "a", "depth_scale": 1}]', "entry 0.depth: Field required"),
-        ('[{"rgb": "a", "depth": "b", "depth_scale": 0}]', "entry 0.depth_scale"),
-        ('[{"rgb": "a", "depth": "b", "depth_scale": 1, "route": "mid"}]', "entry 0.route"),
+        ("[]", "must be a list of objects .* and not empty"),
+        ('{"rgb": "a"}', "must be a list of objects"),
+        ("[3]", "entry 0: expected an object"),
+        ('[{"rgb": "a", "depth_scale": 1}]', "entry 0: depth is missing"),
+        ('[{"rgb": 1, "depth": "b", "depth_scale": 1}]', "entry 0: rgb must be text"),
+        ('[{"rgb": "a", "depth": "b"}]', "entry 0: depth_scale must be a positive number, but is None"),
+        ('[{"rgb": "a", "depth": "b", "depth_scale": 0}]', "entry 0: depth_scale must be"),
+        ('[{"rgb": "a", "depth": "b", "depth_scale": 1, "route": "mid"}]', "entry 0: route must be low or high"),
+        ('[{"rgb": "a", "depth": "b", "depth_scale": 1, "intrinsics": [1, 2]}]', "entry 0: intrinsics must be"),
     ],
 )
 def test_a_malformed_list_is_refused_with_its_fault(tmp_path: Path, content: str, message: str) -> None:
@@ -144,9 +148,7 @@ def test_a_malformed_list_is_refused_with_its_fault(tmp_path: Path, content: str
         (None, "cannot read"),
     ],
 )
-def test_a_depth_map_that_cannot_be_one_is_refused(
-    pairs_folder: Path, depth: np.ndarray | None, message: str
-) -> None:
+def test_a_depth_map_that_cannot_be_one_is_refused(pairs_folder: Path, depth: np.ndarray | None, message: str) -> None:
     if depth is None:
         (pairs_folder / "depth.png").unlink()
     else:
@@ -381,6 +383,31 @@ def test_kitti_faults_in_a_recording_are_named(kitti_folder: Path) -> None:
     (kitti_folder / f"raw/2011_09_26/{DRIVE}/image_02/data/0000000005.png").unlink()
     with pytest.raises(InputError, match=r"lacks 2011_09_26/.*of the raw recordings"):
         data[0]
+
+
+# -- real samples ------------------------------------------------------------------------------------------
+
+
+def test_real_depth_makes_points_where_the_world_is(samples: Path) -> None:
+    """The camera of KITTI's recordings stands 1.65 m above the road; Redwood's floor is level below the camera."""
+    data = open_dataset(f"pairs:{samples / 'pairs.json'}")
+    street = next(data[i] for i, info in enumerate(data.infos) if info.id.startswith("kitti_raw/"))
+    room = next(data[i] for i, info in enumerate(data.infos) if info.id.startswith("redwood/"))
+    assert (street.route, room.route) == (Route.HIGH, Route.LOW)
+
+    points = points_of(street)
+    road = points[(np.abs(points[:, 0]) < 4) & (points[:, 2] < 20) & (points[:, 1] > 1.3)]
+    assert np.median(road[:, 1]) == pytest.approx(1.65, abs=0.1)
+
+    points = points_of(room)
+    floor = points[points[:, 1] > np.percentile(points[:, 1], 90)]
+    assert floor[:, 1].std() < 0.05
+    assert np.ptp(floor[:, 2]) > 0.5
+
+
+def points_of(sample: DepthSample) -> np.ndarray:
+    assert sample.camera is not None
+    return (sample.camera.rays() * sample.depth_m[..., None])[np.isfinite(sample.depth_m)]
 
 
 # -- names -------------------------------------------------------------------------------------------------

@@ -378,7 +378,6 @@ def test_the_command_prints_a_table_and_writes_a_report(
         (["--data", "nowhere"], "named kind:path"),
         (["--data", "PAIRS", "--protocol", "eigen"], "unknown protocol"),
         (["--data", "PAIRS", "--protocol", "nyu-eigen"], "640x480, but got 8x4"),
-        (["--data", "PAIRS", "--route", "middle"], "--route"),
         (["--data", "PAIRS", "--alignment", "scale"], "unknown alignment"),
         (["--data", "PAIRS", "--split", "val"], "it has: test"),
     ],
@@ -392,6 +391,13 @@ def test_mistakes_are_one_line_and_exit_code_1(
     error = capsys.readouterr().err.strip()
     assert message in error
     assert "\n" not in error
+
+
+@pytest.mark.parametrize("arguments", [["default"], ["--data", "pairs:a", "--route", "middle"]])
+def test_a_wrong_call_is_exit_code_2(fake: FakeRuntime, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as exit:
+        run_eval(*arguments)
+    assert exit.value.code == 2
 
 
 def test_by_sample_needs_a_route() -> None:

@@ -26,6 +26,9 @@ TABLE2 = {
     "ds-sidenet-high": ((64, 4), (32, 4), (32, 4), (16, 2), (8, 1)),
 }
 
+# Encoder channels joined in each decoding block of the low network, times what the block makes of them.
+SKIPPED = 256 * 256 + 256 * 128 + 128 * 64 + 64 * 32
+
 
 def parameters(module: torch.nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
@@ -75,9 +78,14 @@ def test_sizes_not_divisible_by_32_round_up_inside() -> None:
         ("ds-sidenet-low", {}, 30_412_481),
         ("ds-sidenet-high", {"branches": "cls"}, 2_336_672),
         ("ds-sidenet-high", {}, 4_400_793),
-        ("ds-sidenet-low", {"branches": "cls", "skip_encoding": False, "skip_rgb": False}, 9_946_896),
-        ("ds-sidenet-low", {"branches": "cls", "skip_rgb": False}, 15_322_896),
-        ("ds-sidenet-low", {"branches": "cls", "skip_encoding": False}, 10_018_896),
+        # Without a skip, the two 5x5 convolutions of blocks 1 to 4 lose its channels.
+        ("ds-sidenet-low", {"branches": "cls", "skip_rgb": False}, 15_394_896 - 50 * 3 * (256 + 128 + 64 + 32)),
+        ("ds-sidenet-low", {"branches": "cls", "skip_encoding": False}, 15_394_896 - 50 * SKIPPED),
+        (
+            "ds-sidenet-low",
+            {"branches": "cls", "skip_encoding": False, "skip_rgb": False},
+            15_394_896 - 50 * (SKIPPED + 3 * (256 + 128 + 64 + 32)),
+        ),
     ],
 )
 def test_parameters(name: str, options: dict[str, object], expected: int) -> None:

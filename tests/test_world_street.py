@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgedepth.world.builder import SceneBuilder
 from edgedepth.world.categories import FAR_CATEGORIES
 from edgedepth.world.course import Course, patches, random_course, sweep
-from edgedepth.world.builder import SceneBuilder
 from edgedepth.world.recipe import BuiltScene, dice_for
 from edgedepth.world.scene import SEMANTIC_CLASSES, SEMANTIC_ID, Scene, View
 from edgedepth.world.site import Obstacles
@@ -31,12 +31,13 @@ def _hits(scene: Scene, origin: np.ndarray, directions: np.ndarray) -> np.ndarra
     for i, d in enumerate(directions):
         p = np.cross(d, e2)
         det = (e1 * p).sum(1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            u = (to * p).sum(1) / det
-            q = np.cross(to, e1)
-            v = q @ d / det
-            t = (e2 * q).sum(1) / det
-        good = (np.abs(det) > 1e-12) & (u >= 0) & (v >= 0) & (u + v <= 1) & (t > 1e-6)
+        usable = np.abs(det) > 1e-12
+        det = np.where(usable, det, 1.0)
+        u = (to * p).sum(1) / det
+        q = np.cross(to, e1)
+        v = q @ d / det
+        t = (e2 * q).sum(1) / det
+        good = usable & (u >= 0) & (v >= 0) & (u + v <= 1) & (t > 1e-6)
         out[i] = t[good].min(initial=np.inf)
     return out
 

@@ -68,9 +68,7 @@ class SceneTask:
             self.spec = start.spec
         self.objective = SceneObjective(self.network, self.spec.categories)
         names = {category.name for category in self.spec.categories}
-        train, validation = training_split(
-            config.data, lambda info: info.category in names or info.route is not None
-        )
+        train, validation = training_split(config.data, lambda info: info.category in names or info.route is not None)
         with progress_bar() as bar:
             self.frames = SceneFrames(self._cache(train, bar), self.spec, config.augment, config.seed)
             self.validation = SceneFrames(self._cache(validation, bar), self.spec)
@@ -78,9 +76,7 @@ class SceneTask:
             if config.watch is not None:
                 self.watched = SceneFrames(self._cache([open_dataset(config.watch)], bar), self.spec)
         if all(label == UNKNOWN for label in self.frames.labels):
-            raise InputError(
-                f"no training frame has a category of {config.network}; known: {', '.join(sorted(names))}"
-            )
+            raise InputError(f"no training frame has a category of {config.network}; known: {', '.join(sorted(names))}")
         self.steps_per_epoch = max(1, len(self.frames) // config.batch)
 
     def _cache(self, datasets: Sequence[DepthDataset], bar: Progress) -> FrameCache:

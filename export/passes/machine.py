@@ -11,7 +11,6 @@ import onnx
 from edgedepth.core.errors import EdgeDepthError
 from edgedepth.export.passes.graph import Graph
 
-
 # The backends that run the common file; others compile a form of their own from it or from their variant.
 SHARING = frozenset({"onnxruntime", "openvino"})
 

@@ -21,8 +21,8 @@ PICTURES = 24  # rows of a contact sheet: the worst and the best half
 
 
 def evaluate(
+    data: Annotated[str, typer.Option(help="Labelled data: synth:DIR, pairs:FILE, nyu:DIR or kitti:DIR.")],
     bundle: Annotated[str, typer.Argument(help="Bundle folder or zip, or 'default'.")] = "default",
-    data: Annotated[str, typer.Option(help="Labelled data: synth:DIR, pairs:FILE, nyu:DIR or kitti:DIR.")] = ...,  # type: ignore[assignment]  # typer's mark for a required option
     protocol: Annotated[
         str | None, typer.Option(help="Protocol of the figures; by default the one usual for the data.")
     ] = None,
@@ -129,7 +129,7 @@ def _print_table(report: EvaluationReport, about: dict[str, Any]) -> None:
         soft_wrap=True,
     )
     console.print(report.headline(), soft_wrap=True)
-    table = Table("", box=box.SIMPLE, caption=None if report.baseline is None else "network / baseline")
+    table = Table("", box=box.SIMPLE, title=None if report.baseline is None else "network / baseline")
     for name in report.alignment:
         table.add_column(name, justify="right", no_wrap=True)
     for metric in TABLE_METRICS:

@@ -26,15 +26,21 @@ def train(
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("runs/train"),
     init: Annotated[str | None, typer.Option(help="Start from 'default' or a checkpoint; random if not given.")] = None,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help="Train at this size; the network's own if not given.")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="Train at this size; the network's own if not given.")
+    ] = None,
     minutes: Annotated[float | None, typer.Option(help="Budget in minutes.")] = None,
-    epochs: Annotated[float | None, typer.Option(help=f"Budget in epochs; {_DEFAULT_EPOCHS:g} if no budget is given.")] = None,
+    epochs: Annotated[
+        float | None, typer.Option(help=f"Budget in epochs; {_DEFAULT_EPOCHS:g} if no budget is given.")
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 16,
     lr: Annotated[float | None, typer.Option(help=f"Peak learning rate; {_LR:g}, or {_LR_FINE:g} with --init.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load data.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of PyTorch; its own choice if not given.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads of PyTorch; its own choice if not given.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, or bf16 for mixed precision.")] = "fp32",
     watch: Annotated[str | None, typer.Option(help="Data set to evaluate on beside the validation split.")] = None,

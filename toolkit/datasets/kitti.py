@@ -81,9 +81,7 @@ def _frame_entry(path: Path, truth: Path, split: str) -> Entry:
 def _read_frame(path: Path, truth: Path, info: SampleInfo) -> DepthSample:
     drive, camera, frame = truth.parents[3].name, truth.parent.name, truth.stem
     date = drive[:10]
-    image = _first(
-        path, f"{date}/{drive}/{camera}/data/{frame}.png", f"{date}/{drive}/{camera}/data/{frame}.jpg"
-    )
+    image = _first(path, f"{date}/{drive}/{camera}/data/{frame}.png", f"{date}/{drive}/{camera}/data/{frame}.jpg")
     image_bgr = read_image_bgr(image)
     height, width = image_bgr.shape[:2]
     fx, fy, cx, cy = _calibration(_first(path, f"{date}/calib_cam_to_cam.txt"), camera)
@@ -101,9 +99,7 @@ def _calibration(path: Path, camera: str) -> tuple[float, float, float, float]:
     match = re.search(rf"^P_rect_{camera[-2:]}:(.*)$", path.read_text(errors="replace"), re.MULTILINE)
     values = [float(value) for value in match[1].split()] if match else []
     if len(values) != 12:
-        raise InputError(
-            f"{path} has no P_rect_{camera[-2:]} of 12 numbers; take the file of the raw recordings"
-        )
+        raise InputError(f"{path} has no P_rect_{camera[-2:]} of 12 numbers; take the file of the raw recordings")
     return values[0], values[5], values[2], values[6]
 
 
@@ -123,9 +119,7 @@ def _listed(path: Path, split: str) -> tuple[tuple[Entry, ...], int]:
     part = split.removeprefix("eigen-")
     lists = sorted(path.glob(f"eigen_{part}_files*.txt"))
     if not lists:
-        raise InputError(
-            f"the split {split!r} needs its list of frames as {path / f'eigen_{part}_files.txt'}"
-        )
+        raise InputError(f"the split {split!r} needs its list of frames as {path / f'eigen_{part}_files.txt'}")
     entries, without = [], 0
     for number, line in enumerate(lists[0].read_text(errors="replace").splitlines(), 1):
         if not line.strip():
@@ -174,9 +168,7 @@ def _selection(path: Path) -> tuple[Entry, ...]:
     if not images:
         raise InputError(f"{path} holds no split 'selection': expected val_selection_cropped/image/*.png")
     return tuple(
-        Entry(
-            _info(image.stem, "selection", image.stem.partition("_image_")[0]), partial(_read_selected, image)
-        )
+        Entry(_info(image.stem, "selection", image.stem.partition("_image_")[0]), partial(_read_selected, image))
         for image in images
     )
 
@@ -192,9 +184,7 @@ def _read_selected(image: Path, info: SampleInfo) -> DepthSample:
     except OSError as error:
         raise InputError(f"cannot read {numbers}: {error.strerror}; unpack the selection again") from None
     except ValueError:
-        raise InputError(
-            f"{numbers} must hold the 9 numbers of a camera matrix; unpack the selection again"
-        ) from None
+        raise InputError(f"{numbers} must hold the 9 numbers of a camera matrix; unpack the selection again") from None
     return DepthSample(
         **vars(info),
         image_bgr=image_bgr,

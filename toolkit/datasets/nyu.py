@@ -55,9 +55,7 @@ def _labelled_entries(path: Path, split: str | None) -> tuple[Entry, ...]:
     elif splits.is_file():
         chosen = _split_indices(splits, split, count)
     else:
-        raise InputError(
-            f"the split {split!r} needs {SPLITS_FILE} beside {path}; download it from the data set's page"
-        )
+        raise InputError(f"the split {split!r} needs {SPLITS_FILE} beside {path}; download it from the data set's page")
     return tuple(
         Entry(
             SampleInfo(id=f"{index + 1:04d}", route=Route.LOW, domain="indoor", split=split),
@@ -73,9 +71,7 @@ def _split_indices(path: Path, split: str, count: int) -> list[int]:
         raise InputError(f"{path} holds no {name}; download it again from the data set's page")
     indices = [int(value) - 1 for value in arrays[name].ravel()]  # MATLAB counts from 1
     if not indices or min(indices) < 0 or max(indices) >= count:
-        raise InputError(
-            f"{path} names images outside 1..{count} of the labelled file; both must be the official ones"
-        )
+        raise InputError(f"{path} names images outside 1..{count} of the labelled file; both must be the official ones")
     return indices
 
 

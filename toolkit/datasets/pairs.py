@@ -14,11 +14,11 @@ a domain that begins with "indoor" or "outdoor"), `category`, `split`, `scene_se
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
@@ -26,38 +26,50 @@ from edgedepth.core.routing import Route
 from edgedepth.datasets.files import read_depth_png, read_image_bgr, read_labels_png
 from edgedepth.datasets.sample import DepthDataset, DepthSample, Entry, SampleInfo
 
+_DOMAIN_ROUTES = {"indoor": Route.LOW, "outdoor": Route.HIGH}
 
-class PairRecord(BaseModel):
-    """One object of the list; unknown keys are the user's own and ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+@dataclass(frozen=True, kw_only=True)
+class PairRecord:
+    """One object of the list, checked: where the files lie, and what is known of the pair."""
 
+    info: SampleInfo
     rgb: str
     depth: str
-    depth_scale: float = Field(gt=0)
-    id: str | None = None
-    intrinsics: tuple[float, float, float, float] | None = None
-    domain: str | None = None
-    route: Route | None = None
-    category: str | None = None
-    split: str | None = None
-    scene: str | None = None
-    scene_seed: int | None = None
-    semantic: str | None = None
+    depth_scale: float
+    intrinsics: tuple[float, float, float, float] | None
+    semantic: str | None
 
-    def info(self) -> SampleInfo:
-        """What is known of the pair without reading it."""
-        return SampleInfo(
-            id=self.id if self.id is not None else Path(self.rgb).with_suffix("").as_posix(),
-            route=self.route if self.route is not None else _route_of(self.domain),
-            domain=self.domain,
-            category=self.category,
-            split=self.split,
-            scene=str(self.scene_seed) if self.scene is None and self.scene_seed is not None else self.scene,
+    @classmethod
+    def of(cls, item: Any) -> PairRecord:
+        """Check one object; keys that are not ours are the user's own and ignored.
+
+        Raises:
+            ValueError: the first key that is missing or of the wrong kind.
+        """
+        if not isinstance(item, dict):
+            raise ValueError(f"expected an object with rgb, depth and depth_scale, but got {item!r}")
+        rgb, depth = _text(item, "rgb"), _text(item, "depth")
+        if rgb is None or depth is None:
+            raise ValueError(f"{'rgb' if rgb is None else 'depth'} is missing")
+        id, domain, scene = _text(item, "id"), _text(item, "domain"), _text(item, "scene")
+        if scene is None and item.get("scene_seed") is not None:
+            scene = str(item["scene_seed"])
+        return cls(
+            info=SampleInfo(
+                id=id if id is not None else Path(rgb).with_suffix("").as_posix(),
+                route=_route(item, domain),
+                domain=domain,
+                category=_text(item, "category"),
+                split=_text(item, "split"),
+                scene=scene,
+            ),
+            rgb=rgb,
+            depth=depth,
+            depth_scale=_positive(item, "depth_scale"),
+            intrinsics=_intrinsics(item),
+            semantic=_text(item, "semantic"),
         )
-
-
-_RECORDS = TypeAdapter(tuple[PairRecord, ...])
 
 
 def open_pairs(path: Path, split: str | None = None) -> DepthDataset:
@@ -68,15 +80,15 @@ def open_pairs(path: Path, split: str | None = None) -> DepthDataset:
     """
     records = read_records(path)
     if split is not None:
-        known = sorted({record.split for record in records if record.split is not None})
+        known = sorted({record.info.split for record in records if record.info.split is not None})
         if split not in known:
             has = f"it has: {', '.join(known)}" if known else "its pairs name none; leave the split out"
             raise InputError(f"{path} has no split {split!r}; {has}")
-        records = tuple(record for record in records if record.split == split)
+        records = tuple(record for record in records if record.info.split == split)
     folder = path.parent
     return DepthDataset(
         name=f"pairs:{path}",
-        entries=tuple(Entry(record.info(), partial(_read_pair, folder, record)) for record in records),
+        entries=tuple(Entry(record.info, partial(_read_pair, folder, record)) for record in records),
     )
 
 
@@ -88,26 +100,54 @@ def read_records(path: Path) -> tuple[PairRecord, ...]:
     """
     try:
         content: Any = json.loads(path.read_bytes())
-        records = _RECORDS.validate_python(content)
     except OSError as error:
         raise InputError(f"cannot read the list of pairs {path}: {error.strerror}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} is not JSON ({error}); see pairs:FILE in the documentation of data sets"
-        ) from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise InputError(f"{path} is not a list of pairs: entry {place}: {first['msg']}") from None
-    if not records:
-        raise InputError(f"{path} lists no pair")
-    return records
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON ({error}); it must be a list of pairs") from None
+    if not isinstance(content, list) or not content:
+        raise InputError(f"{path} must be a list of objects with rgb, depth and depth_scale, and not empty")
+    return tuple(_record(path, index, item) for index, item in enumerate(content))
 
 
-def _route_of(domain: str | None) -> Route | None:
-    if domain is None:
+def _record(path: Path, index: int, item: Any) -> PairRecord:
+    try:
+        return PairRecord.of(item)
+    except ValueError as error:
+        raise InputError(f"{path} is not a list of pairs: entry {index}: {error}") from None
+
+
+def _text(item: dict[str, Any], key: str) -> str | None:
+    value = item.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{key} must be text, but is {value!r}")
+    return value
+
+
+def _positive(item: dict[str, Any], key: str) -> float:
+    value = item.get(key)
+    if not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
+        raise ValueError(f"{key} must be a positive number, but is {value!r}")
+    return float(value)
+
+
+def _intrinsics(item: dict[str, Any]) -> tuple[float, float, float, float] | None:
+    values = item.get("intrinsics")
+    if values is None:
         return None
-    return {"indoor": Route.LOW, "outdoor": Route.HIGH}.get(domain.partition("_")[0])
+    if not isinstance(values, list) or len(values) != 4 or not all(isinstance(v, (int, float)) for v in values):
+        raise ValueError(f"intrinsics must be [fx, fy, cx, cy] in pixels, but is {values!r}")
+    fx, fy, cx, cy = (float(value) for value in values)
+    # ICL-NUIM publishes a negative fy because its y axis points up; image rows still count down
+    return fx, abs(fy), cx, cy
+
+
+def _route(item: dict[str, Any], domain: str | None) -> Route | None:
+    route = _text(item, "route")
+    if route is not None:
+        if route not in {known.value for known in Route}:
+            raise ValueError(f"route must be low or high, but is {route!r}")
+        return Route(route)
+    return None if domain is None else _DOMAIN_ROUTES.get(domain.partition("_")[0])
 
 
 def _read_pair(folder: Path, record: PairRecord, info: SampleInfo) -> DepthSample:
@@ -122,8 +162,7 @@ def _read_pair(folder: Path, record: PairRecord, info: SampleInfo) -> DepthSampl
     camera = None
     if record.intrinsics is not None:
         fx, fy, cx, cy = record.intrinsics
-        # ICL-NUIM publishes a negative fy because its y axis points up; image rows still count down
-        camera = Camera(fx=fx, fy=abs(fy), cx=cx, cy=cy, width=width, height=height)
+        camera = Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=width, height=height)
     return DepthSample(
         **vars(info),
         image_bgr=image_bgr,

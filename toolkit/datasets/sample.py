@@ -52,15 +52,11 @@ class DepthSample(SampleInfo):
             )
         shape = self.image_bgr.shape[:2]
         if self.depth_m.shape != shape or self.depth_m.dtype != np.float32:
-            raise ValueError(
-                f"depth_m must be {shape} float32, but got {self.depth_m.shape} {self.depth_m.dtype}"
-            )
+            raise ValueError(f"depth_m must be {shape} float32, but got {self.depth_m.shape} {self.depth_m.dtype}")
         if self.semantic is not None and self.semantic.shape != shape:
             raise ValueError(f"semantic must be {shape}, but got {self.semantic.shape}")
         if self.camera is not None and (self.camera.height, self.camera.width) != shape:
-            raise ValueError(
-                f"camera must be for {shape}, but is for {self.camera.height, self.camera.width}"
-            )
+            raise ValueError(f"camera must be for {shape}, but is for {self.camera.height, self.camera.width}")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from edgedepth.world.course import Course, sweep
 from edgedepth.world.crowd import Crowd
 from edgedepth.world.ground import arrows, asphalt, dashes, grass, paint, paving, solid_line, wear, zebra
 from edgedepth.world.roadside import Furniture
+from edgedepth.world.scene import Array, Texture
 from edgedepth.world.site import Site
 from edgedepth.world.vegetation import Flora, hedge
 from edgedepth.world.vehicles import PARKED, TOWN_TRAFFIC, Maker, park
@@ -104,7 +105,7 @@ def pavements(
     """Kerbs and pavements on the sides that have one."""
     b, dice = site.builder, site.dice
     slabs = paving(site)
-    stone = palette.pattern(b, dice, palette.Texture.CONCRETE, palette.grey(dice.uniform(0.2, 0.6)))
+    stone = palette.pattern(b, dice, Texture.CONCRETE, palette.grey(dice.uniform(0.2, 0.6)))
     for side, index in ((-1, 0), (1, 1)):
         width = plan.pavement[index]
         if width <= 0:
@@ -267,7 +268,7 @@ def _yard(site: Site, course: Course, side: int, edge: float, out: float, *, law
     sweep(site.builder, course, course.start, course.end, profile, grass(site) if lawn else paving(site))
 
 
-def _room_for(site: Site, position: np.ndarray, yaw: float, width: float, depth: float) -> bool:  # type: ignore[type-arg]
+def _room_for(site: Site, position: Array, yaw: float, width: float, depth: float) -> bool:
     """Whether a building fits; a touching neighbour is allowed."""
     c, s = np.cos(yaw), np.sin(yaw)
     grid = np.array([(x * depth, y * (width / 2 - 0.5)) for x in (0.06, 0.5, 1.0) for y in (-1, 0, 1)])

@@ -132,7 +132,7 @@ def _windows(
     if dice.chance(0.2):
         shutter = palette.paint(b, dice, palette.any_colour(dice, 0.7, 0.1, 0.5))
         for side in (-1, 1):
-            boxes(b, centre + [-0.03, side * (w * 0.75 + 0.1), 0], (0.06, w * 0.5, h), shutter)
+            boxes(b, centre + np.array([-0.03, side * (w * 0.75 + 0.1), 0.0]), (0.06, w * 0.5, h), shutter)
 
 
 def _grid(dice: Dice, plot: Plot, storeys: range, storey: float, keep: float = 1.0) -> list[tuple[float, float]]:
@@ -215,9 +215,9 @@ def _balconies(b: SceneBuilder, dice: Dice, plot: Plot, storeys: int, storey: fl
     centres = np.array([(-0.55, y, f * storey) for f in range(1, storeys) for y in ys])
     wide = min(3.0, plot.width / columns * 0.7)
     boxes(b, centres, (1.1, wide, 0.14), slab)
-    boxes(b, centres + [-0.53, 0, 0.55], (0.05, wide, 0.9 if dice.chance(0.4) else 0.06), rail)
+    boxes(b, centres + np.array([-0.53, 0.0, 0.55]), (0.05, wide, 0.9 if dice.chance(0.4) else 0.06), rail)
     for y in np.linspace(-wide / 2, wide / 2, 5):
-        boxes(b, centres + [-0.53, y, 0.5], (0.04, 0.04, 1.0), rail)
+        boxes(b, centres + np.array([-0.53, y, 0.5]), (0.04, 0.04, 1.0), rail)
 
 
 def town_house(site: Site, plot: Plot, *, shop: float = 0.5, storeys: int | None = None) -> float:

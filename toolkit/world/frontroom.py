@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgedepth.world import buildings, furniture, palette
-from edgedepth.world.builder import Dice, SceneBuilder, rotation_z
+from edgedepth.world.builder import Dice, SceneBuilder
 from edgedepth.world.placing import FloorPlan, Footprint, Kit, Pose, Wall
-from edgedepth.world.scene import PointLight, Scene
+from edgedepth.world.scene import PointLight, Scene, Texture
 
 _OUTER_M = 0.24  # masonry
 _SKIN_M = 0.04  # plaster inside
@@ -82,7 +82,7 @@ def _shell(kit: Kit, width: float, depth: float, height: float, holes: Sequence[
     """Outer masonry and inner plaster of the four walls, floor and ceiling."""
     b, dice, half = kit.b, kit.dice, width / 2
     b.begin("building")
-    stone = palette.pattern(b, dice, palette.Texture.BRICK, buildings.wall_colour(dice), scale_m=0.24)
+    stone = palette.pattern(b, dice, Texture.BRICK, buildings.wall_colour(dice), scale_m=0.24)
     _pierced(b, 0.0, _OUTER_M, -half, half, height, holes, stone)
     b.box((depth - _OUTER_M / 2, 0, height / 2), (_OUTER_M, width, height), stone)
     for y in (-half + _OUTER_M / 2, half - _OUTER_M / 2):
@@ -143,7 +143,7 @@ def _upper(kit: Kit, width: float, depth: float, height: float) -> None:
     skin = buildings.facade_material(b, dice, buildings.wall_colour(dice), storey, bay=width / dice.integer(2, 3))
     b.box((depth / 2, 0, top / 2), (depth, width, top), skin)
     b.box((-0.06, 0, 0.0), (0.3, width, 0.25), palette.stone(b, dice))
-    roof = palette.pattern(b, dice, palette.Texture.TILES, palette.hsv(0.03, 0.5, 0.25), scale_m=0.3)
+    roof = palette.pattern(b, dice, Texture.TILES, palette.hsv(0.03, 0.5, 0.25), scale_m=0.3)
     buildings.gable(b, plot, top, dice.uniform(1.5, 2.5), roof, skin, along=True)
 
 

@@ -21,7 +21,7 @@ def asphalt(site: Site) -> int:
                        * dice.uniform(0.8, 1.2))  # fmt: skip
     wet = site.weather.wetness
     tint = palette.shade(tint, 1 - 0.5 * wet)
-    return b.material(Texture.ROAD, tint, tint, scale_m=9.0, aux=3.0, reflectance=0.12 * wet,
+    return b.material(Texture.ROAD, tint, tint, scale_m=9.0, aux=3.0, reflectance=0.035 * wet,
                       seed=8 * dice.integer(1, 4000) + 7)  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def paving(site: Site) -> int:
     )
     size = {Texture.TILES: dice.uniform(0.3, 0.9), Texture.BRICK: dice.uniform(0.12, 0.3), Texture.CHECKER: 0.4}
     return palette.pattern(b, dice, kind, colour, palette.shade(colour, dice.uniform(0.6, 0.9)), scale_m=size.get(kind),
-                           reflectance=0.1 * site.weather.wetness)  # fmt: skip
+                           reflectance=0.03 * site.weather.wetness)  # fmt: skip
 
 
 def grass(site: Site) -> int:

@@ -27,6 +27,7 @@ class _Category:
     boards: float = 0.0
     people: float = 0.22
     rugs: float = 0.0
+    filler: tuple[Maker, ...] = ()
 
 
 def _kit(dice: Dice, segments: int = 10) -> Kit:
@@ -55,6 +56,8 @@ def _furnished(dice: Dice, category: _Category, segments: int = 10) -> Room:
     room = build_room(_with_materials(_kit(dice, segments), shape), shape)
     dressing.light_room(room)
     category.furnish(room)
+    if category.filler and dice.chance(0.8):
+        _fill(room, category.filler, dice.uniform(0.15, 0.5))
     if dice.chance(category.rugs):
         dressing.add_rug(room)
     if dice.chance(category.people):
@@ -81,6 +84,16 @@ def _along_walls(room: Room, makers: tuple[tuple[float, Maker], ...]) -> None:
     for probability, maker in makers:
         if room.kit.dice.chance(probability):
             room.plan.against_wall(room.kit, maker(room.kit.dice))
+
+
+def _fill(room: Room, makers: tuple[Maker, ...], share: float) -> None:
+    """More pieces along the walls until `share` of the floor is covered: lived-in rooms are full."""
+    kit, dice = room.kit, room.kit.dice
+    for _ in range(10):
+        covered = sum(4 * f.half_width * f.half_depth for f in room.plan.footprints if f.solid)
+        if covered > share * room.width * room.length:
+            return
+        room.plan.against_wall(kit, dice.choice(makers)(dice), tries=8)
 
 
 def _table_with_chairs(room: Room, piece: Piece, seat: Maker, share: float, people: float) -> None:
@@ -180,16 +193,10 @@ def _kitchen(room: Room) -> None:
     kit, dice = room.kit, room.kit.dice
     order = sorted(range(len(room.plan.walls)), key=lambda i: -room.plan.walls[i].length + dice.uniform(0, 1.5))
     for index in order[: dice.choice((1, 2, 2))]:
-        for _ in range(8):
-            length = min(dice.uniform(1.6, 3.6), room.plan.walls[index].length - 0.12)
-            run = fixtures.kitchen_run(dice, length)
-            low = Piece(width=run.width, depth=run.depth, height=0.95, build=run.build)
-            if length > 1.2 and room.plan.against_wall(kit, run if run.height < 1 else run, wall=index, tries=3):
+        for _ in range(10):
+            length = min(dice.uniform(1.3, 3.6), room.plan.walls[index].length - 0.12)
+            if length > 1.2 and room.plan.against_wall(kit, fixtures.kitchen_run(dice, length), wall=index, tries=3):
                 break
-            flat = fixtures.kitchen_run(dice, length)
-            if length > 1.2 and flat.height < 1 and room.plan.against_wall(kit, flat, wall=index, tries=3):
-                break
-            del low
     room.plan.against_wall(kit, fixtures.fridge(dice), tries=20)
     if dice.chance(0.6) and room.width * room.length > 7:
         _table_with_chairs(room, furniture.table(dice, width=(0.7, 1.4)), furniture.chair, 0.75, 0.08)
@@ -308,7 +315,7 @@ def _stairwell(room: Room) -> None:
         bottom = z - 0.05 if open_steps else 0.0
         kit.b.box((0, 0, (z + bottom) / 2), (tread + 0.012, wide, z - bottom), material)
         kit.b.box((0, 0, z + 0.004), (tread + 0.012, wide, 0.008), nosing)
-        plan.occupy(wall.pose(along, wide / 2), tread, wide, z if not open_steps else z)
+        plan.occupy(wall.pose(along, wide / 2), tread, wide, z)
         if i % dice.choice((1, 1, 2)) == 0:
             kit.begin("fence", wall.pose(along, wide - 0.03, z))
             kit.b.box((0, 0, 0.45), (0.022, 0.022, 0.9), kit.look.metal)
@@ -351,21 +358,34 @@ def _tabletop(dice: Dice) -> BuiltScene:
     return BuiltScene(scene, close_views(scene, room, top.position, (piece.width, piece.depth)))
 
 
+_HOME_FILLER: tuple[Maker, ...] = (
+    furniture.bookshelf, furniture.cabinet, furniture.chair, furniture.wardrobe, furniture.plant, furniture.boxes,
+    furniture.night_table, furniture.bench, furniture.floor_lamp, furniture.table,
+)  # fmt: skip
+_WORK_FILLER: tuple[Maker, ...] = (
+    furniture.bookshelf, furniture.cabinet, furniture.wardrobe, furniture.boxes, furniture.plant, fixtures.machine,
+    furniture.desk, furniture.office_chair,
+)  # fmt: skip
+_TRADE_FILLER: tuple[Maker, ...] = (
+    fixtures.rack, fixtures.rack, fixtures.machine, furniture.boxes, furniture.cabinet, fixtures.ladder,
+    furniture.table,
+)  # fmt: skip
+
 _CATEGORIES: dict[str, _Category] = {
     "bedroom": _Category(
         shapes=(Shape(width=(2.4, 4.6), length=(2.8, 5.0), windows=(1, 2), sloped=0.2),),
-        furnish=_bedroom, clutter=(0, 7), rugs=0.5, people=0.15,
+        furnish=_bedroom, filler=_HOME_FILLER, clutter=(0, 7), rugs=0.5, people=0.15,
     ),
     "living_room": _Category(
         shapes=(Shape(width=(3.0, 6.5), length=(3.5, 8.0), windows=(1, 3), l_shaped=0.25),),
-        furnish=_living_room, wall_things=(2, 9), clutter=(0, 6), rugs=0.7,
+        furnish=_living_room, filler=_HOME_FILLER, wall_things=(2, 9), clutter=(0, 6), rugs=0.7,
     ),
     "kitchen": _Category(
         shapes=(
             Shape(width=(1.9, 3.0), length=(2.4, 4.5), floor_material=palette.tiles),
             Shape(width=(2.8, 5.0), length=(3.0, 6.0), l_shaped=0.2, windows=(1, 2)),
         ),
-        furnish=_kitchen, wall_things=(1, 5), clutter=(0, 4), rugs=0.15,
+        furnish=_kitchen, filler=_HOME_FILLER, wall_things=(1, 5), clutter=(0, 4), rugs=0.15,
     ),
     "bathroom": _Category(
         shapes=(Shape(width=(1.8, 2.8), length=(1.9, 3.8), doors=(1, 1), windows=(0, 1),
@@ -377,7 +397,7 @@ _CATEGORIES: dict[str, _Category] = {
             Shape(width=(2.4, 4.0), length=(2.8, 5.0), windows=(0, 2), sloped=0.05),
             Shape(width=(4.0, 8.0), length=(4.0, 9.0), windows=(1, 4), sloped=0.0, l_shaped=0.2),
         ),
-        furnish=_office, boards=0.12, clutter=(0, 5), people=0.3,
+        furnish=_office, filler=_WORK_FILLER, boards=0.12, clutter=(0, 5), people=0.3,
     ),
     "meeting_room": _Category(
         shapes=(Shape(width=(2.8, 5.5), length=(3.5, 8.0), windows=(0, 3), sloped=0.0, l_shaped=0.05),),
@@ -392,17 +412,17 @@ _CATEGORIES: dict[str, _Category] = {
     ),
     "dining_room": _Category(
         shapes=(Shape(width=(2.8, 5.0), length=(3.2, 7.5), windows=(1, 3)),),
-        furnish=_dining_room, clutter=(0, 3), rugs=0.4,
+        furnish=_dining_room, filler=_HOME_FILLER, clutter=(0, 3), rugs=0.4,
     ),
     "workshop": _Category(
         shapes=(Shape(width=(2.6, 6.5), length=(3.0, 8.5), ceiling=(2.3, 3.5), windows=(0, 2), sloped=0.2,
                       floor_material=palette.stone),),
-        furnish=_workshop, wall_things=(1, 6), clutter=(2, 10),
+        furnish=_workshop, filler=_TRADE_FILLER, wall_things=(1, 6), clutter=(2, 10),
     ),
     "store_room": _Category(
         shapes=(Shape(width=(1.8, 6.0), length=(2.2, 8.0), ceiling=(2.2, 3.5), windows=(0, 1), doors=(1, 2),
                       floor_material=palette.stone),),
-        furnish=_store_room, wall_things=(0, 3), clutter=(1, 8), people=0.12,
+        furnish=_store_room, filler=_TRADE_FILLER, wall_things=(0, 3), clutter=(1, 8), people=0.12,
     ),
     "stairwell": _Category(
         shapes=(Shape(width=(1.9, 3.4), length=(3.4, 6.5), ceiling=(2.6, 3.5), sloped=0.0, l_shaped=0.05,

@@ -108,8 +108,8 @@ def view_sampler(course: Course, obstacles: Obstacles, stands: Sequence[Stand]) 
         return view, open_m
 
     def sample(dice: Dice) -> View:
-        """Mostly the liveliest of three free views: an empty corner teaches little."""
-        views = [free_view(dice) for _ in range(3 if dice.chance(0.65) else 1)]
+        """Mostly the liveliest of four free views: an empty corner teaches little."""
+        views = [free_view(dice) for _ in range(4 if dice.chance(0.75) else 1)]
         return max(views, key=_liveliness)
 
     def _liveliness(view: View) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgedepth.world import buildings, ground, outlook, palette, roadside
-from edgedepth.world.buildings import BuildingMaker, Plot, put_building
 from edgedepth.world.builder import Dice
+from edgedepth.world.buildings import BuildingMaker, Plot, put_building
 from edgedepth.world.course import Course, patches, sweep
 from edgedepth.world.crowd import Crowd
 from edgedepth.world.recipe import BuiltScene

@@ -6,6 +6,7 @@ Makers take the open object's frame: y forward along the road, x to its right, z
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from edgedepth.world.scene import Array, PointLight, Texture
 from edgedepth.world.site import Site
 from edgedepth.world.solids import boxes
 
+_UP = np.array([0.0, 0.0, 1.0])
 _MAX_STREET_LAMPS_LIT = 4
 
 
@@ -91,13 +93,13 @@ def traffic_light(site: Site, side: float = 1.0) -> None:
             b.ellipsoid((x, -0.23, z - 0.1 - 0.3 * i), (0.1, 0.04, 0.1), lens, segments=8, rings=5)
 
 
-def bollard(site: Site, side: float = 1.0) -> None:
+def bollard(site: Site, _side: float = 1.0) -> None:
     """A waist-high post."""
     b, dice = site.builder, site.dice
     b.cylinder((0, 0, -0.1), dice.uniform(0.05, 0.12), dice.uniform(0.8, 1.15), _post_material(b, dice), segments=8)
 
 
-def bin_(site: Site, side: float = 1.0) -> None:
+def bin_(site: Site, _side: float = 1.0) -> None:
     """A litter bin or wheeled rubbish bin."""
     b, dice = site.builder, site.dice
     colour = palette.plastic(b, dice)
@@ -118,7 +120,7 @@ def bench(site: Site, side: float = 1.0) -> None:
     boxes(b, [(0, y, 0.2) for y in (-0.65, 0.65)], (0.45, 0.07, 0.46), iron, semantic="chair")
 
 
-def planter(site: Site, side: float = 1.0) -> None:
+def planter(site: Site, _side: float = 1.0) -> None:
     """A tub with a bush."""
     b, dice = site.builder, site.dice
     size = dice.uniform(0.5, 1.0)
@@ -126,7 +128,7 @@ def planter(site: Site, side: float = 1.0) -> None:
     b.ellipsoid((0, 0, 0.8), (size * 0.5, size * 0.55, 0.45), palette.foliage(b, dice), wobble=0.3, semantic="plant")
 
 
-def cabinet(site: Site, side: float = 1.0) -> None:
+def cabinet(site: Site, _side: float = 1.0) -> None:
     """A street cabinet, parcel box or electricity box."""
     b, dice = site.builder, site.dice
     b.box((0, 0, 0.6), (0.45, dice.uniform(0.6, 1.6), dice.uniform(1.1, 1.5)), palette.plastic(b, dice), semantic="box")
@@ -245,10 +247,10 @@ def power_line(site: Site, course: Course, s0: float, s1: float, t: float) -> No
         b.box((0, 0, height - 0.4), (2.0, 0.12, 0.14), wood)
     b.begin("pole")
     for offset in (-0.9, 0.0, 0.9):
-        for first, last in zip(stations[:-1], stations[1:], strict=True):
+        for first, last in pairwise(stations):
             u = np.linspace(0, 1, 7)
             points = course.points(first + (last - first) * u, t + offset, height - 0.25 - 4 * 0.8 * u * (1 - u))
-            strip = np.concatenate([points - [0, 0, 0.015], points + [0, 0, 0.015]])
+            strip = np.concatenate([points - _UP * 0.015, points + _UP * 0.015])
             faces = [f for i in range(6) for f in ([i, i + 1, i + 8], [i, i + 8, i + 7])]
             b.triangles(strip, faces, wire)
 

@@ -165,8 +165,8 @@ class SensorModel:
         if self.contrast:
             image = image + self.contrast * (image * image * (3 - 2 * image) - image)
         if self.saturation != 1:
-            grey = (image @ _LUMA)[..., None]
-            image = grey + self.saturation * (image - grey)
+            grey = np.asarray((image @ _LUMA)[..., None], np.float32)
+            image = np.asarray(grey + self.saturation * (image - grey), np.float32)
         return np.asarray(np.clip(image, 0.0, 1.0), np.float32)
 
 

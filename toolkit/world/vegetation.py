@@ -97,13 +97,13 @@ def _leaf(b: SceneBuilder, dice: Dice, colour: Colour | None = None) -> int:
 def _broadleaf(b: SceneBuilder, dice: Dice) -> Species:
     clear = dice.uniform(0.2, 0.38)  # share of the height without leaves
     spread = dice.uniform(0.2, 0.36)
-    count = dice.integer(7, 10)
+    count = dice.integer(10, 15)
     out = _directions(dice, count) * _draws(dice, count, 1) ** 0.4
     half = (1 - clear) / 2
-    centres = out * [spread * 0.62, spread * 0.62, half * 0.62] + [0, 0, clear + half]
-    radii = (0.36 + 0.22 * _draws(dice, count, 1)) * np.array([spread, spread, half * 0.95])
-    crown = _merge([blobs(dice, centres, radii), leaf_cards(dice, centres, radii, 190, 0.03)])
-    far = _merge([blobs(dice, centres, radii, rings=5, segments=6), leaf_cards(dice, centres, radii, 40, 0.04)])
+    centres = out * [spread * 0.72, spread * 0.72, half * 0.7] + [0, 0, clear + half]
+    radii = (0.26 + 0.24 * _draws(dice, count, 1)) * np.array([spread, spread, half * 0.95])
+    crown = _merge([blobs(dice, centres, radii, rings=6, segments=7), leaf_cards(dice, centres, radii, 220, 0.035)])
+    far = _merge([blobs(dice, centres[::2], 1.2 * radii[::2], rings=5, segments=6), leaf_cards(dice, centres, radii, 40, 0.04)])
     forks = centres[:4]
     starts = np.concatenate([[[0, 0, -0.05]], np.tile([[0, 0, clear * 0.9]], (len(forks), 1))])
     trunk = limbs(starts, np.concatenate([[[0, 0, clear * 1.15]], forks]), [0.02] + [0.011] * len(forks), sides=6)
@@ -111,14 +111,14 @@ def _broadleaf(b: SceneBuilder, dice: Dice) -> Species:
 
 
 def _conifer(b: SceneBuilder, dice: Dice) -> Species:
-    spread, base, tiers, sides = dice.uniform(0.13, 0.24), dice.uniform(0.04, 0.25), 7, 11
+    spread, base, tiers, sides = dice.uniform(0.13, 0.24), dice.uniform(0.04, 0.25), 8, 16
     parts = []
     for i in range(tiers):
         low = base + (0.95 - base) * i / tiers
         radius = spread * (1 - i / tiers) ** 0.85 * dice.uniform(0.9, 1.1)
-        ragged = radius * (0.65 + 0.6 * _draws(dice, sides))
+        ragged = radius * (0.75 + 0.5 * _draws(dice, sides)) * np.where(np.arange(sides) % 2, 0.6, 1.1)
         angle = np.linspace(0, 2 * np.pi, sides, endpoint=False) + dice.uniform(0, 1)
-        rim = np.stack([ragged * np.cos(angle), ragged * np.sin(angle), low - 0.03 * _draws(dice, sides)], 1)
+        rim = np.stack([ragged * np.cos(angle), ragged * np.sin(angle), low - 0.05 * ragged / spread], 1)
         tip = [[0, 0, min(low + 2.2 * (0.95 - base) / tiers, 1.0)]]
         faces = np.array([[j, (j + 1) % sides, sides] for j in range(sides)])
         normals = np.stack([np.cos(angle), np.sin(angle), 0 * angle + 0.5], 1)

@@ -16,8 +16,10 @@ from edgedepth.world.scene import Scene, View
 _COLUMNS, _ROWS = 7, 4  # the coarse grid of probing rays
 
 
-def first_hits(scene: Scene, origin: NDArray[np.float64], rays: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance along each of the (N, 3) unit rays to the first triangle, inf where there is none.
+def first_hits(
+    scene: Scene, origin: NDArray[np.float64], rays: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Distance along each of the (N, 3) unit rays to the first triangle and its index; inf and -1 without one.
 
     Möller and Trumbore, "Fast, minimum storage ray/triangle intersection" (1997), over all pairs at once.
     """
@@ -28,6 +30,7 @@ def first_hits(scene: Scene, origin: NDArray[np.float64], rays: NDArray[np.float
     q = np.cross(t, e1)
     along = (e2 * q).sum(1)
     best = np.full(len(rays), np.inf)
+    index = np.full(len(rays), -1, np.int64)
     for i, ray in enumerate(rays):
         p = np.cross(ray, e2)
         det = (e1 * p).sum(1)
@@ -35,8 +38,9 @@ def first_hits(scene: Scene, origin: NDArray[np.float64], rays: NDArray[np.float
             u, v, distance = (t * p).sum(1) / det, (q @ ray) / det, along / det
         hit = (u >= 0) & (v >= 0) & (u + v <= 1) & (distance > 1e-4)
         if hit.any():
-            best[i] = distance[hit].min()
-    return best
+            index[i] = np.argmin(np.where(hit, distance, np.inf))
+            best[i] = distance[index[i]]
+    return best, index
 
 
 def _probe_rays(yaw: float, pitch: float, hfov_deg: float) -> NDArray[np.float64]:
@@ -50,11 +54,19 @@ def _probe_rays(yaw: float, pitch: float, hfov_deg: float) -> NDArray[np.float64
     return np.asarray(rays / np.linalg.norm(rays, axis=1, keepdims=True))
 
 
-def clear_view(scene: Scene, view: View, near_m: float, typical_m: tuple[float, float]) -> bool:
-    """Whether at most a tenth of the view is nearer than `near_m` and its median lies in `typical_m`."""
+def clear_view(
+    scene: Scene, view: View, near_m: float, typical_m: tuple[float, float], *, objects: int = 1
+) -> bool:
+    """Whether a view is worth taking.
+
+    At most a tenth of it is nearer than `near_m`, its median distance lies in `typical_m`, and the probing rays
+    meet at least `objects` different objects (a bare wall is one).
+    """
     rays = _probe_rays(view.yaw, view.pitch, view.hfov_deg)
-    hits = first_hits(scene, np.asarray(view.position), rays)
-    return bool((hits < near_m).mean() <= 0.1 and typical_m[0] <= np.median(hits) <= typical_m[1])
+    hits, triangles = first_hits(scene, np.asarray(view.position), rays)
+    if (hits < near_m).mean() > 0.1 or not typical_m[0] <= np.median(hits) <= typical_m[1]:
+        return False
+    return len(np.unique(scene.instance[triangles[triangles >= 0]])) >= objects
 
 
 def stands_free(plan: FloorPlan, x: float, y: float, z: float, margin: float) -> bool:
@@ -82,10 +94,12 @@ def room_views(scene: Scene, room: Room) -> Callable[[Dice], View]:
     """A sampler of views across the room, from near its walls or from its middle."""
 
     def sample(dice: Dice) -> View:
+        objects = dice.choice((3, 5, 6, 7, 8))
         view = _candidate(dice, room)
-        for attempt in range(14):
-            relaxed = attempt > 9
-            if clear_view(scene, view, 0.3 if relaxed else 0.55, (0.6 if relaxed else 1.1, 9.0)):
+        for attempt in range(18):
+            relaxed = attempt > 12
+            near, typical = (0.35, (0.6, 9.0)) if relaxed else (0.55, (1.1, 9.0))
+            if clear_view(scene, view, near, typical, objects=max(objects - attempt // 4, 2)):
                 break
             view = _candidate(dice, room)
         return view

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgedepth.world import buildings, ground, outlook, palette, roadside
+from edgedepth.world import buildings, ground
 from edgedepth.world.avenue import (
     KERB_M,
     Frontage,
@@ -121,10 +121,14 @@ def _street(site: Site, course: Course, plan: StreetPlan, room: FrontRoom, path:
     pavements(site, course, plan)
     flora, crowd = Flora(site), Crowd(site, limit=14)
     half = room.width / 2
-    rows: Rows = lambda first, last, shops: Frontage(
-        makers=(lambda s, p: buildings.town_house(s, p, shop=shops, storeys=s.dice.choice((2, 3, 3, 4))),),
-        width=(6, 10), depth=(room.depth + 0.5, room.depth + 1.5), built=1.0, reach=(first, last),
-    )  # fmt: skip
+
+    def rows(first: float, last: float, shops: float) -> Frontage:
+        def maker(site: Site, plot: buildings.Plot) -> float:
+            return buildings.town_house(site, plot, shop=shops, storeys=site.dice.choice((2, 3, 3, 4)))
+
+        depth = (room.depth + 0.5, room.depth + 1.5)
+        return Frontage(makers=(maker,), width=(6, 10), depth=depth, built=1.0, reach=(first, last))
+
     frontage(site, course, -1, plan.outer[0], rows(-60.0, 150.0, 0.35), flora)
     _row(site, course, edge, half, rows)
     site.obstacles.add((edge + room.depth / 2, 0.0), 0.0, room.depth / 2, half)

@@ -66,7 +66,7 @@ def _haze(dice: Dice) -> Sky:
         sun_radius=0.1,
         intensity=dice.uniform(0.9, 1.3),
         cloud=dice.uniform(0.9, 1.3),
-        haze_per_m=dice.uniform(0.004, 0.014),
+        haze_per_m=dice.uniform(0.003, 0.011),
     )
 
 
@@ -90,7 +90,7 @@ def _night(dice: Dice) -> Sky:
 
 # Kinds of weather and their shares.
 _KINDS = (
-    (_clear, 0.42), (_overcast, 0.27), (_low_sun, 0.12), (_dusk, 0.07), (_night, 0.07), (_haze, 0.05),
+    (_clear, 0.44), (_overcast, 0.26), (_low_sun, 0.12), (_dusk, 0.07), (_night, 0.07), (_haze, 0.04),
 )  # fmt: skip
 
 

@@ -1,0 +1,201 @@
+"""Augmentation: windows stay inside, focal length follows them, padding stays black, strength 0 changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from edgedepth.core.camera import Camera  # noqa: E402
+from edgedepth.core.spec import DepthSpec  # noqa: E402
+from edgedepth.datasets import DepthDataset, DepthSample, Entry, SampleInfo  # noqa: E402
+from edgedepth.trainers.augment import Window, content_mask, degrade, photometric, random_window  # noqa: E402
+from edgedepth.trainers.cache import FrameCache  # noqa: E402
+from edgedepth.trainers.config import AugmentConfig  # noqa: E402
+from edgedepth.trainers.data import DepthFrames, EndlessKeys, collate, in_order  # noqa: E402
+
+SPEC = DepthSpec(input_wh=(32, 24), min_m=0.3, max_m=10.0, num_bins=64, f_canonical_px=26.0)
+NO_COLOUR = AugmentConfig(photometric=0.0, cutout=0.0)
+
+
+def scene(number: int, width: int = 64, height: int = 48) -> DepthSample:
+    """A frontal wall at 2 m, left half dark and right half bright, with one pixel unknown and sky on top."""
+    image = np.full((height, width, 3), 40, np.uint8)
+    image[:, width // 2 :] = 200
+    depth = np.full((height, width), 2.0, np.float32)
+    depth[-1, 0] = np.nan
+    depth[0] = np.nan
+    semantic = np.ones((height, width), np.uint8)
+    semantic[-1, 0] = 0
+    semantic[0] = 2
+    camera = Camera(fx=80.0, fy=80.0, cx=31.5, cy=23.5, width=width, height=height)
+    return DepthSample(id=str(number), image_bgr=image, depth_m=depth, camera=camera, semantic=semantic)
+
+
+def dataset(count: int = 3) -> DepthDataset:
+    entries = tuple(Entry(SampleInfo(id=str(n)), lambda info: scene(int(info.id))) for n in range(count))
+    return DepthDataset(name="synth:nowhere", entries=entries, semantic_classes=("void", "wall", "sky"))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> FrameCache:
+    return FrameCache([dataset()], tmp_path, cover_wh=(64, 48))
+
+
+@pytest.mark.parametrize("frame_wh", [(320, 240), (448, 256), (9, 200), (8, 8)])
+def test_windows_stay_inside_the_frame(frame_wh: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        window = random_window(rng, frame_wh, AugmentConfig(aspects=(0.5, 3.5)))
+        assert 0 <= window.x <= window.x + window.width <= frame_wh[0]
+        assert 0 <= window.y <= window.y + window.height <= frame_wh[1]
+        assert window.width >= 1
+        assert window.height >= 1
+
+
+def test_windows_zoom_no_further_than_asked() -> None:
+    rng = np.random.default_rng(0)
+    config = AugmentConfig(max_zoom=1.5, aspects=(4 / 3, 4 / 3), whole=0.0)
+    widths = [random_window(rng, (320, 240), config).width for _ in range(300)]
+    assert min(widths) >= round(320 / 1.5)
+    assert max(widths) > 310
+
+
+def test_a_mirrored_window_mirrors_its_columns() -> None:
+    frame = np.arange(12).reshape(3, 4)
+    window = Window(x=1, y=0, width=3, height=2, mirrored=True)
+    assert window.of(frame).tolist() == [[3, 2, 1], [7, 6, 5]]
+
+
+def test_cache_marks_sky_and_keeps_unknown(cache: FrameCache) -> None:
+    frame = cache[0]
+    assert np.isinf(frame.depth_m[0]).all()
+    assert np.isnan(frame.depth_m[-1, 0])
+    assert frame.depth_m[10, 10] == 2.0
+    assert frame.rgb.shape == (48, 64, 3)
+    assert not frame.rgb.flags.writeable
+
+
+def test_cache_is_read_back_and_shrinks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = FrameCache([dataset()], tmp_path, cover_wh=(32, 24))
+    assert first[1].rgb.shape == (24, 32, 3)
+    assert first[1].camera is not None
+    assert first[1].camera.fx == pytest.approx(40.0)
+    monkeypatch.setattr(FrameCache, "_fill", lambda *_: pytest.fail("the cache was filled twice"))
+    second = FrameCache([dataset()], tmp_path, cover_wh=(32, 24))
+    assert np.array_equal(first[1].rgb, second[1].rgb)
+
+
+def test_whole_frames_have_the_focal_length_of_the_resize(cache: FrameCache) -> None:
+    item = DepthFrames(cache, SPEC)[0, 0]
+    # 64 to 32 pixels halves f: 80 -> 40, against 26
+    assert item.focal == pytest.approx(40.0 / 26.0)
+    assert item.image.shape == (24, 32, 3)
+    assert item.depth_m.dtype == np.float32
+
+
+def test_a_zoom_lengthens_the_focal_length(cache: FrameCache) -> None:
+    config = AugmentConfig(max_zoom=1.6, aspects=(4 / 3, 4 / 3), whole=0.0, photometric=0.0, cutout=0.0)
+    frames = DepthFrames(cache, SPEC, augment=config, seed=1)
+    zooms = [frames[epoch, 0].focal / (40.0 / 26.0) for epoch in range(60)]
+    assert 0.97 < min(zooms) < 1.1
+    assert 1.4 < max(zooms) < 1.65
+
+
+def test_other_shapes_are_letterboxed(cache: FrameCache) -> None:
+    config = AugmentConfig(aspects=(3.0, 3.0), whole=0.0, max_zoom=1.0, photometric=0.0, cutout=0.0)
+    frames = DepthFrames(cache, SPEC, augment=config)
+    items = [frames[epoch, 0] for epoch in range(20)]
+    padded = [item for item in items if item.content != (0, 24, 0, 32)]
+    assert padded
+    for item in padded:
+        top, bottom = item.content[:2]
+        assert not item.image[:top].any()
+        assert np.isnan(item.depth_m[:top]).all()
+        assert np.isnan(item.depth_m[bottom:]).all()
+        assert bottom - top == pytest.approx(32 / 3, abs=1)
+
+
+def test_the_same_key_gives_the_same_item(cache: FrameCache) -> None:
+    frames = DepthFrames(cache, SPEC, augment=AugmentConfig(), seed=3)
+    first, again, other = frames[4, 1], frames[4, 1], frames[5, 1]
+    assert np.array_equal(first.image, again.image)
+    assert first.focal == again.focal
+    assert not np.array_equal(first.image, other.image)
+
+
+def test_a_frame_without_camera_counts_as_canonical(tmp_path: Path) -> None:
+    def read(info: SampleInfo) -> DepthSample:
+        known = scene(0)
+        return DepthSample(id=info.id, image_bgr=known.image_bgr, depth_m=known.depth_m)
+
+    unknown = DepthDataset(name="pairs:nowhere", entries=(Entry(SampleInfo(id="a"), read),))
+    item = DepthFrames(FrameCache([unknown], tmp_path, cover_wh=(64, 48)), SPEC)[0, 0]
+    assert item.focal == pytest.approx(1.0)
+
+
+def test_batches_go_on_where_they_stopped() -> None:
+    whole = iter(EndlessKeys(10, 3, seed=0))
+    seen = [next(whole) for _ in range(8)]
+    resumed = iter(EndlessKeys(10, 3, seed=0, start=4))
+    assert [next(resumed) for _ in range(4)] == seen[4:]
+    assert len({index for batch in seen[:3] for _, index in batch}) == 9  # no frame twice in an epoch
+    assert [epoch for epoch, _ in seen[3]] == [1, 1, 1]
+
+
+def test_a_set_smaller_than_a_batch_still_gives_batches() -> None:
+    assert len(next(iter(EndlessKeys(2, 16, seed=0)))) == 2
+
+
+def test_photometric_off_only_converts(cache: FrameCache) -> None:
+    batch = collate([DepthFrames(cache, SPEC)[0, 0]])
+    out = photometric(batch.image, batch.content, NO_COLOUR, torch.Generator())
+    expected = batch.image.permute(0, 3, 1, 2).float() / 255
+    assert torch.allclose(out, expected, atol=1e-6)
+
+
+def test_photometric_changes_colours_but_not_padding() -> None:
+    image = torch.full((4, 24, 32, 3), 128, dtype=torch.uint8)
+    content = torch.tensor([[4, 20, 0, 32]] * 4)
+    out = photometric(image, content, AugmentConfig(), torch.Generator().manual_seed(0))
+    assert out.shape == (4, 3, 24, 32)
+    assert bool(torch.isfinite(out).all())
+    assert float(out.min()) >= 0.0
+    assert float(out.max()) <= 1.0
+    assert not out[:, :, :4].any()
+    assert not out[:, :, 20:].any()
+    means = out[:, :, 4:20].mean(dim=(1, 2, 3))
+    assert float(means.std()) > 0.02  # images differ from each other
+
+
+def test_photometric_follows_its_generator() -> None:
+    image = torch.randint(0, 255, (2, 24, 32, 3), dtype=torch.uint8)
+    content = torch.tensor([[0, 24, 0, 32]] * 2)
+    first, second = (photometric(image, content, AugmentConfig(), torch.Generator().manual_seed(5)) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_degrade_keeps_the_mean_and_loses_detail() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (48, 64, 3)).astype(np.uint8)
+    changed = []
+    for _ in range(60):
+        image = noise.copy()
+        degrade(image, rng, 1.0)
+        if not np.array_equal(image, noise):
+            changed.append(image)
+    assert 10 < len(changed) < 45
+    assert all(abs(float(image.mean()) - float(noise.mean())) < 6 for image in changed)
+
+
+def test_content_mask_is_one_inside() -> None:
+    mask = content_mask(torch.tensor([[1, 3, 0, 2]]), 4, 3)
+    assert mask[0, 0].tolist() == [[0, 0, 0], [1, 1, 0], [1, 1, 0], [0, 0, 0]]
+
+
+def test_in_order_spreads_a_limit_over_the_set(cache: FrameCache) -> None:
+    batches = list(in_order(DepthFrames(cache, SPEC), batch=2, limit=2))
+    assert [len(batch.image) for batch in batches] == [2]

@@ -1,0 +1,163 @@
+"""The losses, on values computed by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from edgedepth.core.bins import Bins  # noqa: E402
+from edgedepth.core.spec import DepthSpec  # noqa: E402
+from edgedepth.trainers import losses  # noqa: E402
+from edgedepth.trainers.config import LossConfig  # noqa: E402
+from edgedepth.trainers.models.heads import DepthHeads  # noqa: E402
+from edgedepth.trainers.objectives import DepthObjective, refinement_objective, target_of  # noqa: E402
+
+# alpha = 1, beta = 10000, K = 4: q = 1 in log10, so that depth 10^j is bin j
+DECADES = Bins(count=4, min_m=1.0, max_m=1e4)
+
+
+def image(*rows: tuple[float, ...]) -> torch.Tensor:
+    """A (1, 1, H, W) map."""
+    return torch.tensor(rows)[None, None]
+
+
+def ones_like(x: torch.Tensor) -> torch.Tensor:
+    return torch.ones_like(x)
+
+
+@pytest.mark.parametrize(("difference", "expected"), [(0.0, 0.0), (0.5, 0.125), (-0.5, 0.125), (1.0, 0.5), (-3.0, 2.5)])
+def test_smooth_l1_is_equation_2(difference: float, expected: float) -> None:
+    assert losses.smooth_l1(torch.tensor(difference)).item() == pytest.approx(expected)
+
+
+def test_weighted_mean_counts_weighted_pixels_only() -> None:
+    values, weight = torch.tensor([1.0, 5.0, 100.0]), torch.tensor([1.0, 3.0, 0.0])
+    assert losses.weighted_mean(values, weight).item() == pytest.approx((1 + 15) / 4)
+    assert losses.weighted_mean(values, torch.zeros(3)).item() == 0.0
+
+
+def test_soft_classification_quantises_the_truth() -> None:
+    # truths 20, 500 and 3000 are bins round(1.30) = 1, round(2.70) = 3 and round(3.48) = 3
+    depth = image((20.0, 500.0, 3000.0))
+    index = image((1.5, 3.0, 1.0))
+    # smooth L1 of 0.5, 0 and -2: 0.125 + 0 + 1.5
+    value = losses.soft_classification_loss(index, depth, ones_like(depth), DECADES)
+    assert value.item() == pytest.approx((0.125 + 0.0 + 1.5) / 3)
+
+
+def test_quantised_truth_stays_in_the_bins() -> None:
+    depth = image((0.5, 1e6))  # nearer and farther than the range: bins 1 and 4
+    assert losses.soft_classification_loss(image((1.0, 4.0)), depth, ones_like(depth), DECADES).item() == 0.0
+
+
+def test_multi_task_loss_is_equation_3() -> None:
+    depth = image((100.0, 1000.0))  # bins 2 and 3
+    index, regressed = image((2.5, 1.0)), image((90.0, 1030.0))
+    classification, regression = (0.125 + 1.5) / 2, (10.0 + 30.0) / 2
+    weight = ones_like(depth)
+    both = losses.multi_task_loss(index, regressed, depth, weight, DECADES)
+    assert both.item() == pytest.approx(classification + regression)
+    weighted = losses.multi_task_loss(index, regressed, depth, weight, DECADES, w1=2.0, w2=0.1)
+    assert weighted.item() == pytest.approx(2 * classification + 0.1 * regression)
+
+
+def test_index_l1_is_in_log_depth() -> None:
+    index, truth = image((1.0, 3.5)), image((2.0, 3.0))
+    value = losses.index_l1_loss(index, truth, ones_like(truth), DECADES)
+    assert value.item() == pytest.approx(math.log(10) * (1.0 + 0.5) / 2)
+
+
+def test_pooled_target_averages_known_pixels() -> None:
+    index, weight = image((1.0, 3.0), (9.0, 9.0)), image((1.0, 1.0), (0.0, 0.0))
+    pooled, share = losses.pool_target(index, weight, (1, 1))
+    assert pooled.item() == pytest.approx(2.0)
+    assert share.item() == pytest.approx(0.5)
+
+
+def test_gradient_loss_ignores_an_offset_and_sees_a_step() -> None:
+    truth = image((0.0, 1.0), (0.0, 1.0))
+    assert losses.gradient_loss(truth + 5, truth, ones_like(truth), DECADES, scales=1).item() == pytest.approx(0.0)
+    flat = image((0.0, 0.0), (0.0, 0.0))
+    # both rows miss a step of 1 across, none down; mean over the two directions of one scale
+    value = losses.gradient_loss(flat, truth, ones_like(truth), DECADES, scales=1)
+    assert value.item() == pytest.approx(math.log(10) * (1.0 + 0.0) / 2)
+
+
+def test_gradient_loss_needs_both_ends_known() -> None:
+    truth, known = image((0.0, 1.0), (0.0, 1.0)), image((1.0, 0.0), (1.0, 0.0))
+    assert losses.gradient_loss(torch.zeros_like(truth), truth, known, DECADES, scales=1).item() == 0.0
+
+
+def test_cross_entropy_splits_a_pixel_between_two_bins() -> None:
+    probabilities = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    logits = probabilities.log()[None, :, None, None]
+    # index 2.25 is three quarters bin 2 and one quarter bin 3
+    value = losses.soft_bin_cross_entropy(logits, image((2.25,)), image((1.0,)))
+    expected = -(0.75 * math.log(0.2) + 0.25 * math.log(0.3)) / math.log(4)
+    assert value.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_cross_entropy_of_a_cell_is_the_mean_over_its_known_pixels() -> None:
+    logits = torch.tensor([0.1, 0.2, 0.3, 0.4]).log()[None, :, None, None]
+    index, weight = image((1.0, 4.0), (3.0, 2.0)), image((1.0, 1.0), (1.0, 0.0))
+    value = losses.soft_bin_cross_entropy(logits, index, weight)
+    expected = -(math.log(0.1) + math.log(0.4) + math.log(0.3)) / 3 / math.log(4)
+    assert value.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_silog_forgives_most_of_an_offset() -> None:
+    truth = image((1.0, 2.0, 3.0))
+    value = losses.silog_loss(truth + 1, truth, ones_like(truth), DECADES, focus=0.85)
+    assert value.item() == pytest.approx(math.log(10) * math.sqrt(0.15), rel=1e-5)
+
+
+def test_target_normalises_focal_length_and_sends_the_far_to_the_last_bin() -> None:
+    depth = image((20.0, float("nan"), float("inf"), 1e5, 0.1))
+    target = target_of(depth, torch.tensor([2.0]), DECADES, beyond_weight=0.25)
+    assert target.depth_m[0, 0, 0, [0, 2, 3, 4]].tolist() == pytest.approx([10.0, 1e4, 1e4, 1.0])
+    assert target.index[0, 0, 0, [0, 2, 3, 4]].tolist() == pytest.approx([1.0, 4.0, 4.0, 0.0], abs=1e-5)
+    assert target.weight[0, 0, 0].tolist() == [1.0, 0.0, 0.25, 0.25, 1.0]
+
+
+def test_unknown_depth_gives_no_gradient_and_no_nan() -> None:
+    depth = torch.full((1, 1, 8, 8), float("nan"))
+    target = target_of(depth, torch.ones(1), DECADES, beyond_weight=0.3)
+    levels = tuple(torch.full((1, 1, n, n), 2.0, requires_grad=True) for n in (1, 8))
+    heads = DepthHeads(indices=levels, logits=torch.zeros(1, 4, 1, 1), depth_m=None)
+    loss = torch.stack(list(refinement_objective(heads, target, DECADES, LossConfig()).values())).sum()
+    loss.backward()
+    assert loss.item() == 0.0
+    assert all(float(level.grad.abs().sum()) == 0.0 for level in levels if level.grad is not None)
+
+
+class Answer(torch.nn.Module):
+    """A network that always answers the same heads."""
+
+    def __init__(self, heads: DepthHeads) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, image: torch.Tensor) -> DepthHeads:
+        return self.heads
+
+
+def test_a_single_level_is_trained_by_equation_3() -> None:
+    spec = DepthSpec(input_wh=(2, 1), min_m=1.0, max_m=1e4, num_bins=4, f_canonical_px=1.0)
+    heads = DepthHeads(indices=(image((2.5, 1.0)),), logits=None, depth_m=image((90.0, 1030.0)))
+    objective = DepthObjective(Answer(heads), spec, LossConfig())
+    terms = objective(torch.zeros(1, 3, 1, 2), image((100.0, 1000.0)), torch.ones(1))
+    assert set(terms) == {"loss", "classification", "regression"}
+    assert terms["loss"].item() == pytest.approx((0.125 + 1.5) / 2 + 20.0)
+
+
+def test_a_refined_map_is_trained_on_every_level() -> None:
+    truth = image((10.0, 10.0), (100.0, 100.0))  # indices 1 and 2, mean 1.5
+    heads = DepthHeads(indices=(image((2.0,)), image((1.0, 1.0), (2.0, 2.5))), logits=None, depth_m=None)
+    target = target_of(truth, torch.ones(1), DECADES, beyond_weight=0.3)
+    config = LossConfig(gradient=0.0, coarse_ce=0.0, level_decay=0.5)
+    terms = refinement_objective(heads, target, DECADES, config)
+    assert terms["index"].item() == pytest.approx(math.log(10) * 0.5 / 4, rel=1e-5)
+    assert terms["auxiliary"].item() == pytest.approx(0.5 * math.log(10) * 0.5, rel=1e-5)
