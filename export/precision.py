@@ -24,7 +24,7 @@ from onnx import NodeProto, TensorProto
 from edgedepth.core.errors import EdgeDepthError, InputError
 from edgedepth.export.passes.graph import Graph
 
-FLOAT_OPS = frozenset(
+FLOAT_OPS = frozenset(  # fmt: skip
     {
         "Softmax",
         "LogSoftmax",
@@ -53,7 +53,7 @@ FLOAT_OPS = frozenset(
     }
 )
 # Element by element or close to it: what happens to a thin map between convolutions.
-CARRIERS = frozenset(
+CARRIERS = frozenset(  # fmt: skip
     {
         "Add",
         "Sub",
@@ -75,7 +75,7 @@ CARRIERS = frozenset(
         "Mean",
     }
 )
-LAYOUT_OPS = frozenset(
+LAYOUT_OPS = frozenset(  # fmt: skip
     {
         "Transpose",
         "Reshape",

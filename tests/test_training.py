@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,10 +14,19 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 
-from edgedepth.core.errors import CheckpointError, InputError  # noqa: E402
+from edgedepth.core.errors import CheckpointError, EdgeDepthError, InputError  # noqa: E402
+from edgedepth.core.routing import Route  # noqa: E402
+from edgedepth.core.spec import DepthSpec  # noqa: E402
+from edgedepth.trainers.baseline import mean_log_depth  # noqa: E402
 from edgedepth.trainers.checkpoint import load_checkpoint  # noqa: E402
 from edgedepth.trainers.config import AugmentConfig, TrainConfig  # noqa: E402
-from edgedepth.trainers.train_depth import train_depth  # noqa: E402
+from edgedepth.trainers.data import DepthBatch  # noqa: E402
+from edgedepth.trainers.loop import learning_rate  # noqa: E402
+from edgedepth.trainers.recipe import STAGES, Recipe, run_recipe, stage_config  # noqa: E402
+from edgedepth.trainers.splits import serves, training_split  # noqa: E402
+from edgedepth.trainers.state import Averaged  # noqa: E402
+from edgedepth.trainers.train_depth import DepthTask, train_depth  # noqa: E402
+from edgedepth.trainers.validation import depth_figures, map_predictor  # noqa: E402
 
 TINY = {
     "widths": (8, 8, 16, 16, 16),
@@ -84,3 +94,181 @@ def test_training_beats_the_baseline(config: TrainConfig) -> None:
     assert baseline.shape == (240, 320)
     assert baseline.dtype == np.float32
     assert log_of(config)[-1]["event"] == "evaluation"
+
+
+def test_a_stopped_run_goes_on_as_if_nothing_happened(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = replace(config, epochs=2, augment=AugmentConfig())
+    train_depth(replace(short, out=tmp_path / "whole"))
+    prepare = DepthTask.prepare
+
+    def interrupted(task: DepthTask, batch: Any, step: int, device: torch.device) -> tuple[torch.Tensor, ...]:
+        if step == 5:
+            raise KeyboardInterrupt
+        return prepare(task, batch, step, device)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DepthTask, "prepare", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train_depth(short)
+    assert not (short.out / "edge-low.safetensors").exists()
+    result = train_depth(replace(short, resume=True))
+    assert result.steps == 8
+    whole, stopped = (
+        load_checkpoint(folder / "edge-low.safetensors").state for folder in (tmp_path / "whole", short.out)
+    )
+    for name, tensor in whole.items():
+        assert torch.allclose(tensor, stopped[name], atol=1e-5), name
+
+
+def test_a_finished_run_stays_finished(config: TrainConfig) -> None:
+    first = train_depth(replace(config, epochs=1))
+    again = train_depth(replace(config, epochs=1, resume=True))
+    assert again.steps == first.steps
+
+
+def test_a_run_is_not_overwritten_by_accident(config: TrainConfig) -> None:
+    train_depth(replace(config, epochs=1))
+    with pytest.raises(InputError, match="--resume"):
+        train_depth(replace(config, epochs=1))
+
+
+def test_a_damaged_state_is_refused(config: TrainConfig) -> None:
+    config.out.mkdir()
+    (config.out / "state.pt").write_bytes(b"PK\x03\x04 half a file")
+    with pytest.raises(CheckpointError, match=r"cannot resume from .*state\.pt"):
+        train_depth(replace(config, resume=True))
+
+
+def test_fine_tuning_starts_from_the_given_weights(config: TrainConfig, tmp_path: Path) -> None:
+    first = train_depth(replace(config, epochs=1))
+    start = load_checkpoint(first.checkpoint)
+    tuned = replace(config, init=str(first.checkpoint), out=tmp_path / "tuned", lr=1e-9, epochs=1, options={}, ema=0)
+    finished = load_checkpoint(train_depth(tuned).checkpoint)
+    assert finished.options == start.options
+    weight = "encoder.stages.0.0.0.weight"
+    assert torch.allclose(finished.state[weight], start.state[weight], atol=1e-6)
+    assert finished.provenance["init"] == "edge-low.safetensors"
+
+
+def test_weights_of_another_network_are_refused(config: TrainConfig, tmp_path: Path) -> None:
+    first = train_depth(replace(config, epochs=1))
+    other = replace(config, network="edge-high", init=str(first.checkpoint), out=tmp_path / "other")
+    with pytest.raises(CheckpointError, match="holds edge-low, but edge-high"):
+        train_depth(other)
+
+
+def test_a_network_is_not_trained_on_the_other_route(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no sample to train this network on"):
+        train_depth(replace(config, network="edge-high", out=tmp_path / "other"))
+
+
+def test_a_watched_set_is_reported_but_not_trained_on(config: TrainConfig) -> None:
+    result = train_depth(replace(config, epochs=1, watch=config.data[0]))
+    assert {"watch_abs_rel", "watch_abs_rel_median", "watch_baseline_abs_rel"} <= set(result.figures)
+    assert load_checkpoint(result.checkpoint).provenance["images"] == "36"
+
+
+def test_named_splits_are_kept_apart(tmp_path: Path) -> None:
+    path = write_planes(tmp_path, 9)
+    records = json.loads(path.read_text())
+    for number, record in enumerate(records):
+        record["split"] = ("train", "val", "test")[number % 3]
+    path.write_text(json.dumps(records))
+    train, validation = training_split([f"pairs:{path}"], serves(Route.LOW))
+    assert [info.id for info in train[0].infos] == ["0", "3", "6"]
+    assert [info.id for info in validation[0].infos] == ["1", "4", "7"]
+
+
+def test_unnamed_splits_cut_off_the_last_tenth(tmp_path: Path) -> None:
+    path = write_planes(tmp_path, 20)
+    train, validation = training_split([f"pairs:{path}"], serves(None))
+    assert len(train[0]) == 18
+    assert [info.id for info in validation[0].infos] == ["18", "19"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": None}, "--minutes or --epochs"),
+        ({"data": ()}, "at least one data set"),
+        ({"batch": 0}, "batch must be positive, but got 0"),
+        ({"ema": 1.0}, r"ema must lie in \[0, 1\)"),
+        ({"precision": "int8"}, "unknown precision 'int8'; known: fp32, bf16"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_refused(config: TrainConfig, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(EdgeDepthError, match=message):
+        replace(config, **change)
+
+
+def test_the_rate_rises_and_falls_to_zero(config: TrainConfig) -> None:
+    config = replace(config, lr=1.0, warmup=0.1)
+    assert learning_rate(0.05, config) == pytest.approx(0.5)
+    assert learning_rate(0.1, config) == pytest.approx(1.0)
+    assert learning_rate(0.55, config) == pytest.approx(0.5)
+    assert learning_rate(1.0, config) == pytest.approx(0.0)
+    assert learning_rate(0.55, replace(config, schedule="poly")) == pytest.approx(0.5**0.9)
+
+
+def test_the_average_follows_slowly() -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    network.weight.data.fill_(0.0)
+    average = Averaged(network, decay=0.9)
+    network.weight.data.fill_(1.0)
+    average.update(step=10_000)
+    assert average.tensors["weight"].item() == pytest.approx(0.1)
+    with average.applied():
+        assert network.weight.item() == pytest.approx(0.1)
+    assert network.weight.item() == 1.0
+
+
+def test_baseline_is_the_mean_log_depth_of_the_canonical_camera() -> None:
+    spec = DepthSpec(input_wh=(2, 1), min_m=1.0, max_m=100.0, num_bins=8, f_canonical_px=1.0)
+
+    def batch(depth: list[float], focal: float) -> DepthBatch:
+        return DepthBatch(
+            image=torch.zeros(1, 1, 2, 3, dtype=torch.uint8),
+            depth_m=torch.tensor(depth)[None, None, None],
+            focal=torch.tensor([focal]),
+            content=torch.tensor([[0, 1, 0, 2]]),
+        )
+
+    # left pixel: canonical 4 and 9 with geometric mean 6; right: unknown and sky, so the mean of all
+    mean = mean_log_depth([batch([8.0, float("nan")], 2.0), batch([9.0, float("inf")], 1.0)], spec)
+    assert np.exp(mean).ravel().tolist() == pytest.approx([6.0, 6.0])
+
+
+def test_a_map_is_scaled_by_focal_length_before_it_is_compared() -> None:
+    spec = DepthSpec(input_wh=(16, 16), min_m=0.3, max_m=10.0, num_bins=8, f_canonical_px=1.0)
+    batch = DepthBatch(
+        image=torch.zeros(1, 16, 16, 3, dtype=torch.uint8),
+        depth_m=torch.full((1, 1, 16, 16), 4.0),
+        focal=torch.tensor([2.0]),
+        content=torch.tensor([[0, 16, 0, 16]]),
+    )
+    figures = depth_figures(map_predictor(np.full((16, 16), np.log(2.5), np.float32)), [batch], spec)
+    assert figures["abs_rel"] == pytest.approx(0.25)  # 2.5 * 2 against 4
+    assert figures["abs_rel_median"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_recipe_stages_follow_each_other(tmp_path: Path) -> None:
+    recipe = Recipe(out=tmp_path, scale=0.5)
+    half = stage_config(recipe, "low-half", ("synth:x",))
+    full = stage_config(recipe, "low", ("synth:x",))
+    assert half.size == (160, 120)
+    assert half.minutes == pytest.approx(STAGES["low-half"].minutes / 2)
+    assert full.size is None
+    assert full.init == str(half.out / "edge-low.safetensors")
+    with pytest.raises(InputError, match="unknown stage 'lower'"):
+        Recipe(out=tmp_path, stages=("lower",))
+
+
+def test_recipe_skips_what_is_done(tmp_path: Path) -> None:
+    for name in STAGES:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "done.json").write_text("{}")
+    said: list[str] = []
+    assert run_recipe(Recipe(out=tmp_path, data=("synth:x",)), said.append) == {}
+    assert len(said) == len(STAGES)

@@ -39,15 +39,15 @@ class Window:
 def random_window(rng: np.random.Generator, frame_wh: tuple[int, int], config: AugmentConfig) -> Window:
     """A window of random place, zoom and shape; sometimes the whole frame.
 
-    Half of the windows keep the frame's shape; the others take one from `config.aspects` (width over height), which
-    letterboxing then pads, as it pads frames of another shape than the network's at run time.
+    Windows that do not keep the frame's shape are padded by letterboxing, as frames of another shape than the
+    network's are at run time.
     """
     width, height = frame_wh
     mirrored = config.flip and rng.random() < 0.5
     if rng.random() < config.whole:
         return Window(x=0, y=0, width=width, height=height, mirrored=mirrored)
     w, h = float(width), float(height)
-    if rng.random() < 0.5:
+    if rng.random() < config.reshape:
         aspect = math.exp(rng.uniform(*np.log(config.aspects)))
         w, h = min(w, h * aspect), min(h, w / aspect)
     zoom = math.exp(rng.uniform(0.0, math.log(config.max_zoom)))
@@ -75,7 +75,7 @@ def degrade(image: NDArray[np.uint8], rng: np.random.Generator, strength: float)
     if rng.random() < chance:
         quality = int(rng.integers(12, 70))
         coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        image[...] = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        image[...] = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
 
 
 def _normal(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:

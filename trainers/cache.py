@@ -27,7 +27,8 @@ _FORMAT = 1
 class Frame:
     """A decoded frame; the arrays are read-only views.
 
-    rgb: (H, W, 3) uint8. depth_m: (H, W) float16 metres, NaN = not measured, inf = sky or too far to store. camera: None if unknown.
+    rgb: (H, W, 3) uint8. depth_m: (H, W) float16 metres, NaN = not measured, inf = sky or too far to store.
+    camera: in pixels of these arrays, None if unknown.
     """
 
     info: SampleInfo

@@ -58,13 +58,15 @@ class LossConfig:
 class AugmentConfig:
     """How far training images are bent; see `augment`.
 
-    `max_zoom` bounds the random crop, `aspects` the shapes (width over height) a crop may take, which letterboxing
-    then pads with black, `whole` is the share of frames that are not cropped, `flip` mirrors every second one.
+    `max_zoom` bounds the random crop; `reshape` is the share of crops that take a random shape out of `aspects` (width
+    over height), which letterboxing then pads with black, `whole` the share of frames that are not cropped; `flip`
+    mirrors every second one.
     `photometric` scales the strength of every change of colour, `cutout` is the share of images with a hole.
     """
 
     max_zoom: float = 1.6
     aspects: tuple[float, float] = (0.75, 2.4)
+    reshape: float = 0.5
     whole: float = 0.3
     flip: bool = True
     photometric: float = 1.0
@@ -74,9 +76,10 @@ class AugmentConfig:
         _need(self.max_zoom >= 1, f"max_zoom must be at least 1, but got {self.max_zoom}")
         low, high = self.aspects
         _need(0 < low <= high, f"aspects must be two positive numbers in order, but got {self.aspects}")
-        _need(0 <= self.whole <= 1, f"whole is a probability, but got {self.whole}")
         _need(self.photometric >= 0, f"photometric must not be negative, but got {self.photometric}")
-        _need(0 <= self.cutout <= 1, f"cutout is a probability, but got {self.cutout}")
+        for name in ("reshape", "whole", "cutout"):
+            value = getattr(self, name)
+            _need(0 <= value <= 1, f"{name} is a share in [0, 1], but got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)

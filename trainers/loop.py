@@ -37,9 +37,13 @@ class Task(Protocol):
     steps_per_epoch: batches in an epoch.
     """
 
-    objective: nn.Module
     network: nn.Module
     steps_per_epoch: int
+
+    @property
+    def objective(self) -> nn.Module:
+        """See above; a property, so that a task may keep a narrower type."""
+        ...
 
     def batches(self, start: int) -> Iterable[Any]:
         """Batches without end from number `start` on."""
@@ -98,7 +102,7 @@ def learning_rate(progress: float, config: TrainConfig) -> float:
         return config.lr * max(progress / config.warmup, 0.01)
     done = min((progress - config.warmup) / (1 - config.warmup), 1.0)
     if config.schedule == "poly":
-        return config.lr * (1 - done) ** 0.9
+        return config.lr * math.pow(1 - done, 0.9)
     return config.lr * 0.5 * (1 + math.cos(math.pi * done))
 
 

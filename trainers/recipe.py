@@ -10,12 +10,18 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.progress import Progress
 
 from edgedepth.core.errors import InputError, require
 from edgedepth.core.files import write_atomic
 from edgedepth.trainers.config import AugmentConfig, TrainConfig
-from edgedepth.trainers.loop import FitResult
+from edgedepth.trainers.loop import FitResult, progress_bar
 from edgedepth.trainers.train import train
+
+if TYPE_CHECKING:
+    from edgedepth.world.shard import World  # imports warp, which only rendering needs
 
 Say = Callable[[str], None]
 
@@ -24,7 +30,7 @@ Say = Callable[[str], None]
 class Rendering:
     """One rendered data set: `count` views of a world at `wh` pixels."""
 
-    world: str
+    world: World
     count: int
     wh: tuple[int, int]
 
@@ -48,8 +54,9 @@ RENDERINGS: Mapping[str, Rendering] = {
     "street": Rendering(world="street", count=5000, wh=(448, 256)),
 }
 
-# A router sees whole scenes: little zoom, but every colour there is.
-_SCENE = AugmentConfig(max_zoom=1.35, aspects=(0.7, 2.6), whole=0.25, photometric=1.2, cutout=0.25)
+# A router sees whole scenes: little zoom, but every colour there is. Every window takes a random shape, for rooms and
+# streets are rendered in different ones, and the shape must not tell them apart.
+_SCENE = AugmentConfig(max_zoom=1.35, aspects=(0.8, 2.2), reshape=1.0, whole=0.0, photometric=1.2, cutout=0.25)
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
 _FINE, _FINE_WIDE = AugmentConfig(photometric=0.8), AugmentConfig(aspects=(0.9, 3.4), photometric=0.8)
@@ -153,13 +160,21 @@ def render_worlds(recipe: Recipe, say: Say) -> tuple[str, ...]:
     from edgedepth.world.synth import SynthConfig, write_dataset
 
     names = []
-    for name, rendering in RENDERINGS.items():
-        folder = recipe.out / "data" / name
-        say(f"rendering {name} into {folder}")
-        count = max(24, round(rendering.count * recipe.scale))
-        write_dataset(
-            SynthConfig(out=folder, world=rendering.world, count=count, wh=rendering.wh, seed=recipe.seed),  # type: ignore[arg-type]  # the configuration checks the name
-            lambda done, total: None,
-        )
-        names.append(f"synth:{folder}")
+    with progress_bar() as bar:
+        for name, rendering in RENDERINGS.items():
+            config = SynthConfig(
+                out=recipe.out / "data" / name,
+                world=rendering.world,
+                count=max(24, round(rendering.count * recipe.scale)),
+                wh=rendering.wh,
+                seed=recipe.seed,
+            )
+            say(f"{name}: {config.count} views into {config.out}")
+            write_dataset(config, _shown(bar, name))
+            names.append(f"synth:{config.out}")
     return tuple(names)
+
+
+def _shown(bar: Progress, name: str) -> Callable[[int, int], None]:
+    shown = bar.add_task(f"rendering {name}", total=None)
+    return lambda done, total: bar.update(shown, completed=done, total=total)

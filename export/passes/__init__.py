@@ -7,9 +7,10 @@ from typing import Any
 from edgedepth.export.passes.machine import PassReport, Rewrite, run_passes
 from edgedepth.export.passes.merge_affine import MERGE_AFFINE
 from edgedepth.export.passes.soft_argmax import SOFT_ARGMAX
+from edgedepth.export.passes.unpool_conv import UNPOOL_CONV
 
 # In the order of application.
-PASSES: tuple[Rewrite[Any], ...] = (MERGE_AFFINE, SOFT_ARGMAX)
+PASSES: tuple[Rewrite[Any], ...] = (MERGE_AFFINE, UNPOOL_CONV, SOFT_ARGMAX)
 
 __all__ = ["PASSES", "PassReport", "Rewrite", "passes_for", "run_passes"]
 

@@ -176,9 +176,9 @@ def kerbside(
                 flora.tree(course.points(at, side * (edge + 0.75), ground))
             elif dice.chance(furniture):
                 maker = dice.choice(makers)
-                if maker is not roadside.shelter or width > 3:
-                    roadside.put(site, maker, course, at, side * (edge + (0.5 if maker is not roadside.shelter else 1.2)),
-                                 ground)  # fmt: skip
+                off = 1.2 if maker is roadside.shelter else 0.5
+                if off < width - 1.5 or maker is not roadside.shelter:
+                    roadside.put(site, maker, course, at, side * (edge + off), ground)
             if dice.chance(people):
                 crowd.group(course, at, side * (edge + dice.uniform(0.5, max(0.6, deep - 0.3))), ground)
 

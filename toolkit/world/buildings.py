@@ -94,7 +94,8 @@ def gable(b: SceneBuilder, plot: Plot, eaves: float, rise: float, roof: int, wal
 def _hip(b: SceneBuilder, plot: Plot, eaves: float, rise: float, roof: int) -> None:
     over, y, d = 0.4, plot.width / 2, plot.depth
     run = min(y, d / 2) * 0.9
-    points = [(-over, -y - over, eaves), (d + over, -y - over, eaves), (d + over, y + over, eaves), (-over, y + over, eaves),
+    x0, x1, y1 = -over, d + over, y + over
+    points = [(x0, -y1, eaves), (x1, -y1, eaves), (x1, y1, eaves), (x0, y1, eaves),
               (d / 2, -y + run, eaves + rise), (d / 2, y - run, eaves + rise)]  # fmt: skip
     b.triangles(points, [[0, 1, 4], [2, 3, 5], [1, 2, 5], [1, 5, 4], [3, 0, 4], [3, 4, 5], [0, 2, 1], [0, 3, 2]], roof)
 
@@ -178,7 +179,8 @@ def _shop_front(site: Site, plot: Plot) -> None:
     lit = site.weather.dark or dice.chance(0.15)
     inside = dice.choice((palette.picture(b, dice), palette.flat(b, (0.04, 0.05, 0.06), reflectance=0.12)))
     glass = (
-        b.material(Texture.PICTURE, (0.9, 0.75, 0.5), (0.6, 0.5, 0.4), scale_m=0.4, emission=0.8, seed=dice.integer(1, 999))
+        b.material(Texture.PICTURE, (0.9, 0.75, 0.5), (0.6, 0.5, 0.4), scale_m=0.4, emission=0.8,
+                   seed=dice.integer(1, 999))
         if lit else inside
     )  # fmt: skip
     trim = palette.paint(b, dice, palette.any_colour(dice, 0.8, 0.03, 0.6))

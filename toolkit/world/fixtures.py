@@ -207,8 +207,8 @@ def bath_tub(dice: Dice) -> Piece:
         b.box((0, 0, 0.06), (w, d, 0.12), ware)
         for y in (-1, 1):
             b.box((0, y * (d - rim) / 2, h / 2), (w, rim, h), apron if y > 0 else ware)
-        for x in (-1, 1):
-            b.box((x * (w - rim) / 2, 0, h / 2), (rim, d, h), ware)
+        for side in (-1, 1):
+            b.box((side * (w - rim) / 2, 0, h / 2), (rim, d, h), ware)
         tap(kit, pose.at(0, -d / 2 + 0.03, h), 0.1)
         if kit.dice.chance(0.3):
             kit.begin("curtain", pose.at(0, d / 2 - 0.03, 0))
@@ -418,7 +418,8 @@ def board(kit: Kit, pose: Pose, width: float, height: float) -> None:
     kit.begin("picture", pose)
     b.box((0, 0.01, 0), (width, 0.02, height), kit.look.metal)
     tint = dice.choice(((0.85, 0.86, 0.87), (0.85, 0.86, 0.87), (0.05, 0.12, 0.08), (0.45, 0.3, 0.16)))
-    scrawl = palette.pattern(b, dice, Texture.TEXT, tint, palette.any_colour(dice, 0.9), scale_m=dice.uniform(0.05, 0.14))
+    ink, size = palette.any_colour(dice, 0.9), dice.uniform(0.05, 0.14)
+    scrawl = palette.pattern(b, dice, Texture.TEXT, tint, ink, scale_m=size)
     face = scrawl if dice.chance(0.5) else palette.flat(b, tint, reflectance=0.03)
     b.box((0, 0.021, 0), (width - 0.05, 0.006, height - 0.05), face)
     for _ in range(dice.integer(0, 6)):

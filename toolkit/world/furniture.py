@@ -112,21 +112,24 @@ def chair(dice: Dice) -> Piece:
         kit.b.box((0, 0, seat - 0.02), (w, d, kit.dice.uniform(0.025, 0.06)), seat_material)
         _legs(kit, w, d, seat - 0.02, material, 0.035)
         if back > seat:
-            lean = rotation_x(kit.dice.uniform(0.03, 0.2))
-            tall = back - seat
-            if kit.dice.chance(0.5):
-                middle = (0, -d / 2 + 0.0 - 0.1 * tall, seat + tall * 0.62)
-                kit.b.box(middle, (w, 0.025, tall * 0.7), seat_material, rotation=lean)
-                posts = (-1, 1)
-            else:
-                for share in (0.45, 0.7, 0.95):
-                    kit.b.box((0, -d / 2 - 0.1 * tall * share, seat + tall * share), (w, 0.02, 0.06), material)
-                posts = (-1, 1)
-            for x in posts:
-                middle = (x * (w / 2 - 0.02), -d / 2 - 0.04 * tall, seat + tall / 2)
-                kit.b.box(middle, (0.03, 0.03, tall), material, rotation=lean)
+            _chair_back(kit, w, d, seat, back - seat, material, seat_material)
 
     return Piece(width=w, depth=d + 0.06, height=back, build=build)
+
+
+def _chair_back(kit: Kit, w: float, d: float, seat: float, tall: float, frame: int, panel: int) -> None:
+    """Two posts that lean back, and a panel or three slats between them."""
+    lean = kit.dice.uniform(0.03, 0.2)
+    turned = rotation_x(lean)
+    for side in (-1, 1):
+        middle = (side * (w / 2 - 0.02), -d / 2 + 0.02 - lean * tall / 2, seat + tall / 2)
+        kit.b.box(middle, (0.03, 0.03, tall), frame, rotation=turned)
+    if kit.dice.chance(0.5):
+        middle = (0.0, -d / 2 + 0.02 - lean * tall * 0.62, seat + tall * 0.62)
+        kit.b.box(middle, (w - 0.05, 0.025, tall * 0.7), panel, rotation=turned)
+        return
+    for share in (0.4, 0.67, 0.94):
+        kit.b.box((0, -d / 2 + 0.02 - lean * tall * share, seat + tall * share), (w - 0.05, 0.02, 0.06), frame)
 
 
 def office_chair(dice: Dice) -> Piece:
@@ -136,8 +139,10 @@ def office_chair(dice: Dice) -> Piece:
 
     def build(kit: Kit, pose: Pose) -> None:
         kit.begin("chair", pose)
-        cloth = kit.make(palette.fabric) if kit.dice.chance(0.4) else palette.plastic(
-            kit.b, kit.dice, palette.grey(kit.dice.uniform(0.02, 0.12))
+        cloth = (
+            kit.make(palette.fabric)
+            if kit.dice.chance(0.4)
+            else palette.plastic(kit.b, kit.dice, palette.grey(kit.dice.uniform(0.02, 0.12)))
         )
         frame = palette.plastic(kit.b, kit.dice, palette.grey(kit.dice.choice((0.03, 0.05, 0.4))))
         kit.b.box((0, 0, seat - 0.035), (0.48, 0.46, 0.07), cloth)
@@ -168,8 +173,10 @@ def sofa(dice: Dice, *, seats: int | None = None) -> Piece:
     def build(kit: Kit, pose: Pose) -> None:
         kit.begin("sofa", pose)
         leather = kit.dice.chance(0.25)
-        cloth = kit.make(palette.leather) if leather else (
-            kit.look.cloth if kit.dice.chance(0.4) else kit.make(palette.fabric)
+        cloth = (
+            kit.make(palette.leather)
+            if leather
+            else (kit.look.cloth if kit.dice.chance(0.4) else kit.make(palette.fabric))
         )
         b, inner = kit.b, w - 2 * arm
         foot = kit.dice.choice((0.0, 0.05, 0.12))
@@ -179,8 +186,8 @@ def sofa(dice: Dice, *, seats: int | None = None) -> Piece:
         thick = kit.dice.uniform(0.16, 0.26)
         b.box((0, -d / 2 + thick / 2, foot + (back - foot) / 2), (w, thick, back - foot), cloth)
         arm_top = seat + kit.dice.uniform(0.08, 0.22)
-        for x in (-1, 1):
-            b.box((x * (w - arm) / 2, 0, foot + (arm_top - foot) / 2), (arm, d, arm_top - foot), cloth)
+        for side in (-1, 1):
+            b.box((side * (w - arm) / 2, 0, foot + (arm_top - foot) / 2), (arm, d, arm_top - foot), cloth)
         for i in range(count):
             x = (i - (count - 1) / 2) * inner / count
             b.box((x, thick / 2, seat - 0.065), (inner / count - 0.012, d - thick - 0.01, 0.15), cloth)

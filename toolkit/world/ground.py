@@ -17,8 +17,8 @@ from edgedepth.world.solids import grid_faces
 def asphalt(site: Site) -> int:
     """Asphalt or concrete of any brightness, shiny when wet; markings are added as geometry."""
     b, dice = site.builder, site.dice
-    tint = palette.hsv(dice.choice((0.08, 0.6)), dice.uniform(0, 0.12), dice.choice((0.03, 0.05, 0.08, 0.12, 0.17, 0.26))
-                       * dice.uniform(0.8, 1.2))  # fmt: skip
+    value = dice.choice((0.03, 0.05, 0.08, 0.12, 0.17, 0.26)) * dice.uniform(0.8, 1.2)
+    tint = palette.hsv(dice.choice((0.08, 0.6)), dice.uniform(0, 0.12), value)
     wet = site.weather.wetness
     tint = palette.shade(tint, 1 - 0.5 * wet)
     return b.material(Texture.ROAD, tint, tint, scale_m=9.0, aux=3.0, reflectance=0.035 * wet,
@@ -30,7 +30,17 @@ def paving(site: Site) -> int:
     b, dice = site.builder, site.dice
     colour = palette.hsv(dice.uniform(0.02, 0.14), dice.uniform(0, 0.25), dice.uniform(0.08, 0.4))
     kind = dice.choice(
-        (Texture.TILES, Texture.TILES, Texture.BRICK, Texture.CONCRETE, Texture.SPECKLE, Texture.CHECKER)
+        (
+            Texture.TILES,
+            Texture.TILES,
+            Texture.BRICK,
+            Texture.CONCRETE,
+            Texture.SPECKLE,
+            Texture.SPECKLE,
+            Texture.CONCRETE,
+            Texture.TILES,
+            Texture.CHECKER,
+        )
     )
     size = {Texture.TILES: dice.uniform(0.3, 0.9), Texture.BRICK: dice.uniform(0.12, 0.3), Texture.CHECKER: 0.4}
     return palette.pattern(b, dice, kind, colour, palette.shade(colour, dice.uniform(0.6, 0.9)), scale_m=size.get(kind),
@@ -122,8 +132,10 @@ def wear(site: Site, course: Course, half_width: float) -> None:
         b.lathe([(0.34, 0.0), (0.0, 0.002)], iron, segments=12, smooth=False)
 
 
-def land(site: Site, course: Course, left: float, right: float, material: int, *, bumps: float = 0.0, drop: float = 0.03,
-         semantic: str = "grass") -> None:  # fmt: skip
+def land(
+    site: Site, course: Course, left: float, right: float, material: int, *, bumps: float = 0.0,
+    drop: float = 0.03, semantic: str = "grass",
+) -> None:  # fmt: skip
     """The ground on both sides from t = -left and t = right outwards, with gentle bumps (metres) away from it."""
     b, dice = site.builder, site.dice
     phase = [dice.uniform(0, 6.3) for _ in range(4)]
@@ -152,7 +164,7 @@ def skyline(site: Site, *, trees: float = 0.5, town: float = 0.4, hills: float =
     b, dice = site.builder, site.dice
     if dice.chance(hills):
         for _ in range(dice.integer(1, 2)):
-            _ridge(site, dice.uniform(400, 850), dice.uniform(20, 150), "terrain", rough=0.15)
+            _ridge(site, dice.uniform(400, 850), dice.uniform(20, 150), "terrain", rough=0.06)
     if dice.chance(trees):
         for _ in range(dice.integer(1, 2)):
             _ridge(site, dice.uniform(170, 330), dice.uniform(6, 16), "tree", rough=0.6)
@@ -161,14 +173,15 @@ def skyline(site: Site, *, trees: float = 0.5, town: float = 0.4, hills: float =
             angle, far = dice.uniform(0, 2 * np.pi), dice.uniform(190, 420)
             b.begin("building", (far * np.cos(angle), far * np.sin(angle), -2.0), dice.uniform(0, 3.1))
             height = dice.uniform(8, 45)
-            skin = b.material(Texture.FACADE, palette.hsv(dice.uniform(0, 0.15), dice.uniform(0, 0.3), dice.uniform(0.2, 0.7)),
-                              (0.1, 0.12, 0.15), scale_m=2.5, aux=3.0, seed=dice.integer(1, 9999))  # fmt: skip
+            colour = palette.hsv(dice.uniform(0, 0.15), dice.uniform(0, 0.3), dice.uniform(0.2, 0.7))
+            skin = b.material(Texture.FACADE, colour, (0.1, 0.12, 0.15), scale_m=2.5, aux=3.0,
+                              seed=dice.integer(1, 9999))  # fmt: skip
             b.box((0, 0, height / 2), (dice.uniform(12, 40), dice.uniform(12, 25), height), skin)
 
 
 def _ridge(site: Site, distance: float, height: float, semantic: str, *, rough: float) -> None:
     b, dice = site.builder, site.dice
-    angle = np.linspace(0, 2 * np.pi, 121)
+    angle = np.linspace(0, 2 * np.pi, 181)
     wave = np.zeros_like(angle)
     for k in (2, 3, 5, 9, 17, 31):
         wave += np.sin(k * angle + dice.uniform(0, 6.3)) / (k ** (1.0 - rough))

@@ -99,9 +99,7 @@ def _fill(room: Room, makers: tuple[Maker, ...], share: float) -> None:
 def _table_with_chairs(room: Room, piece: Piece, seat: Maker, share: float, people: float) -> None:
     """A table on the open floor with chairs around it, some taken."""
     kit, dice = room.kit, room.kit.dice
-    reserved = Piece(
-        width=piece.width + 0.7, depth=piece.depth + 0.7, height=piece.height, build=piece.build
-    )
+    reserved = Piece(width=piece.width + 0.7, depth=piece.depth + 0.7, height=piece.height, build=piece.build)
     pose = room.plan.anywhere(kit, reserved, tries=25, wobble=0.12) or room.plan.against_wall(kit, piece)
     if pose is None:
         return
@@ -168,6 +166,23 @@ def _coffee_table(dice: Dice) -> Piece:
     return furniture.table(dice, width=(0.6, 1.2), depth=(0.45, 0.75), height=(0.36, 0.5), amount=7)
 
 
+def _seats_around_a_table(room: Room) -> None:
+    """Armchairs and sofas that face a low table in the middle of the floor."""
+    kit, dice = room.kit, room.kit.dice
+    table = _coffee_table(dice)
+    pose = room.plan.anywhere(kit, table, tries=20)
+    if pose is None:
+        return
+    for i in range(4):
+        if dice.chance(0.25):
+            continue
+        seat = furniture.sofa(dice, seats=dice.choice((1, 1, 2)))
+        half = table.depth / 2 if i % 2 == 0 else table.width / 2
+        around = pose.at(0, 0, 0, i * math.pi / 2 + dice.normal(0.12))
+        here = around.at(0, half + seat.depth / 2 + dice.uniform(0.15, 0.4))
+        room.plan.beside(kit, seat, Pose(here.x, here.y, 0.0, here.yaw + math.pi))
+
+
 def _living_room(room: Room) -> None:
     kit, dice = room.kit, room.kit.dice
     for _ in range(dice.choice((1, 1, 2))):
@@ -183,15 +198,36 @@ def _living_room(room: Room) -> None:
     _along_walls(room, ((0.75, furniture.tv_unit), (0.6, furniture.bookshelf), (0.5, furniture.cabinet),
                         (0.5, furniture.floor_lamp), (0.55, furniture.plant), (0.3, furniture.bookshelf),
                         (0.3, furniture.plant)))  # fmt: skip
+    if dice.chance(0.4):
+        _seats_around_a_table(room)
     for _ in range(dice.integer(0, 2)):
         room.plan.anywhere(kit, furniture.sofa(dice, seats=1), wobble=0.6)
     if dice.chance(0.25):
         _table_with_chairs(room, furniture.table(dice), furniture.chair, 0.8, 0.05)
 
 
+def _corner_kitchen(room: Room) -> bool:
+    """Two runs that meet in a corner of the room; False where no corner is free."""
+    kit, dice, plan = room.kit, room.kit.dice, room.plan
+    for _ in range(6):
+        first = dice.integer(0, len(plan.walls) - 1)
+        wall, beside = plan.walls[first], plan.walls[(first + 1) % len(plan.walls)]
+        lengths = [dice.uniform(1.3, max(1.31, min(3.4, side.length - 0.7))) for side in (wall, beside)]
+        run = fixtures.kitchen_run(dice, lengths[0])
+        if not plan.at_wall(kit, run, first, wall.length - lengths[0] / 2 - 0.03):
+            continue
+        other = fixtures.kitchen_run(dice, lengths[1])
+        plan.at_wall(kit, other, (first + 1) % len(plan.walls), run.depth + 0.04 + lengths[1] / 2)
+        return True
+    return False
+
+
 def _kitchen(room: Room) -> None:
     kit, dice = room.kit, room.kit.dice
-    order = sorted(range(len(room.plan.walls)), key=lambda i: -room.plan.walls[i].length + dice.uniform(0, 1.5))
+    if dice.chance(0.55) and _corner_kitchen(room):
+        order = []
+    else:
+        order = sorted(range(len(room.plan.walls)), key=lambda i: -room.plan.walls[i].length + dice.uniform(0, 1.5))
     for index in order[: dice.choice((1, 2, 2))]:
         for _ in range(10):
             length = min(dice.uniform(1.3, 3.6), room.plan.walls[index].length - 0.12)
@@ -206,17 +242,18 @@ def _kitchen(room: Room) -> None:
 
 def _bathroom(room: Room) -> None:
     kit, dice = room.kit, room.kit.dice
-    for probability, maker in ((0.55, fixtures.bath_tub), (0.95, fixtures.basin), (0.85, fixtures.toilet),
-                               (0.4, fixtures.shower), (0.3, fixtures.washing_machine), (0.2, fixtures.basin)):  # fmt: skip
+    makers: tuple[tuple[float, Maker], ...] = (
+        (0.55, fixtures.bath_tub), (0.95, fixtures.basin), (0.85, fixtures.toilet), (0.4, fixtures.shower),
+        (0.3, fixtures.washing_machine), (0.2, fixtures.basin),
+    )  # fmt: skip
+    for probability, maker in makers:
         if dice.chance(probability):
             room.plan.against_wall(kit, maker(dice), tries=25)
     _along_walls(room, ((0.4, _narrow_cabinet), (0.2, furniture.bench), (0.15, furniture.plant)))
 
 
 def _narrow_cabinet(dice: Dice) -> Piece:
-    return furniture.cabinet(
-        dice, width=(0.3, 0.6), height=(0.6, 1.8), depth=(0.25, 0.4), clutter=props.BATH_PROPS
-    )
+    return furniture.cabinet(dice, width=(0.3, 0.6), height=(0.6, 1.8), depth=(0.25, 0.4), clutter=props.BATH_PROPS)
 
 
 def _office(room: Room) -> None:
@@ -238,11 +275,11 @@ def _office(room: Room) -> None:
 def _meeting_room(room: Room) -> None:
     dice = room.kit.dice
     longest = max(1.4, max(room.width, room.length) - 2.2)
-    table = furniture.table(
-        dice, width=(1.2, min(longest, 4.5)), depth=(0.9, 1.3), clutter=props.DESK_PROPS, amount=9
-    )
+    table = furniture.table(dice, width=(1.2, min(longest, 4.5)), depth=(0.9, 1.3), clutter=props.DESK_PROPS, amount=9)
     seat = dice.choice((furniture.office_chair, furniture.office_chair, furniture.chair))
     _table_with_chairs(room, table, seat, 0.9, dice.choice((0.0, 0.0, 0.15, 0.4)))
+    if dice.chance(0.25):
+        room.plan.anywhere(room.kit, _bar_table(dice))
     _along_walls(room, ((0.4, furniture.cabinet), (0.4, furniture.plant), (0.3, furniture.tv_unit),
                         (0.2, furniture.coat_stand), (0.3, furniture.chair)))  # fmt: skip
 
@@ -250,7 +287,7 @@ def _meeting_room(room: Room) -> None:
 def _corridor(room: Room) -> None:
     _along_walls(room, ((0.3, _slim_cabinet), (0.3, furniture.plant), (0.25, furniture.chair), (0.25, furniture.bench),
                         (0.2, furniture.boxes), (0.15, furniture.coat_stand), (0.2, _slim_cabinet),
-                        (0.15, fixtures.machine), (0.2, furniture.plant)))  # fmt: skip
+                        (0.15, fixtures.machine), (0.2, furniture.plant), (0.2, _bar_table)))  # fmt: skip
 
 
 def _slim_cabinet(dice: Dice) -> Piece:
@@ -293,6 +330,10 @@ def _store_room(room: Room) -> None:
     for _ in range(dice.integer(1, 6)):
         room.plan.anywhere(kit, furniture.boxes(dice))
     _along_walls(room, ((0.5, fixtures.ladder), (0.4, furniture.cabinet), (0.3, fixtures.machine)))
+
+
+def _bar_table(dice: Dice) -> Piece:
+    return furniture.table(dice, width=(0.6, 0.8), depth=(0.6, 0.7), height=(0.98, 1.12), amount=4)
 
 
 def _stairwell(room: Room) -> None:
@@ -349,7 +390,7 @@ def _tabletop(dice: Dice) -> BuiltScene:
     choice = dice.choice((props.DESK_PROPS, props.TABLE_PROPS, props.KITCHEN_PROPS, props.BENCH_PROPS))
     top = pose.at(0, 0.05, piece.height)
     if draw >= 0.5 or dice.chance(0.5):
-        props.scatter(kit, top, piece.width * 0.8, piece.depth * 0.7, dice.integer(2, 9), choice)
+        props.scatter(kit, top, piece.width * 0.9, piece.depth * 0.85, dice.integer(3, 14), choice)
     _along_walls(room, ((0.5, furniture.bookshelf), (0.5, furniture.cabinet), (0.4, furniture.chair),
                         (0.3, furniture.sofa), (0.3, furniture.plant), (0.3, furniture.wardrobe)))  # fmt: skip
     _chair_at(room, pose, piece, furniture.office_chair, 0.1)
@@ -405,10 +446,10 @@ _CATEGORIES: dict[str, _Category] = {
     ),
     "corridor": _Category(
         shapes=(
-            Shape(width=(1.8, 2.6), length=(4.5, 9.0), doors=(2, 6), windows=(0, 1), sloped=0.0, l_shaped=0.0),
+            Shape(width=(1.8, 2.6), length=(5.0, 12.0), doors=(2, 6), windows=(0, 1), sloped=0.0, l_shaped=0.0),
             Shape(width=(3.4, 6.0), length=(3.4, 8.0), doors=(2, 5), windows=(0, 1), sloped=0.0, l_shaped=0.9),
         ),
-        furnish=_corridor, clutter=(0, 4), rugs=0.3, people=0.3,
+        furnish=_corridor, wall_things=(2, 14), clutter=(0, 4), rugs=0.3, people=0.3,
     ),
     "dining_room": _Category(
         shapes=(Shape(width=(2.8, 5.0), length=(3.2, 7.5), windows=(1, 3)),),

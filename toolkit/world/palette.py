@@ -88,8 +88,10 @@ def dull_colour(dice: Dice) -> Colour:
 
 
 def pale_colour(dice: Dice) -> Colour:
-    """White, cream or a light tint, as painted walls, ceilings and sanitary ware are."""
-    return hsv(dice.uniform(), dice.uniform() ** 2 * 0.3, dice.uniform(0.6, 0.93))
+    """White, cream, beige, light grey, or (one in three) a light tint of any hue: painted walls, ware."""
+    if dice.chance(0.66):
+        return hsv(dice.uniform(0.07, 0.16), dice.uniform(0.0, 0.22), dice.uniform(0.55, 0.93))
+    return hsv(dice.uniform(), dice.uniform(0.03, 0.3), dice.uniform(0.55, 0.93))
 
 
 def wood_colour(dice: Dice) -> Colour:
@@ -194,9 +196,7 @@ def paint(b: SceneBuilder, dice: Dice, colour: Colour | None = None) -> int:
 
 def fabric(b: SceneBuilder, dice: Dice, colour: Colour | None = None) -> int:
     """Cloth: woven, plain, striped, checked or printed."""
-    base = (
-        draw_colour(dice, (dull_colour, dull_colour, any_colour, vivid_colour)) if colour is None else colour
-    )
+    base = draw_colour(dice, (dull_colour, dull_colour, any_colour, vivid_colour)) if colour is None else colour
     kind = dice.choice(
         (Texture.FABRIC, Texture.FABRIC, Texture.FABRIC, Texture.FLAT, Texture.NOISE, Texture.STRIPES,
          Texture.CHECKER, Texture.PICTURE)
@@ -207,9 +207,7 @@ def fabric(b: SceneBuilder, dice: Dice, colour: Colour | None = None) -> int:
 
 def leather(b: SceneBuilder, dice: Dice) -> int:
     """Leather or its imitation: dark and slightly shiny."""
-    return pattern(
-        b, dice, Texture.NOISE, dull_colour(dice), scale_m=dice.uniform(0.02, 0.2), reflectance=0.04
-    )
+    return pattern(b, dice, Texture.NOISE, dull_colour(dice), scale_m=dice.uniform(0.02, 0.2), reflectance=0.04)
 
 
 def metal(b: SceneBuilder, dice: Dice, *, shiny: bool | None = None) -> int:
@@ -229,9 +227,7 @@ def plastic(b: SceneBuilder, dice: Dice, colour: Colour | None = None) -> int:
 
 def ceramic(b: SceneBuilder, dice: Dice, colour: Colour | None = None) -> int:
     """Glazed white or tinted ware: basins, toilets, mugs."""
-    base = (
-        hsv(dice.uniform(), dice.uniform() ** 3 * 0.3, dice.uniform(0.7, 0.93)) if colour is None else colour
-    )
+    base = hsv(dice.uniform(), dice.uniform() ** 3 * 0.3, dice.uniform(0.7, 0.93)) if colour is None else colour
     return flat(b, base, reflectance=0.06)
 
 
@@ -244,13 +240,9 @@ def stone(b: SceneBuilder, dice: Dice) -> int:
 
 def tiles(b: SceneBuilder, dice: Dice, colour: Colour | None = None, scale_m: float | None = None) -> int:
     """Square tiles with joints; `scale_m` is the edge of one."""
-    base = (
-        draw_colour(dice, (pale_colour, pale_colour, dull_colour, any_colour)) if colour is None else colour
-    )
+    base = draw_colour(dice, (pale_colour, pale_colour, dull_colour, any_colour)) if colour is None else colour
     joint = grey(dice.uniform(0.3, 0.8)) if dice.chance(0.6) else shade(base, dice.uniform(0.4, 0.85))
-    return pattern(
-        b, dice, Texture.TILES, base, joint, scale_m=scale_m, reflectance=dice.choice((0.0, 0.03, 0.08))
-    )
+    return pattern(b, dice, Texture.TILES, base, joint, scale_m=scale_m, reflectance=dice.choice((0.0, 0.03, 0.08)))
 
 
 def brick(b: SceneBuilder, dice: Dice) -> int:
@@ -262,7 +254,9 @@ def brick(b: SceneBuilder, dice: Dice) -> int:
 def carpet(b: SceneBuilder, dice: Dice) -> int:
     """Carpet: plain, speckled, patterned or in squares."""
     base = draw_colour(dice, (dull_colour, dull_colour, any_colour))
-    kind = dice.choice((Texture.FABRIC, Texture.SPECKLE, Texture.NOISE, Texture.CHECKER, Texture.PICTURE))
+    kind = dice.choice(
+        (Texture.FABRIC, Texture.FABRIC, Texture.SPECKLE, Texture.NOISE, Texture.STRIPES, Texture.PICTURE)
+    )
     return pattern(b, dice, kind, base, mix(base, any_colour(dice), dice.uniform(0.2, 0.7)))
 
 
@@ -315,9 +309,7 @@ def wall(b: SceneBuilder, dice: Dice) -> int:
         return paint(b, dice, pale_colour(dice) if dice.chance(0.75) else strong)
     if draw < 0.74:
         base = pale_colour(dice) if dice.chance(0.6) else any_colour(dice, 0.5, 0.2, 0.85)
-        kind = dice.choice(
-            (Texture.STRIPES, Texture.FABRIC, Texture.PICTURE, Texture.MARBLE, Texture.FOLIAGE)
-        )
+        kind = dice.choice((Texture.STRIPES, Texture.FABRIC, Texture.PICTURE, Texture.MARBLE, Texture.FOLIAGE))
         return pattern(b, dice, kind, base, mix(base, any_colour(dice), dice.uniform(0.1, 0.5)))
     return draw_material(b, dice, (brick, tiles, planks, _bare_concrete))
 
@@ -328,9 +320,7 @@ def _bare_concrete(b: SceneBuilder, dice: Dice) -> int:
 
 def floor(b: SceneBuilder, dice: Dice) -> int:
     """An interior floor: boards, tiles, carpet, stone, concrete, linoleum."""
-    return draw_material(
-        b, dice, (planks, planks, wood, tiles, tiles, carpet, carpet, stone, _bare_concrete, paint)
-    )
+    return draw_material(b, dice, (planks, planks, wood, tiles, tiles, carpet, carpet, stone, _bare_concrete, paint))
 
 
 def surface(b: SceneBuilder, dice: Dice) -> int:

@@ -26,13 +26,9 @@ def loft(b: SceneBuilder, sections: Sequence[Section], material: int, segments: 
     rings, normals = [], []
     for y, z, half_width, half_depth in sections:
         rings.append(
-            np.column_stack(
-                [half_width * np.cos(angle), y + half_depth * np.sin(angle), np.full(segments, z)]
-            )
+            np.column_stack([half_width * np.cos(angle), y + half_depth * np.sin(angle), np.full(segments, z)])
         )
-        outward = np.column_stack(
-            [np.cos(angle) / half_width, np.sin(angle) / half_depth, np.zeros(segments)]
-        )
+        outward = np.column_stack([np.cos(angle) / half_width, np.sin(angle) / half_depth, np.zeros(segments)])
         normals.append(outward / np.linalg.norm(outward, axis=1, keepdims=True))
     for (y, z, _, _), up in ((sections[0], -1.0), (sections[-1], 1.0)):
         rings.append(np.array([[0.0, y, z]]))
@@ -119,9 +115,7 @@ def _clothes(b: SceneBuilder, dice: Dice) -> _Clothes:
     tint = palette.hsv(dice.uniform(0.02, 0.11), dice.uniform(0.1, 0.7), dice.uniform(0.01, 0.45) ** 1.5)
     hair = palette.pattern(b, dice, Texture.NOISE, tint, scale_m=0.02)
     top = palette.fabric(b, dice)
-    legs = (
-        palette.fabric(b, dice, palette.dull_colour(dice)) if dice.chance(0.85) else palette.fabric(b, dice)
-    )
+    legs = palette.fabric(b, dice, palette.dull_colour(dice)) if dice.chance(0.85) else palette.fabric(b, dice)
     return _Clothes(
         skin=skin,
         hair=hair,
@@ -133,9 +127,7 @@ def _clothes(b: SceneBuilder, dice: Dice) -> _Clothes:
     )
 
 
-def _legs(
-    b: SceneBuilder, dice: Dice, body: _Body, clothes: _Clothes, posture: Posture, stride: float
-) -> None:
+def _legs(b: SceneBuilder, dice: Dice, body: _Body, clothes: _Clothes, posture: Posture, stride: float) -> None:
     k, girth = body.k, body.girth
     for side in (-1, 1):
         thigh = side * stride
@@ -178,9 +170,7 @@ def _torso(b: SceneBuilder, dice: Dice, body: _Body, clothes: _Clothes, posture:
         b.box((0, y - 0.2 * k * girth, z), (0.3 * k, 0.17 * k, 0.45 * k), palette.fabric(b, dice))
 
 
-def _arms(
-    b: SceneBuilder, dice: Dice, body: _Body, clothes: _Clothes, posture: Posture, stride: float
-) -> None:
+def _arms(b: SceneBuilder, dice: Dice, body: _Body, clothes: _Clothes, posture: Posture, stride: float) -> None:
     k = body.k
     y, z = body.spine(0.48)
     for side in (-1, 1):
@@ -220,9 +210,7 @@ def _head(b: SceneBuilder, dice: Dice, body: _Body, clothes: _Clothes) -> None:
         hat = palette.fabric(b, dice)
         brim = dice.uniform(0.1, 0.16) * k
         b.cylinder((0, top_y, top_z + 0.04 * k), brim, 0.015, hat, segments=segments)
-        b.cylinder(
-            (0, top_y, top_z + 0.05 * k), 0.092 * k, 0.09 * k, hat, top_radius=0.07 * k, segments=segments
-        )
+        b.cylinder((0, top_y, top_z + 0.05 * k), 0.092 * k, 0.09 * k, hat, top_radius=0.07 * k, segments=segments)
         return
     crown = (0.087 * k, 0.1 * k, 0.112 * k)
     b.ellipsoid((0, top_y - 0.018 * k, top_z + 0.022 * k), crown, clothes.hair, segments=segments)

@@ -31,8 +31,8 @@ def _finish(site: Site, course: Course, category: str, stands: list[outlook.Stan
 
 
 def _surround(
-    site: Site, course: Course, half: float, depth: float, makers: tuple[BuildingMaker, ...], width: tuple[float, float],
-    *, built: float,
+    site: Site, course: Course, half: float, depth: float, makers: tuple[BuildingMaker, ...],
+    width: tuple[float, float], *, built: float,
 ) -> None:  # fmt: skip
     """Buildings on the four sides of a rectangle: |t| < half, 0 < s < depth, with streets let in at random."""
     dice = site.dice
@@ -83,8 +83,8 @@ def square(dice: Dice) -> BuiltScene:
         for s in np.arange(5.0, depth - 3, spacing):
             for t in (-half + 6, half - 6):
                 flora.tree(course.points(float(s), t), dice.uniform(4.5, 8.5))
-    furniture = (roadside.bench, roadside.bench, roadside.lamp_post, roadside.lamp_post, roadside.bollard, roadside.bin_,
-                 roadside.planter, roadside.planter, roadside.sign_post)  # fmt: skip
+    furniture = (roadside.bench, roadside.bench, roadside.lamp_post, roadside.lamp_post, roadside.bollard,
+                 roadside.bin_, roadside.planter, roadside.planter, roadside.sign_post)  # fmt: skip
     for _ in range(dice.integer(5, 16)):
         roadside.put(site, dice.choice(furniture), course, dice.uniform(3, depth - 3), dice.uniform(-0.9, 0.9) * half)
     for _ in range(dice.integer(3, 20)):
@@ -188,8 +188,9 @@ def car_park(dice: Dice) -> BuiltScene:
             patches(b, course, bays, t, 0.1, 4.8, white)
             for s in bays[:-1]:
                 if dice.chance(full * (1.0 if s < 45 else 0.6)) and cars < 85:
-                    position, yaw = course.place(float(s) + 1.3, t + dice.normal(0.15), 0.0,
-                                                 turn + (np.pi if dice.chance(0.3) else 0.0) + dice.normal(0.02))  # fmt: skip
+                    about = np.pi if dice.chance(0.3) else 0.0
+                    where = (float(s) + 1.3, t + dice.normal(0.15), 0.0)
+                    position, yaw = course.place(*where, turn + about + dice.normal(0.02))
                     cars += park(site, position, yaw, PARKED)
         for s in np.arange(4.0, depth, 14.0):
             roadside.put(site, roadside.lamp_post, course, s + 1.3, row)
@@ -209,13 +210,13 @@ def industrial_yard(dice: Dice) -> BuiltScene:
     """Sheds, containers, pallets, tanks, lorries and fences around a concrete yard."""
     site = new_site(dice)
     course = Course()
-    b, flora, crowd = site.builder, Flora(site), Crowd(site, limit=6)
+    flora, crowd = Flora(site), Crowd(site, limit=6)
     half, depth = dice.uniform(12, 26), dice.uniform(38, 75)
     ground.land(site, course, half + 29, half + 29, ground.bare_ground(site), drop=0.06)
     surface = dice.choice((ground.asphalt, ground.asphalt, ground.bare_ground))(site)
     _floor(site, course, half, depth, surface, "road")
-    _surround(site, course, half, depth, (buildings.shed, buildings.shed, buildings.shed, buildings.town_house), (12, 28),
-              built=dice.uniform(0.4, 0.85))  # fmt: skip
+    makers = (buildings.shed, buildings.shed, buildings.shed, buildings.town_house)
+    _surround(site, course, half, depth, makers, (12, 28), built=dice.uniform(0.4, 0.85))
     for _ in range(dice.integer(2, 9)):
         side = dice.choice((-1, 1))
         _containers(site, course, dice.uniform(2, depth - 3), side * (half - dice.uniform(1.8, 8)))

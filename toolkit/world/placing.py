@@ -99,9 +99,9 @@ class Footprint:
 
     def overlaps(self, other: Footprint) -> bool:
         """Whether two rectangles share area (separating axes)."""
-        if math.hypot(self.x - other.x, self.y - other.y) > math.hypot(
-            self.half_width, self.half_depth
-        ) + math.hypot(other.half_width, other.half_depth):
+        if math.hypot(self.x - other.x, self.y - other.y) > math.hypot(self.half_width, self.half_depth) + math.hypot(
+            other.half_width, other.half_depth
+        ):
             return False
         mine, theirs = self.corners(), other.corners()
         for yaw in (self.yaw, other.yaw):
@@ -201,6 +201,10 @@ class FloorPlan:
             if self._put(kit, piece, pose, index, along):
                 return pose
         return None
+
+    def at_wall(self, kit: Kit, piece: Piece, wall: int, along: float, gap: float = 0.01) -> bool:
+        """Stand a piece with its back to a wall, its middle `along` metres from the start, if that is free."""
+        return self._put(kit, piece, self.walls[wall].pose(along, piece.depth / 2 + gap), wall, along)
 
     def beside(self, kit: Kit, piece: Piece, pose: Pose) -> Pose | None:
         """Stand a piece at a given pose if that is free."""

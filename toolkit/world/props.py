@@ -109,9 +109,10 @@ def leaves(kit: Kit, pose: Pose, radius: float, count: int) -> None:
         here = Pose(0.0, 0.0, 0.0, turn)
         rise, reach = radius * kit.dice.uniform(0.5, 1.6), radius * kit.dice.uniform(0.5, 1.1)
         half = radius * kit.dice.uniform(0.1, 0.28)
-        points = [here.at(-0.2 * half, 0), here.at(half, 0.5 * reach, 0.6 * rise),
-                  here.at(0, reach, rise * kit.dice.uniform(0.5, 1.0)), here.at(-half, 0.5 * reach, 0.7 * rise)]  # fmt: skip
-        kit.b.quad([p.position for p in points], material)
+        tip = here.at(0, reach, rise * kit.dice.uniform(0.5, 1.0))
+        sides = here.at(half, 0.5 * reach, 0.6 * rise), here.at(-half, 0.5 * reach, 0.7 * rise)
+        outline = (here.at(-0.2 * half, 0), sides[0], tip, sides[1])
+        kit.b.quad([p.position for p in outline], material)
 
 
 def pot_plant(kit: Kit, pose: Pose) -> None:
@@ -134,7 +135,7 @@ def laptop(kit: Kit, pose: Pose) -> None:
     kit.b.box((0, 0, 0.01), (w, d, 0.02), case)
     keys = palette.pattern(kit.b, kit.dice, Texture.TILES, (0.03, 0.03, 0.03), (0.12, 0.12, 0.12), scale_m=0.02)
     kit.b.box((0, 0.02, 0.021), (w * 0.88, d * 0.5, 0.003), keys)
-    tilt = rotation_x(-kit.dice.uniform(0.1, 0.5))
+    tilt = rotation_x(kit.dice.uniform(0.1, 0.5))
     up = tilt @ (0, 0, d / 2)
     kit.b.box((0, -d / 2 + up[1], 0.02 + up[2]), (w, 0.008, d), case, rotation=tilt)
     front = up + tilt @ (0, 0.006, 0)

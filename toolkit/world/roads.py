@@ -57,16 +57,22 @@ def residential_street(dice: Dice) -> BuiltScene:
     cross = dice.chance(0.4)
     course = random_course(dice, slope=0.0 if cross else 0.05)
     plan = StreetPlan(
-        lanes_back=1, lanes_ahead=1, lane=dice.uniform(2.6, 3.3), parking=(dice.choice((0.0, 2.1)), dice.choice((0.0, 2.2, 2.2))),
+        lanes_back=1, lanes_ahead=1, lane=dice.uniform(2.6, 3.3),
+        parking=(dice.choice((0.0, 2.1)), dice.choice((0.0, 2.2, 2.2))),
         pavement=(dice.uniform(1.4, 3.2), dice.uniform(1.4, 3.2)),
     )  # fmt: skip
-    return _street(site, course, plan, "residential_street", cross=cross, traffic_gap=dice.uniform(25, 90), fronts=_homes(dice),
-                   trees=dice.choice((0.0, 0.1, 0.35)), people=0.1, park_density=dice.uniform(0.2, 0.9))  # fmt: skip
+    return _street(site, course, plan, "residential_street", cross=cross, traffic_gap=dice.uniform(25, 90),
+                   fronts=_homes(dice), trees=dice.choice((0.0, 0.1, 0.35)), people=0.1,
+                   park_density=dice.uniform(0.2, 0.9))  # fmt: skip
+
+
+def _row_house(site: Site, plot: buildings.Plot) -> float:
+    return buildings.town_house(site, plot, shop=0.06, storeys=site.dice.choice((2, 2, 3, 3, 4)))
 
 
 def _homes(dice: Dice) -> tuple[Frontage, Frontage]:
-    rows = Frontage(makers=(lambda s, p: buildings.town_house(s, p, shop=0.06, storeys=s.dice.choice((2, 2, 3, 3, 4))),),
-                    width=(5.5, 11), garden=dice.choice(((0.0, 0.6), (2.0, 5.0))), built=0.95)  # fmt: skip
+    garden = dice.choice(((0.0, 0.6), (2.0, 5.0)))
+    rows = Frontage(makers=(_row_house,), width=(5.5, 11), garden=garden, built=0.95)
     villas = Frontage(makers=(buildings.house,), width=(7, 12), depth=(8, 11), garden=(3.0, 6.5), gap=(1.5, 5.0))
     return dice.choice(((rows, rows), (villas, villas), (rows, villas)))
 
@@ -132,7 +138,8 @@ def city_street(dice: Dice) -> BuiltScene:
     lanes = dice.choice(((1, 1), (1, 1), (2, 2), (2, 2), (1, 2), (0, 2), (0, 3), (3, 3)))
     plan = StreetPlan(
         lanes_back=lanes[0], lanes_ahead=lanes[1], lane=dice.uniform(2.9, 3.5),
-        parking=(dice.choice((0.0, 2.2)), dice.choice((0.0, 2.2))), pavement=(dice.uniform(2.2, 6), dice.uniform(2.2, 6)),
+        parking=(dice.choice((0.0, 2.2)), dice.choice((0.0, 2.2))),
+        pavement=(dice.uniform(2.2, 6), dice.uniform(2.2, 6)),
     )  # fmt: skip
     towers = Frontage(makers=(buildings.tower, buildings.tower, buildings.town_house), width=(14, 30), depth=(14, 24))
     shops = Frontage(
@@ -141,8 +148,8 @@ def city_street(dice: Dice) -> BuiltScene:
     mixed = Frontage(makers=(buildings.town_house, buildings.town_house, buildings.tower), width=(9, 20), built=0.9)
     fronts = (dice.choice((towers, shops, shops, mixed)), dice.choice((towers, shops, shops, mixed)))
     return _street(site, course, plan, "city_street", cross=cross, traffic_gap=dice.uniform(11, 40), fronts=fronts,
-                   trees=dice.choice((0.0, 0.1, 0.3)), people=dice.uniform(0.2, 0.6), park_density=dice.uniform(0.4, 0.95),
-                   city=True, crowd_limit=18)  # fmt: skip
+                   trees=dice.choice((0.0, 0.1, 0.3)), people=dice.uniform(0.2, 0.6),
+                   park_density=dice.uniform(0.4, 0.95), city=True, crowd_limit=18)  # fmt: skip
 
 
 def suburb(dice: Dice) -> BuiltScene:
@@ -156,8 +163,9 @@ def suburb(dice: Dice) -> BuiltScene:
     villas = Frontage(
         makers=(buildings.house,), width=(9, 15), depth=(8, 12), garden=(5.5, 11), gap=(4.0, 12.0), built=0.8
     )
-    return _street(site, course, plan, "suburb", cross=cross, traffic_gap=dice.uniform(40, 140), fronts=(villas, villas),
-                   trees=dice.choice((0.1, 0.3)), people=0.05, park_density=dice.uniform(0.1, 0.5), crowd_limit=6)  # fmt: skip
+    return _street(site, course, plan, "suburb", cross=cross, traffic_gap=dice.uniform(40, 140),
+                   fronts=(villas, villas), trees=dice.choice((0.1, 0.3)), people=0.05,
+                   park_density=dice.uniform(0.1, 0.5), crowd_limit=6)  # fmt: skip
 
 
 def alley(dice: Dice) -> BuiltScene:
@@ -185,8 +193,8 @@ def alley(dice: Dice) -> BuiltScene:
             edge = side * (plan.outer[index] - 0.35)
             draw = dice.uniform()
             if draw < 0.3:
-                roadside.put(site, dice.choice((roadside.bin_, roadside.bin_, roadside.cabinet, roadside.planter)), course, at,
-                             edge, KERB_M)  # fmt: skip
+                maker = dice.choice((roadside.bin_, roadside.bin_, roadside.cabinet, roadside.planter))
+                roadside.put(site, maker, course, at, edge, KERB_M)
             elif draw < 0.36:
                 roadside.put(site, roadside.lamp_post, course, at, edge, KERB_M)
             elif draw < 0.46:
@@ -214,7 +222,7 @@ def motorway(dice: Dice) -> BuiltScene:
     plan = StreetPlan(
         lanes_back=lanes, lanes_ahead=lanes, lane=lane, median=dice.uniform(1.2, 10.0), pavement=(0.0, 0.0)
     )
-    b, flora = site.builder, Flora(site, woodland=True)
+    flora = Flora(site, woodland=True)
     shoulder = dice.uniform(1.0, 3.4)
     left, right = plan.half[0] + shoulder, plan.half[1] + shoulder
     verge = ground.grass(site)
@@ -296,7 +304,7 @@ def country_road(dice: Dice) -> BuiltScene:
     site = new_site(dice)
     course = random_course(dice, bend=0.012, slope=0.06, straight=0.25)
     plan = StreetPlan(lanes_back=1, lanes_ahead=1, lane=dice.uniform(2.5, 3.6), pavement=(0.0, 0.0))
-    b, flora = site.builder, Flora(site, woodland=dice.chance(0.6))
+    flora = Flora(site, woodland=dice.chance(0.6))
     left, right = plan.half
     verge = ground.grass(site)
     ground.land(site, course, left, right, verge, bumps=dice.choice((0.0, 0.5, 1.5)))

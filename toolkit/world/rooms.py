@@ -133,9 +133,7 @@ def _openings(kit: Kit, plan: FloorPlan, shape: Shape, ceiling: float) -> list[l
     return holes
 
 
-def _wall(
-    kit: Kit, wall: Wall, openings: list[Opening], height: float, thickness: float, material: int
-) -> None:
+def _wall(kit: Kit, wall: Wall, openings: list[Opening], height: float, thickness: float, material: int) -> None:
     """Boxes around the openings, thick to the outside, and a skirting board."""
     b = kit.b
     kit.begin("wall", wall.pose(0.0))

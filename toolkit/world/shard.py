@@ -38,7 +38,7 @@ _NEAR_M: dict[World, float] = {"indoor": 0.4, "street": 1.2, "walk": 0.4}
 _MOST_NEAR = 0.2  # share of pixels that may be nearer than that
 _MOST_ONE_OBJECT = 0.9  # share of pixels that may belong to one object: no views of a bare wall
 _WALK_FAR_M = 10.0  # a frame of a walk is far when this share of it is beyond this depth
-_WALK_FAR_SHARE = 0.3
+_WALK_FAR_SHARE = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -91,7 +91,7 @@ def _leaf(b: SceneBuilder, dice: Dice, colour: Colour | None = None) -> int:
         base = palette.hsv(dice.uniform(0.03, 0.14), dice.uniform(0.5, 0.85), dice.uniform(0.15, 0.5))
     base = base if colour is None else colour
     return palette.pattern(b, dice, Texture.FOLIAGE, base, palette.shade(base, dice.uniform(0.3, 0.6)),
-                           scale_m=dice.uniform(0.15, 0.6))  # fmt: skip
+                           scale_m=dice.uniform(0.1, 0.4))  # fmt: skip
 
 
 def _broadleaf(b: SceneBuilder, dice: Dice) -> Species:
@@ -103,7 +103,8 @@ def _broadleaf(b: SceneBuilder, dice: Dice) -> Species:
     centres = out * [spread * 0.72, spread * 0.72, half * 0.7] + [0, 0, clear + half]
     radii = (0.26 + 0.24 * _draws(dice, count, 1)) * np.array([spread, spread, half * 0.95])
     crown = _merge([blobs(dice, centres, radii, rings=6, segments=7), leaf_cards(dice, centres, radii, 220, 0.035)])
-    far = _merge([blobs(dice, centres[::2], 1.2 * radii[::2], rings=5, segments=6), leaf_cards(dice, centres, radii, 40, 0.04)])
+    sparse = blobs(dice, centres[::2], 1.2 * radii[::2], rings=5, segments=6)
+    far = _merge([sparse, leaf_cards(dice, centres, radii, 40, 0.04)])
     forks = centres[:4]
     starts = np.concatenate([[[0, 0, -0.05]], np.tile([[0, 0, clear * 0.9]], (len(forks), 1))])
     trunk = limbs(starts, np.concatenate([[[0, 0, clear * 1.15]], forks]), [0.02] + [0.011] * len(forks), sides=6)
@@ -125,8 +126,8 @@ def _conifer(b: SceneBuilder, dice: Dice) -> Species:
         parts.append(Mesh(np.concatenate([rim, tip]), faces, np.concatenate([normals, [[0, 0, 1.0]]])))
     dark = palette.hsv(dice.uniform(0.25, 0.42), dice.uniform(0.25, 0.6), dice.uniform(0.05, 0.2))
     tiers_mesh = _merge(parts)
-    return Species(tiers_mesh, tiers_mesh, limbs([[0, 0, -0.05]], [[0, 0, 0.9]], [0.016]), _leaf(b, dice, dark), _bark(b, dice),
-                   (4.0, 20.0), 0.016)  # fmt: skip
+    trunk = limbs([[0, 0, -0.05]], [[0, 0, 0.9]], [0.016])
+    return Species(tiers_mesh, tiers_mesh, trunk, _leaf(b, dice, dark), _bark(b, dice), (4.0, 20.0), 0.016)
 
 
 def _poplar(b: SceneBuilder, dice: Dice) -> Species:
@@ -137,8 +138,8 @@ def _poplar(b: SceneBuilder, dice: Dice) -> Species:
     radii = np.stack([wide, wide, np.full(count, 0.14)], 1)
     crown = _merge([blobs(dice, centres, radii, rings=6, segments=8), leaf_cards(dice, centres, radii, 70, 0.02)])
     far = blobs(dice, centres, radii, rings=5, segments=6)
-    return Species(crown, far, limbs([[0, 0, -0.05]], [[0, 0, 0.3]], [0.013]), _leaf(b, dice), _bark(b, dice), (6.0, 18.0),
-                   0.013)  # fmt: skip
+    trunk = limbs([[0, 0, -0.05]], [[0, 0, 0.3]], [0.013])
+    return Species(crown, far, trunk, _leaf(b, dice), _bark(b, dice), (6.0, 18.0), 0.013)
 
 
 def _palm(b: SceneBuilder, dice: Dice) -> Species:
@@ -286,6 +287,5 @@ def tufts(site: Site, points: Array, height: float, material: int) -> None:
     tip = points[:, None] + lean + [0, 0, height] * (0.6 + 0.6 * _draws(dice, n, 3, 1))
     base = points[:, None] - [0, 0, 0.03]
     vertices = np.stack([base - side, base + side, tip], 2).reshape(-1, 3)
-    up = np.tile([0.0, 0.0, 1.0], (len(vertices), 1))
     site.builder.begin("grass")
-    site.builder.triangles(vertices, np.arange(len(vertices)).reshape(-1, 3), material, normals=up)
+    site.builder.triangles(vertices, np.arange(len(vertices)).reshape(-1, 3), material)

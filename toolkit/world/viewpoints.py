@@ -34,8 +34,8 @@ def first_hits(
     for i, ray in enumerate(rays):
         p = np.cross(ray, e2)
         det = (e1 * p).sum(1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            u, v, distance = (t * p).sum(1) / det, (q @ ray) / det, along / det
+        det[np.abs(det) < 1e-12] = 1e-12  # parallel: u or v comes out absurd and misses
+        u, v, distance = (t * p).sum(1) / det, (q @ ray) / det, along / det
         hit = (u >= 0) & (v >= 0) & (u + v <= 1) & (distance > 1e-4)
         if hit.any():
             index[i] = np.argmin(np.where(hit, distance, np.inf))
@@ -54,9 +54,7 @@ def _probe_rays(yaw: float, pitch: float, hfov_deg: float) -> NDArray[np.float64
     return np.asarray(rays / np.linalg.norm(rays, axis=1, keepdims=True))
 
 
-def clear_view(
-    scene: Scene, view: View, near_m: float, typical_m: tuple[float, float], *, objects: int = 1
-) -> bool:
+def clear_view(scene: Scene, view: View, near_m: float, typical_m: tuple[float, float], *, objects: int = 1) -> bool:
     """Whether a view is worth taking.
 
     At most a tenth of it is nearer than `near_m`, its median distance lies in `typical_m`, and the probing rays
@@ -119,15 +117,28 @@ def _candidate(dice: Dice, room: Room) -> View:
         z, pitch = _height_and_pitch(dice, room.height_at(x))
         if stands_free(room.plan, x, y, z, max(margin + wide, 0.15)):
             break
-    aim_x = room.width * dice.uniform(0.2, 0.8)
-    aim_y = room.length * dice.uniform(0.2, 0.8)
-    yaw = math.atan2(aim_y - y, aim_x - x) + dice.normal(0.35)
-    if dice.chance(0.2):
-        yaw = dice.uniform(-math.pi, math.pi)
+    yaw, pitch = _aim(dice, room, x, y, z, pitch)
     return View(
         position=(x, y, z), yaw=yaw, pitch=pitch, roll=math.radians(dice.normal(2.5)),
         hfov_deg=dice.uniform(45, 95) if dice.chance(0.5) else dice.uniform(54, 72),
     )  # fmt: skip
+
+
+def _aim(dice: Dice, room: Room, x: float, y: float, z: float, pitch: float) -> tuple[float, float]:
+    """Heading and pitch: at a piece of furniture 0.9-4.5 m away, across the room, or anywhere."""
+    subjects = [f for f in room.plan.footprints if f.solid and 0.9 < math.hypot(f.x - x, f.y - y) < 4.5]
+    if subjects and dice.chance(0.55):
+        pair = dice.choice(subjects), dice.choice(subjects)
+        subject = max(pair, key=lambda f: f.half_width * f.half_depth)
+        far = math.hypot(subject.x - x, subject.y - y)
+        rise = dice.uniform(0.3, 1.1) * min(subject.top, 1.8) + dice.uniform(0.0, 0.3) - z
+        yaw = math.atan2(subject.y - y, subject.x - x) + dice.normal(0.2)
+        low, high = math.radians(-50), math.radians(15)
+        return yaw, min(max(math.atan2(rise, far) + dice.normal(0.08), low), high)
+    if dice.chance(0.2):
+        return dice.uniform(-math.pi, math.pi), pitch
+    across = room.length * dice.uniform(0.2, 0.8) - y, room.width * dice.uniform(0.2, 0.8) - x
+    return math.atan2(*across) + dice.normal(0.35), pitch
 
 
 def close_views(

@@ -66,7 +66,7 @@ def _haze(dice: Dice) -> Sky:
         sun_radius=0.1,
         intensity=dice.uniform(0.9, 1.3),
         cloud=dice.uniform(0.9, 1.3),
-        haze_per_m=dice.uniform(0.003, 0.011),
+        haze_per_m=dice.uniform(0.003, 0.009),
     )
 
 
