@@ -24,74 +24,27 @@ from onnx import NodeProto, TensorProto
 from edgedepth.core.errors import EdgeDepthError, InputError
 from edgedepth.export.passes.graph import Graph
 
-FLOAT_OPS = frozenset(  # fmt: skip
+FLOAT_OPS = frozenset(
     {
-        "Softmax",
-        "LogSoftmax",
-        "Exp",
-        "Log",
-        "Pow",
-        "Sqrt",
-        "Reciprocal",
-        "Softplus",
-        "Erf",
-        "ReduceSum",
-        "ReduceMean",
-        "ReduceL1",
-        "ReduceL2",
-        "ReduceLogSumExp",
-        "ReduceSumSquare",
-        "ReduceProd",
-        "CumSum",
-        "GlobalAveragePool",
-        "InstanceNormalization",
-        "LayerNormalization",
-        "GroupNormalization",
-        "BatchNormalization",
-        "LpNormalization",
-        "MeanVarianceNormalization",
+        "Softmax", "LogSoftmax", "Exp", "Log", "Pow", "Sqrt", "Reciprocal", "Softplus", "Erf", "ReduceSum",
+        "ReduceMean", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceSumSquare", "ReduceProd", "CumSum",
+        "GlobalAveragePool", "InstanceNormalization", "LayerNormalization", "GroupNormalization",
+        "BatchNormalization", "LpNormalization", "MeanVarianceNormalization",
     }
-)
+)  # fmt: skip
 # Element by element or close to it: what happens to a thin map between convolutions.
-CARRIERS = frozenset(  # fmt: skip
+CARRIERS = frozenset(
     {
-        "Add",
-        "Sub",
-        "Mul",
-        "Div",
-        "Clip",
-        "Abs",
-        "Neg",
-        "Min",
-        "Max",
-        "Relu",
-        "Sigmoid",
-        "Tanh",
-        "Resize",
-        "AveragePool",
-        "MaxPool",
-        "Where",
-        "Sum",
-        "Mean",
+        "Add", "Sub", "Mul", "Div", "Clip", "Abs", "Neg", "Min", "Max", "Relu", "Sigmoid", "Tanh", "Resize",
+        "AveragePool", "MaxPool", "Where", "Sum", "Mean",
     }
-)
-LAYOUT_OPS = frozenset(  # fmt: skip
+)  # fmt: skip
+LAYOUT_OPS = frozenset(
     {
-        "Transpose",
-        "Reshape",
-        "Slice",
-        "Gather",
-        "GatherND",
-        "Squeeze",
-        "Unsqueeze",
-        "Flatten",
-        "Split",
-        "Identity",
-        "Expand",
-        "Tile",
-        "Pad",
+        "Transpose", "Reshape", "Slice", "Gather", "GatherND", "Squeeze", "Unsqueeze", "Flatten", "Split",
+        "Identity", "Expand", "Tile", "Pad",
     }
-)
+)  # fmt: skip
 THIN_CHANNELS = 4
 
 # Inputs that stay float32 whatever the node computes in: Resize's region and scales.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper, shape_inference
 
 Array = NDArray[Any]
+_SMALL = 64  # elements of a constant whose value may decide a shape
 
 
 class Graph:
@@ -151,7 +153,7 @@ class Graph:
         del graph.initializer[:]
         graph.initializer.extend(kept)
         del graph.value_info[:]
-        self.model = shape_inference.infer_shapes(self.model, data_prop=True)
+        graph.value_info.extend(_inferred(self.model))
 
     def _names(self) -> set[str]:
         graph = self.model.graph
@@ -182,6 +184,22 @@ def attribute(node: NodeProto, name: str, default: Any) -> Any:
             value = helper.get_attribute_value(entry)
             return value.decode() if isinstance(value, bytes) else value
     return default
+
+
+def _inferred(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """Shapes and types of the tensors between nodes. Large constants stand in by their shape: no copies of weights."""
+    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    graph = light.graph
+    graph.name = model.graph.name
+    graph.node.extend(model.graph.node)
+    graph.input.extend(model.graph.input)
+    graph.output.extend(model.graph.output)
+    for entry in model.graph.initializer:
+        if math.prod(entry.dims) <= _SMALL:
+            graph.initializer.append(entry)
+        else:
+            graph.input.append(helper.make_tensor_value_info(entry.name, entry.data_type, list(entry.dims)))
+    return list(shape_inference.infer_shapes(light, data_prop=True).graph.value_info)
 
 
 def _live_in_order(graph: onnx.GraphProto) -> list[NodeProto]:

@@ -45,9 +45,15 @@ def train(
     precision: Annotated[str, typer.Option(help="fp32, or bf16 for mixed precision.")] = "fp32",
     watch: Annotated[str | None, typer.Option(help="Data set to evaluate on beside the validation split.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for decoded frames; OUT/cache if not given.")] = None,
+    stage: Annotated[
+        list[str] | None, typer.Option(help="With 'default': only this stage of the recipe; repeat for more.")
+    ] = None,
+    scale: Annotated[float, typer.Option(help="With 'default': multiplies image counts and minutes.")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Train a depth network or the router's scene classifier; a stopped run goes on with --resume.
+
+    'default' repeats the recipe of the shipped weights, rendering included; given again, it goes on where it stopped.
 
     Examples:
     edgedepth train edge-low --data synth:out/ --minutes 60 -o runs/low;
@@ -56,7 +62,19 @@ def train(
     require("torch", extra="train")
     require("lightning_fabric", extra="train")
     if network == "default":
-        _recipe(out, data, seed, threads, as_json)
+        from edgedepth.trainers.recipe import Recipe, run_recipe
+
+        recipe = Recipe(
+            out=out,
+            data=tuple(data or ()),
+            stages=tuple(stage or ()),
+            seed=seed,
+            threads=threads,
+            workers=workers,
+            scale=scale,
+            watch=watch,
+        )
+        _report(run_recipe(recipe, say), as_json)
         return
     from edgedepth.trainers.config import TrainConfig
     from edgedepth.trainers.train import train as run
@@ -85,13 +103,6 @@ def train(
         cache=cache,
     )
     _report({network: run(config)}, as_json)
-
-
-def _recipe(out: Path, data: list[str] | None, seed: int, threads: int | None, as_json: bool) -> None:
-    from edgedepth.trainers.recipe import Recipe, run_recipe
-
-    recipe = Recipe(out=out, data=tuple(data or ()), seed=seed, threads=threads)
-    _report(run_recipe(recipe, say), as_json)
 
 
 def _report(results: dict[str, FitResult], as_json: bool) -> None:

@@ -7,7 +7,7 @@ import math
 from edgedepth.world import fixtures, furniture, palette
 from edgedepth.world.people import person
 from edgedepth.world.placing import Footprint, Kit, Piece, Pose
-from edgedepth.world.rooms import Room, palette_times
+from edgedepth.world.rooms import Room
 from edgedepth.world.scene import PointLight, Sky
 
 
@@ -22,7 +22,7 @@ def light_room(room: Room) -> None:
             cool = palette.mix((1.0, 1.0, 1.0), (0.75, 0.88, 1.0), dice.uniform())
             strength = dice.uniform(1.0, 6.0)
             kit.b.lights.append(
-                PointLight(position=inside.position, colour=palette_times(cool, strength), radius_m=0.35)
+                PointLight(position=inside.position, colour=palette.brightened(cool, strength), radius_m=0.35)
             )
     count = dice.integer(0, 2) if day else dice.choice((1, 1, 2, 2, 3, 4))
     if not kit.b.lights and count == 0:
@@ -38,9 +38,9 @@ def light_room(room: Room) -> None:
         if room.width > room.length:
             x, y = room.width * along, room.length * dice.uniform(0.35, 0.65)
         if room.plan.inside(x, y, 0.2):
-            _ceiling_lamp(room, x, y, style, palette_times(tint, strength))
+            _ceiling_lamp(room, x, y, style, palette.brightened(tint, strength))
     if not kit.b.lights:
-        _ceiling_lamp(room, room.width * 0.25, room.length * 0.25, 0, palette_times(tint, strength))
+        _ceiling_lamp(room, room.width * 0.25, room.length * 0.25, 0, palette.brightened(tint, strength))
 
 
 def _set_sky(kit: Kit, day: bool) -> None:
@@ -48,7 +48,7 @@ def _set_sky(kit: Kit, day: bool) -> None:
     turn, rise = dice.uniform(0, 2 * math.pi), dice.uniform(0.25, 1.1)
     direction = (math.cos(turn) * math.cos(rise), math.sin(turn) * math.cos(rise), math.sin(rise))
     shining = day and dice.chance(0.55)
-    sun = palette_times((1.0, 0.92, 0.8), dice.uniform(1.5, 6.0) if shining else 0.0)
+    sun = palette.brightened((1.0, 0.92, 0.8), dice.uniform(1.5, 6.0) if shining else 0.0)
     kit.b.sky = Sky(
         sun_direction=direction, sun_colour=sun, sun_radius=0.02,
         intensity=dice.uniform(0.8, 3.0) if day else dice.uniform(0.005, 0.06),
@@ -148,15 +148,14 @@ def add_clutter(room: Room, amount: int) -> None:
 
 def add_people(room: Room, count: int) -> None:
     """People standing or walking on the free floor."""
-    kit, dice = room.kit, room.kit.dice
 
     def build(kit: Kit, pose: Pose) -> None:
         person(kit.b, kit.dice, pose.position, pose.yaw, "walking" if kit.dice.chance(0.3) else "standing")
 
     for _ in range(count):
         height = min(1.75, room.low_height - 0.1)
-        room.plan.anywhere(kit, Piece(width=0.5, depth=0.45, height=height, build=build), tries=8, wobble=3.1)
-    del dice
+        someone = Piece(width=0.5, depth=0.45, height=height, build=build)
+        room.plan.anywhere(room.kit, someone, tries=8, wobble=3.1)
 
 
 def seat_person(kit: Kit, seat: Pose, seat_m: float) -> None:

@@ -128,9 +128,8 @@ def fridge(dice: Dice) -> Piece:
     return Piece(width=w, depth=0.68, height=h, build=build)
 
 
-def washing_machine(dice: Dice) -> Piece:
+def washing_machine(_dice: Dice) -> Piece:
     """A front loader."""
-    del dice
 
     def build(kit: Kit, pose: Pose) -> None:
         kit.begin("appliance", pose)

@@ -452,9 +452,8 @@ def floor_lamp(dice: Dice) -> Piece:
     return Piece(width=0.4, depth=0.4, height=h, build=build)
 
 
-def boxes(dice: Dice) -> Piece:
+def boxes(_dice: Dice) -> Piece:
     """Cardboard boxes or crates on the floor."""
-    del dice
 
     def build(kit: Kit, pose: Pose) -> None:
         props.cardboard(kit, pose)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgedepth.world import dressing, fixtures, furniture, palette, props
 from edgedepth.world.builder import Dice, SceneBuilder
@@ -41,14 +41,13 @@ def _with_materials(kit: Kit, shape: Shape) -> Kit:
     """The kit with the walls and floor that suit a shape, unless the room is implausible on purpose."""
     if kit.implausible:
         return kit
-    values = dict(kit.look.__dict__)
+    look = kit.look
     if shape.wall_material is not None and kit.dice.chance(0.75):
-        values["wall"] = shape.wall_material(kit.b, kit.dice)
-        values["accent_wall"] = values["wall"]
+        wall = shape.wall_material(kit.b, kit.dice)
+        look = replace(look, wall=wall, accent_wall=wall)
     if shape.floor_material is not None and kit.dice.chance(0.75):
-        values["floor"] = shape.floor_material(kit.b, kit.dice)
-    look = palette.RoomPalette(**values)
-    return Kit(b=kit.b, dice=kit.dice, look=look, implausible=kit.implausible, segments=kit.segments)
+        look = replace(look, floor=shape.floor_material(kit.b, kit.dice))
+    return replace(kit, look=look)
 
 
 def _furnished(dice: Dice, category: _Category, segments: int = 10) -> Room:

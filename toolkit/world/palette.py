@@ -110,6 +110,11 @@ def leaf_colour(dice: Dice) -> Colour:
     return hsv(hue, dice.uniform(0.3, 0.75), dice.uniform(0.1, 0.5))
 
 
+def brightened(tint: Colour, strength: float) -> Colour:
+    """A light's colour: a tint times a strength, which may exceed 1."""
+    return tint[0] * strength, tint[1] * strength, tint[2] * strength
+
+
 def warm_light(dice: Dice) -> Colour:
     """The tint of a lamp: candle-like to cool white, of value 1."""
     return 1.0, dice.uniform(0.72, 1.0), dice.uniform(0.42, 1.05)
@@ -255,7 +260,16 @@ def carpet(b: SceneBuilder, dice: Dice) -> int:
     """Carpet: plain, speckled, patterned or in squares."""
     base = draw_colour(dice, (dull_colour, dull_colour, any_colour))
     kind = dice.choice(
-        (Texture.FABRIC, Texture.FABRIC, Texture.SPECKLE, Texture.NOISE, Texture.STRIPES, Texture.PICTURE)
+        (
+            Texture.FABRIC,
+            Texture.FABRIC,
+            Texture.SPECKLE,
+            Texture.NOISE,
+            Texture.NOISE,
+            Texture.STRIPES,
+            Texture.STRIPES,
+            Texture.PICTURE,
+        )
     )
     return pattern(b, dice, kind, base, mix(base, any_colour(dice), dice.uniform(0.2, 0.7)))
 
@@ -309,7 +323,7 @@ def wall(b: SceneBuilder, dice: Dice) -> int:
         return paint(b, dice, pale_colour(dice) if dice.chance(0.75) else strong)
     if draw < 0.74:
         base = pale_colour(dice) if dice.chance(0.6) else any_colour(dice, 0.5, 0.2, 0.85)
-        kind = dice.choice((Texture.STRIPES, Texture.FABRIC, Texture.PICTURE, Texture.MARBLE, Texture.FOLIAGE))
+        kind = dice.choice((Texture.STRIPES, Texture.FABRIC, Texture.NOISE, Texture.MARBLE, Texture.FOLIAGE))
         return pattern(b, dice, kind, base, mix(base, any_colour(dice), dice.uniform(0.1, 0.5)))
     return draw_material(b, dice, (brick, tiles, planks, _bare_concrete))
 
@@ -329,7 +343,7 @@ def surface(b: SceneBuilder, dice: Dice) -> int:
 
 
 def _lacquer(b: SceneBuilder, dice: Dice) -> int:
-    return flat(b, draw_colour(dice, (pale_colour, pale_colour, dull_colour, any_colour)),
+    return flat(b, draw_colour(dice, (pale_colour, pale_colour, dull_colour, any_colour, vivid_colour)),
                 reflectance=dice.choice((0.0, 0.0, 0.03)))  # fmt: skip
 
 

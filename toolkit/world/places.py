@@ -83,7 +83,7 @@ def square(dice: Dice) -> BuiltScene:
         for s in np.arange(5.0, depth - 3, spacing):
             for t in (-half + 6, half - 6):
                 flora.tree(course.points(float(s), t), dice.uniform(4.5, 8.5))
-    furniture = (roadside.bench, roadside.bench, roadside.lamp_post, roadside.lamp_post, roadside.bollard,
+    furniture: tuple[roadside.Furniture, ...] = (roadside.bench, roadside.bench, roadside.lamp_post, roadside.lamp_post, roadside.bollard,
                  roadside.bin_, roadside.planter, roadside.planter, roadside.sign_post)  # fmt: skip
     for _ in range(dice.integer(5, 16)):
         roadside.put(site, dice.choice(furniture), course, dice.uniform(3, depth - 3), dice.uniform(-0.9, 0.9) * half)
@@ -232,8 +232,9 @@ def industrial_yard(dice: Dice) -> BuiltScene:
         if dice.chance(0.4):
             roadside.fence(site, course, 0, depth, side * (half - 0.7))
     for _ in range(dice.integer(0, 5)):
-        roadside.put(site, dice.choice((roadside.lamp_post, roadside.bollard, roadside.sign_post)), course,
-                     dice.uniform(2, depth - 2), dice.choice((-1, 1)) * (half - 1.2))  # fmt: skip
+        kinds: tuple[roadside.Furniture, ...] = (roadside.lamp_post, roadside.bollard, roadside.sign_post)
+        where = dice.uniform(2, depth - 2), dice.choice((-1, 1)) * (half - 1.2)
+        roadside.put(site, dice.choice(kinds), course, *where)
         crowd.group(course, dice.uniform(3, depth - 5), dice.uniform(-0.8, 0.8) * half)
     for _ in range(dice.integer(0, 6)):
         flora.tree(course.points(dice.uniform(0, depth + 20), dice.choice((-1, 1)) * (half + dice.uniform(1, 10))))

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from edgedepth.world import palette
-from edgedepth.world.builder import Dice, rotation_y, rotation_z
+from edgedepth.world.builder import Dice, rotation_y
 from edgedepth.world.placing import FloorPlan, Kit, Pose, Wall
 from edgedepth.world.scene import PointLight, Texture
 
@@ -144,20 +144,21 @@ def _wall(kit: Kit, wall: Wall, openings: list[Opening], height: float, thicknes
             middle = ((low + high) / 2, -thickness / 2, (bottom + top) / 2)
             b.box(middle, (high - low, thickness, top - bottom), material)
 
-    at = 0.0
+    def skirt(low: float, high: float) -> None:
+        if skirting and high > low:
+            b.box(((low + high) / 2, 0.007, skirting / 2), (high - low, 0.014, skirting), kit.look.trim)
+
+    at = foot = 0.0
     for hole in sorted(openings, key=lambda o: o.low):
         piece(at, hole.low, 0.0, height)
         piece(hole.low, hole.high, hole.top, height)
         piece(hole.low, hole.high, 0.0, hole.sill)
-        if skirting:
-            b.box(((at + hole.low) / 2, 0.007, skirting / 2), (hole.low - at, 0.014, skirting), kit.look.trim)
-        at = hole.high if hole.kind == "door" else at
-        if hole.kind == "window":
-            piece(at, at, 0.0, 0.0)
-            at = hole.high
+        at = hole.high
+        if hole.sill < skirting:
+            skirt(foot, hole.low)
+            foot = hole.high
     piece(at, wall.length, 0.0, height)
-    if skirting:
-        b.box(((at + wall.length) / 2, 0.007, skirting / 2), (wall.length - at, 0.014, skirting), kit.look.trim)
+    skirt(foot, wall.length)
 
 
 def _frame(kit: Kit, opening: Opening, width: float, depth: float, y: float) -> None:
@@ -225,17 +226,12 @@ def _annex(kit: Kit, wall: Wall, opening: Opening, thickness: float) -> None:
         place = here.at(0, -deep * 0.5, tall - 0.25).position
         strength = dice.uniform(0.5, 3.5)
         tint = palette.warm_light(dice)
-        kit.b.lights.append(PointLight(position=place, colour=palette_times(tint, strength), radius_m=0.12))
+        kit.b.lights.append(PointLight(position=place, colour=palette.brightened(tint, strength), radius_m=0.12))
     end = here.at(dice.uniform(-0.3, 0.3) * wide, -deep)
     kit.begin(dice.choice(("picture", "cabinet", "door", "shelf")), end)
     high = dice.uniform(0.6, min(2.0, tall - 0.3))
     size = (dice.uniform(0.5, 1.0), dice.uniform(0.03, 0.4), high)
     kit.b.box((0, size[1] / 2, high / 2), size, kit.make(palette.surface))
-
-
-def palette_times(tint: tuple[float, float, float], strength: float) -> tuple[float, float, float]:
-    """A light's colour: tint times strength (may exceed 1)."""
-    return tint[0] * strength, tint[1] * strength, tint[2] * strength
 
 
 def _window(kit: Kit, wall: Wall, opening: Opening, thickness: float) -> Pose:
@@ -247,10 +243,9 @@ def _window(kit: Kit, wall: Wall, opening: Opening, thickness: float) -> Pose:
     wide, tall = opening.high - opening.low, opening.top - opening.sill
     middle = (opening.low + opening.high) / 2
     b.box((middle, y, opening.sill + 0.025), (wide, 0.06, 0.05), kit.look.trim)
-    for i in range(1, 1 + max(0, round(wide / dice.uniform(0.55, 1.3)) - 1)):
-        x = opening.low + wide * i / (1 + max(0, round(wide / 0.9) - 1)) if wide > 1.3 else middle
-        if opening.low < x < opening.high:
-            b.box((x, y, opening.sill + tall / 2), (0.05, 0.05, tall), kit.look.trim)
+    panes = max(1, round(wide / dice.uniform(0.5, 1.2)))
+    for i in range(1, panes):
+        b.box((opening.low + wide * i / panes, y, opening.sill + tall / 2), (0.05, 0.05, tall), kit.look.trim)
     if dice.chance(0.35):
         b.box((middle, y, opening.sill + tall * dice.uniform(0.5, 0.75)), (wide, 0.05, 0.04), kit.look.trim)
     if opening.sill > 0.3:
@@ -390,7 +385,7 @@ def _outside(kit: Kit, width: float, length: float) -> None:
             b, dice, Texture.FACADE, palette.dull_colour(dice), palette.dull_colour(dice),
             scale_m=dice.uniform(1.6, 3.0), aux=dice.uniform(2.6, 3.3),
         )  # fmt: skip
-        b.box((0, 0, tall / 2), (7, dice.uniform(7, 22), tall), facade, rotation=rotation_z(0.0))
+        b.box((0, 0, tall / 2), (7, dice.uniform(7, 22), tall), facade)
     for _ in range(dice.integer(0, 6)):
         angle, far = dice.uniform(0, 6.283), dice.uniform(8, 25)
         b.begin("tree", (cx + far * math.cos(angle), cy + far * math.sin(angle), ground))

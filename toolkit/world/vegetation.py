@@ -202,8 +202,8 @@ _TREES: tuple[_Grower, ...] = (
 _WOODS: tuple[_Grower, ...] = (_broadleaf, _broadleaf, _broadleaf, _conifer, _conifer, _bare)
 
 
-_FAR_M = 60.0  # from the middle of the scene
-_MAX_NEAR = 26  # trees and bushes in full detail
+_FAR_M = 50.0  # from the middle of the scene
+_MAX_NEAR = 20  # trees and bushes in full detail
 
 
 class Flora:

@@ -82,7 +82,7 @@ def _height_and_pitch(dice: Dice, ceiling: float) -> tuple[float, float]:
     elif draw < 0.88:
         z, pitch = dice.uniform(0.9, 1.7), dice.uniform(-25, 5)
     else:
-        z, pitch = dice.uniform(1.6, 2.2), dice.uniform(-50, -10)
+        z, pitch = dice.uniform(1.6, 2.5), dice.uniform(-50, -10)
     if dice.chance(0.08):
         pitch = dice.uniform(-50, 15)
     return min(z, ceiling - 0.25), math.radians(pitch)

@@ -1,0 +1,136 @@
+"""Training the router's classifier: soft labels, the choice of the vote, and a tiny run end to end."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning_fabric")
+
+from edgedepth.core.errors import InputError, UnknownNameError  # noqa: E402
+from edgedepth.core.routing import SceneCategory, SceneRule  # noqa: E402
+from edgedepth.core.spec import ClassifierSpec  # noqa: E402
+from edgedepth.trainers.checkpoint import load_checkpoint  # noqa: E402
+from edgedepth.trainers.config import AugmentConfig, TrainConfig  # noqa: E402
+from edgedepth.trainers.scenes import UNKNOWN, SceneObjective, choose_rule, rules, side_smoothed  # noqa: E402
+from edgedepth.trainers.train import train  # noqa: E402
+
+CATEGORIES = tuple(
+    SceneCategory(name=name, far=name.isupper(), range_m=60.0 if name.isupper() else 5.0) for name in "abcDEF"
+)
+SMALL = {"widths": (8, 8, 16, 16, 16), "depths": (0, 0, 0, 0, 0), "dropout": 0.0}
+
+
+def write_scenes(folder: Path, count: int) -> Path:
+    """Dark bedrooms and bright motorways."""
+    rng = np.random.default_rng(0)
+    records = []
+    for number in range(count):
+        far = number % 2 == 1
+        image = rng.normal(190 if far else 60, 20, (24, 32, 3)).clip(0, 255).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+        cv2.imwrite(str(folder / f"{number}.depth.png"), np.full((24, 32), 20000 if far else 2000, np.uint16))
+        records.append(
+            {
+                "id": str(number),
+                "rgb": f"{number}.png",
+                "depth": f"{number}.depth.png",
+                "depth_scale": 1000.0,
+                "category": "motorway" if far else "bedroom",
+                "route": "high" if far else "low",
+                "split": "val" if number % 10 < 2 else "train",
+            }
+        )
+    path = folder / "pairs.json"
+    path.write_text(json.dumps(records))
+    return path
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
+    return TrainConfig(
+        network="scene-small",
+        data=(f"pairs:{write_scenes(tmp_path, 40)}",),
+        out=tmp_path / "run",
+        epochs=15,
+        batch=8,
+        lr=5e-3,
+        ema=0.8,
+        threads=1,
+        options=SMALL,
+        augment=AugmentConfig(photometric=0.1, cutout=0.0),
+    )
+
+
+def test_soft_labels_favour_the_side() -> None:
+    far = torch.tensor([category.far for category in CATEGORIES])
+    label = side_smoothed(torch.tensor([0]), far, side=0.3, whole=0.06)[0]
+    near_share, far_share = 0.3 / 3 + 0.06 / 6, 0.06 / 6
+    assert label.tolist() == pytest.approx([0.64 + near_share, near_share, near_share, far_share, far_share, far_share])
+    assert float(label.sum()) == pytest.approx(1.0)
+
+
+class Answer(torch.nn.Module):
+    """A network with fixed logits for every image."""
+
+    def __init__(self, logits: list[float]) -> None:
+        super().__init__()
+        self.logits = torch.tensor(logits)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.logits.expand(len(image), -1)
+
+
+def test_an_unknown_category_counts_for_its_side_only() -> None:
+    probabilities = [0.3, 0.2, 0.1, 0.2, 0.1, 0.1]
+    objective = SceneObjective(Answer([math.log(p) for p in probabilities]), CATEGORIES)
+    terms = objective(torch.zeros(1, 3, 8, 8), torch.tensor([UNKNOWN]), torch.tensor([True]))
+    assert terms["category"].item() == 0.0
+    assert terms["side"].item() == pytest.approx(-0.5 * math.log(0.4))
+    assert terms["loss"].item() == pytest.approx(terms["side"].item())
+
+
+def test_candidate_votes_stay_below_half_of_the_categories() -> None:
+    candidates = rules(tuple(SceneCategory(name=str(n), far=n > 11, range_m=5.0) for n in range(24)))
+    assert (candidates[0].top_k, candidates[0].vote) == (5, "majority")
+    assert max(rule.top_k for rule in candidates) == 11
+    assert all(rule.top_k % 2 for rule in candidates)
+
+
+def test_the_vote_that_routes_best_is_chosen() -> None:
+    # the most probable category is right both times, but the two runners-up outvote it
+    probabilities = np.array([[0.4, 0.0, 0.0, 0.3, 0.2, 0.1], [0.3, 0.2, 0.1, 0.4, 0.0, 0.0]], np.float32)
+    rule, score = choose_rule(CATEGORIES, probabilities, np.array([False, True]))
+    assert (rule.top_k, rule.vote) == (1, "majority")
+    assert score == 1.0
+
+
+def test_a_classifier_learns_and_writes_its_rule(config: TrainConfig) -> None:
+    result = train(config)
+    assert result.figures["routing"] == 1.0
+    assert result.figures["accuracy"] == 1.0
+    rule = SceneRule.model_validate_json((config.out / "scene-small.rule.json").read_text())
+    checkpoint = load_checkpoint(result.checkpoint)
+    assert isinstance(checkpoint.spec, ClassifierSpec)
+    assert rule.categories == checkpoint.spec.categories
+    assert rule.top_k < len(rule.categories) / 2
+
+
+def test_data_without_known_categories_are_refused(config: TrainConfig, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.json"
+    records = json.loads(path.read_text())
+    path.write_text(json.dumps([record | {"category": "moon"} for record in records]))
+    with pytest.raises(InputError, match="no training frame has a category of scene-small; known: alley"):
+        train(config)
+
+
+def test_an_unknown_network_is_named(config: TrainConfig) -> None:
+    with pytest.raises(UnknownNameError, match="unknown network 'scene-big'; known: ds-sidenet-low"):
+        train(replace(config, network="scene-big"))
