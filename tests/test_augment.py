@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,12 @@ def scene(number: int, width: int = 64, height: int = 48) -> DepthSample:
     return DepthSample(id=str(number), image_bgr=image, depth_m=depth, camera=camera, semantic=semantic)
 
 
+def read_scene(info: SampleInfo) -> DepthSample:
+    return scene(int(info.id))
+
+
 def dataset(count: int = 3) -> DepthDataset:
-    entries = tuple(Entry(SampleInfo(id=str(n)), lambda info: scene(int(info.id))) for n in range(count))
+    entries = tuple(Entry(SampleInfo(id=str(n)), read_scene) for n in range(count))
     return DepthDataset(name="synth:nowhere", entries=entries, semantic_classes=("void", "wall", "sky"))
 
 
@@ -87,6 +92,17 @@ def test_cache_is_read_back_and_shrinks(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(FrameCache, "_fill", lambda *_: pytest.fail("the cache was filled twice"))
     second = FrameCache([dataset()], tmp_path, cover_wh=(32, 24))
     assert np.array_equal(first[1].rgb, second[1].rgb)
+
+
+def test_a_cache_travels_to_workers_without_its_data(tmp_path: Path) -> None:
+    many = FrameCache([dataset(20)], tmp_path, cover_wh=(64, 48))
+    frame = many[2]
+    # entries of this test module cannot be pickled by name under importlib import mode, so they stay here
+    state = many.__getstate__() | {"_entries": []}
+    assert len(pickle.dumps(state)) < 20_000
+    copy = FrameCache.__new__(FrameCache)
+    copy.__setstate__(many.__getstate__())
+    assert np.array_equal(copy[2].rgb, frame.rgb)
 
 
 def test_whole_frames_have_the_focal_length_of_the_resize(cache: FrameCache) -> None:

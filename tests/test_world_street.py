@@ -15,7 +15,7 @@ from edgedepth.world.street import STREET_RECIPES
 from edgedepth.world.walk import build_walk
 
 SEEDS = (1, 2)
-MAX_TRIANGLES = 80_000
+MAX_TRIANGLES = 70_000
 
 
 @pytest.fixture(scope="module")

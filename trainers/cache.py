@@ -70,11 +70,22 @@ class FrameCache(Sequence[Frame]):
             raise OutputError(f"the cache {self._folder} is damaged; delete the folder and run again")
         areas = [record["wh"][0] * record["wh"][1] for record in self._records]
         self._offsets: list[int] = np.cumsum([0, *areas]).tolist()
+        self._map()
+
+    def _map(self) -> None:
         self._rgb: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._depth: NDArray[np.float16] = np.empty(0, np.float16)
         if self._offsets[-1]:  # an empty file cannot be mapped
             self._rgb = np.memmap(self._folder / "rgb.bin", np.uint8, mode="r")
             self._depth = np.memmap(self._folder / "depth.bin", np.float16, mode="r")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a pickled map would carry all its data to the worker process; it maps the files again instead
+        return {name: value for name, value in vars(self).items() if name not in ("_rgb", "_depth")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._map()
 
     @property
     def infos(self) -> tuple[SampleInfo, ...]:

@@ -19,6 +19,7 @@ from edgedepth.world.vegetation import Flora, hedge
 from edgedepth.world.vehicles import PARKED, TOWN_TRAFFIC, Maker, park
 
 KERB_M = 0.12
+_MAX_MOVING = 48  # vehicles
 _NEAR_END = 95.0  # beyond this, details are left out
 
 
@@ -143,8 +144,9 @@ def traffic(
     site: Site, course: Course, plan: StreetPlan, *, spacing: float, makers: Sequence[Maker] = TOWN_TRAFFIC,
     reach: float = 140.0,
 ) -> None:  # fmt: skip
-    """Moving vehicles, on average one every `spacing` metres of lane."""
+    """Moving vehicles, on average one every `spacing` metres of lane, or fewer where there are many lanes."""
     dice = site.dice
+    spacing = max(spacing, len(plan.lane_middles()) * (reach + 45.0) / _MAX_MOVING)
     for t, ahead in plan.lane_middles():
         s = -45.0 + dice.uniform(0, spacing)
         while s < reach:
