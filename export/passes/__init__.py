@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgedepth.export.passes.conv_shuffle import CONV_SHUFFLE
 from edgedepth.export.passes.machine import PassReport, Rewrite, run_passes
 from edgedepth.export.passes.merge_affine import MERGE_AFFINE
 from edgedepth.export.passes.soft_argmax import SOFT_ARGMAX
 from edgedepth.export.passes.unpool_conv import UNPOOL_CONV
+from edgedepth.export.passes.upsample_conv import UPSAMPLE_CONV
 
 # In the order of application.
-PASSES: tuple[Rewrite[Any], ...] = (MERGE_AFFINE, UNPOOL_CONV, SOFT_ARGMAX)
+PASSES: tuple[Rewrite[Any], ...] = (MERGE_AFFINE, UPSAMPLE_CONV, UNPOOL_CONV, SOFT_ARGMAX, CONV_SHUFFLE)
 
 __all__ = ["PASSES", "PassReport", "Rewrite", "passes_for", "run_passes"]
 

@@ -75,8 +75,10 @@ def park(dice: Dice) -> BuiltScene:
         if dice.chance(0.4):  # an avenue
             for s in np.arange(-24.0, 90.0, dice.uniform(6, 11)):
                 flora.tree(course.points(float(s), side * (half + 1.8)), dice.uniform(7, 12))
-    furniture: tuple[roadside.Furniture, ...] = (roadside.bench, roadside.bench, roadside.bench, roadside.lamp_post, roadside.bin_, roadside.sign_post,
-                 roadside.planter)  # fmt: skip
+    furniture: tuple[roadside.Furniture, ...] = (
+        roadside.bench, roadside.bench, roadside.bench, roadside.lamp_post, roadside.bin_,
+        roadside.sign_post, roadside.planter,
+    )  # fmt: skip
     for s in np.arange(-15.0, 70.0, 6.0):
         if dice.chance(0.45):
             side = dice.choice((-1, 1))

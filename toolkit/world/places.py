@@ -83,8 +83,10 @@ def square(dice: Dice) -> BuiltScene:
         for s in np.arange(5.0, depth - 3, spacing):
             for t in (-half + 6, half - 6):
                 flora.tree(course.points(float(s), t), dice.uniform(4.5, 8.5))
-    furniture: tuple[roadside.Furniture, ...] = (roadside.bench, roadside.bench, roadside.lamp_post, roadside.lamp_post, roadside.bollard,
-                 roadside.bin_, roadside.planter, roadside.planter, roadside.sign_post)  # fmt: skip
+    furniture: tuple[roadside.Furniture, ...] = (
+        roadside.bench, roadside.bench, roadside.lamp_post, roadside.lamp_post, roadside.bollard, roadside.bin_,
+        roadside.planter, roadside.planter, roadside.sign_post,
+    )  # fmt: skip
     for _ in range(dice.integer(5, 16)):
         roadside.put(site, dice.choice(furniture), course, dice.uniform(3, depth - 3), dice.uniform(-0.9, 0.9) * half)
     for _ in range(dice.integer(3, 20)):

@@ -1,0 +1,71 @@
+"""Scales and integers: how a range of real numbers becomes eight bits, in one place for every backend.
+
+Scales are numbers of float16, so that a typed FP16 graph holds exactly the scale that the integers were made with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Range = tuple[float, float]
+Signedness = Literal["int8", "uint8"]
+
+_SMALLEST = float(np.finfo(np.float16).smallest_subnormal)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Affine:
+    """real = scale * (integer - zero_point), for integers of `dtype`, clipped to [low, high]."""
+
+    scale: float
+    zero_point: int
+    dtype: Signedness
+
+    @property
+    def low(self) -> int:
+        """The smallest integer in use; -127, so that INT8 is symmetric."""
+        return 0 if self.dtype == "uint8" else -127
+
+    @property
+    def high(self) -> int:
+        """The largest integer in use."""
+        return 255 if self.dtype == "uint8" else 127
+
+    def quantise(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Round half to even, as ONNX does, and clip."""
+        steps = np.rint(np.asarray(values, np.float64) / self.scale) + self.zero_point
+        return np.clip(steps, self.low, self.high).astype(self.dtype)
+
+    def dequantise(self, integers: NDArray[Any]) -> NDArray[np.float32]:
+        """Back to real numbers."""
+        return ((integers.astype(np.float64) - self.zero_point) * self.scale).astype(np.float32)
+
+
+def affine_of(span: Range, dtype: Signedness) -> Affine:
+    """The numbers for an activation whose values lie in [low, high]; zero is always exact.
+
+    INT8 is symmetric, which TensorRT demands. UINT8 spends all 256 steps on the range, and on activations after a
+    ReLU twice as many as INT8.
+    """
+    low, high = min(span[0], 0.0), max(span[1], 0.0)
+    if dtype == "int8":
+        return Affine(scale=_half(max(-low, high) / 127), zero_point=0, dtype=dtype)
+    scale = _half((high - low) / 255)
+    return Affine(scale=scale, zero_point=int(np.clip(round(-low / scale), 0, 255)), dtype=dtype)
+
+
+def quantise_weights(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Symmetric INT8 integers of a (C_out, ...) weight, and one scale per output channel (C_out,)."""
+    amax = np.abs(weight).reshape(weight.shape[0], -1).max(axis=1)
+    scales = np.array([_half(value / 127) for value in amax], np.float32)
+    column = scales.reshape(-1, *[1] * (weight.ndim - 1)).astype(np.float64)
+    return np.clip(np.rint(weight / column), -127, 127).astype(np.int8), scales
+
+
+def _half(scale: float) -> float:
+    """The nearest positive number of float16."""
+    return max(float(np.float16(scale)), _SMALLEST)

@@ -1,0 +1,158 @@
+"""Q/DQ insertion: which tensors of a graph are rounded to eight bits, said in the graph itself.
+
+The form is the one that TensorRT 10, 11 and RTX read and fuse: activations are quantised where a quantised layer
+reads them and nowhere else, once per tensor; weights are stored as INT8 with one scale per output channel; biases stay
+floating point. What else pays differs by backend and is a `Form`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+from onnx import NodeProto
+
+from edgedepth.calibration.layers import Kind, Layer, layers_of
+from edgedepth.calibration.numbers import Affine, Range, Signedness, affine_of, quantise_weights
+from edgedepth.core.errors import EdgeDepthError, InputError
+from edgedepth.export.passes.graph import Graph
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What pays on a backend.
+
+    activations: "int8" symmetric, or "uint8" with a zero point.
+    kinds: the kinds of layers that are quantised (see `Layer.kind`).
+    residual: what is added to a quantised layer's output is read quantised too, where it is quantised anyway or
+        its range is known: the addition then fuses with the layer.
+    outputs: quantise the outputs of quantised layers as well, for engines that only know whole integer operators.
+    half: type the rest of the network FP16 (see `edgedepth.export.precision`); otherwise it stays FP32.
+    """
+
+    activations: Signedness
+    kinds: frozenset[Kind] = field(default=frozenset({"dense", "depthwise", "first"}))
+    residual: bool = True
+    outputs: bool = False
+    half: bool = False
+
+
+def quantisable(graph: Graph, form: Form) -> tuple[Layer, ...]:
+    """The layers that a form quantises, in order."""
+    return tuple(layer for layer in layers_of(graph) if layer.kind in form.kinds)
+
+
+def tensors_to_observe(graph: Graph) -> tuple[str, ...]:
+    """Every activation whose range some form may need: what convolutions read, what they make, and what is added."""
+    names: dict[str, None] = {}
+    for layer in layers_of(graph):
+        names |= dict.fromkeys((layer.source, layer.name))
+    for node in graph.of_type("Add"):
+        names |= dict.fromkeys(node.input)
+    return tuple(name for name in names if not graph.is_constant(name))
+
+
+def insert_qdq(
+    model: onnx.ModelProto, layers: Collection[Layer], ranges: Mapping[str, Range], form: Form
+) -> onnx.ModelProto:
+    """The INT8 form of a float32 model, before any FP16 typing; the model given is not changed.
+
+    layers: those to quantise. ranges: of the activations by tensor, in the units of the FP32 graph.
+
+    Raises:
+        InputError: a range is missing, or not finite.
+        EdgeDepthError: the result is not a valid model.
+    """
+    graph = Graph(model)
+    writer = _Writer(graph, ranges, form)
+    for layer in layers:
+        writer.quantise_layer(layer)
+    if form.residual:
+        writer.quantise_residuals({layer.name for layer in layers})
+    if form.outputs:
+        writer.quantise_outputs({layer.name for layer in layers})
+    graph.tidy()
+    try:
+        onnx.checker.check_model(graph.model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise EdgeDepthError(f"Q/DQ insertion left an invalid graph: {' '.join(str(error).split())}") from error
+    return graph.model
+
+
+class _Writer:
+    """Adds one Q/DQ pair per activation and one DQ per weight, and lets the readers read them."""
+
+    def __init__(self, graph: Graph, ranges: Mapping[str, Range], form: Form) -> None:
+        self._graph = graph
+        self._ranges = ranges
+        self._form = form
+        self._pairs: dict[str, str] = {}
+
+    def quantise_layer(self, layer: Layer) -> None:
+        node = self._graph.producer(layer.name)
+        assert node is not None
+        node.input[0] = self._rounded(layer.source)
+        weight = self._graph.constant(layer.weight)
+        assert weight is not None
+        integers, scales = quantise_weights(weight)
+        base = f"{layer.weight}/int8"
+        names = [self._graph.add_constant(integers, base), self._graph.add_constant(scales, f"{base}/scale")]
+        node.input[1] = self._graph.add("DequantizeLinear", names, f"{base}/real", axis=0)
+
+    def quantise_residuals(self, layers: Collection[str]) -> None:
+        for node in self._graph.of_type("Add"):
+            made = [index for index, name in enumerate(node.input) if name in layers]
+            if len(made) != 1:
+                continue
+            other = 1 - made[0]
+            name = node.input[other]
+            if name in self._pairs or name in self._ranges:
+                node.input[other] = self._rounded(name)
+
+    def quantise_outputs(self, layers: Collection[str]) -> None:
+        """Round what quantised layers make, after the ReLU where one follows at once."""
+        for name in list(layers):
+            tensor = name
+            reader = self._graph.only_consumer(name)
+            if reader is not None and reader.op_type == "Relu":
+                tensor = reader.output[0]
+            if self._graph.is_output(tensor):
+                continue
+            # before the rounding is made, as that becomes a reader itself
+            readers = [n for n in self._graph.consumers(tensor) if n.op_type != "QuantizeLinear"]
+            if not readers or tensor not in self._ranges:
+                continue
+            rounded = self._rounded(tensor)
+            for node in readers:
+                _replace_input(node, tensor, rounded)
+
+    def _rounded(self, tensor: str) -> str:
+        """The tensor after rounding to eight bits; each is rounded once, for all its readers."""
+        if tensor not in self._pairs:
+            affine = affine_of(self._range(tensor), self._form.activations)
+            self._pairs[tensor] = add_pair(self._graph, tensor, affine)
+        return self._pairs[tensor]
+
+    def _range(self, tensor: str) -> Range:
+        if tensor not in self._ranges:
+            raise InputError(f"the calibration has no range for tensor {tensor!r}; calibrate this bundle again")
+        low, high = self._ranges[tensor]
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise InputError(f"the range of tensor {tensor!r} is not finite: [{low}, {high}]; calibrate again")
+        return low, high
+
+
+def add_pair(graph: Graph, tensor: str, affine: Affine) -> str:
+    """Add QuantizeLinear and DequantizeLinear after a tensor and return the name of what comes out."""
+    scale = graph.add_constant(np.array(affine.scale, np.float32), f"{tensor}/scale")
+    zero = graph.add_constant(np.array(affine.zero_point, affine.dtype), f"{tensor}/zero")
+    integer = graph.add("QuantizeLinear", [tensor, scale, zero], f"{tensor}/{affine.dtype}")
+    return graph.add("DequantizeLinear", [integer, scale, zero], f"{tensor}/rounded")
+
+
+def _replace_input(node: NodeProto, old: str, new: str) -> None:
+    for index, name in enumerate(node.input):
+        if name == old:
+            node.input[index] = new

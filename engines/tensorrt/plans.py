@@ -1,0 +1,86 @@
+"""The plan for a network on this machine: from the cache if it is there, else built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgedepth.core.errors import BackendError
+from edgedepth.core.files import sha256_of
+from edgedepth.engines.cache import Hit, PlanCache
+from edgedepth.engines.machine import Gpu, driver
+from edgedepth.engines.tensorrt.build import capabilities, engine_from_onnx
+from edgedepth.engines.tensorrt.config import BuildConfig
+from edgedepth.engines.tensorrt.flavour import Flavour
+from edgedepth.engines.tensorrt.progress import Report
+from edgedepth.engines.tensorrt.sidecar import PlanRequest, Sidecar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A plan that may be opened here.
+
+    why_built: empty if it came from the cache, else why no plan in it did.
+    """
+
+    key: str
+    plan: bytes
+    sidecar: Sidecar
+    why_built: str = ""
+
+
+def present_gpu() -> Gpu | None:
+    """The GPU that engines run on: the driver's first."""
+    gpus = driver().gpus
+    return gpus[0] if gpus else None
+
+
+def request_for(onnx: Path, config: BuildConfig, flavour: Flavour, gpu: Gpu | None) -> PlanRequest:
+    """What to look for in the cache.
+
+    Raises:
+        BackendError: the flavour cannot build for the targets, or the file is missing.
+    """
+    if not onnx.is_file():
+        raise BackendError(f"no ONNX file at {onnx}; export one with: edgedepth export")
+    targets = flavour.resolve_targets(config.targets, None if gpu is None else gpu.capability)
+    return PlanRequest(
+        onnx_sha256=sha256_of(onnx),
+        flavour=flavour,
+        compute_capabilities=capabilities(targets, gpu),
+        gpu=None if gpu is None else gpu.name,
+        config=config.as_dict(),
+    )
+
+
+def plan_for(
+    onnx: Path,
+    config: BuildConfig,
+    flavour: Flavour,
+    *,
+    gpu: Gpu | None,
+    cache: PlanCache | None = None,
+    build: bool = True,
+    report: Report | None = None,
+) -> Plan:
+    """Find a network's plan in the cache, or build it and keep it there.
+
+    build: False refuses where a plan would have to be built.
+
+    Raises:
+        BackendError: it cannot be built, or may not; the message says in which fields the nearest plan differs.
+    """
+    store = PlanCache() if cache is None else cache
+    request = request_for(onnx, config, flavour, gpu)
+    with store.lock(request.key):
+        found = store.find(request)
+        if isinstance(found, Hit):
+            return Plan(key=found.key, plan=found.plan, sidecar=found.sidecar)
+        if not build:
+            raise BackendError(
+                f"no {flavour.name} engine of {onnx.name} for this machine: {found.why}; build it with: edgedepth build"
+            )
+        timing = store.timing_cache(f"{flavour.name}-{flavour.version_text}-{'+'.join(request.compute_capabilities)}")
+        engine = engine_from_onnx(onnx, config, flavour, gpu=gpu, report=report, timing_cache=timing)
+        store.put(request.key, engine.plan, engine.sidecar)
+    return Plan(key=request.key, plan=engine.plan, sidecar=engine.sidecar, why_built=found.why)

@@ -1,0 +1,145 @@
+"""What is known of a plan without opening it, and whether it is the one that is wanted here."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import platform
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgedepth.core.errors import BackendError
+from edgedepth.engines.tensorrt.flavour import Flavour, parse_version
+
+SCHEMA = 1
+
+
+def platform_tag() -> str:
+    """Operating system and processor, which a plan is bound to: "linux-x86_64"."""
+    return f"{sys.platform}-{platform.machine()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sidecar:
+    """The account of a plan, written beside it by the cache when the plan was built (or trusted).
+
+    compute_capabilities: what it runs on: "8.6".
+    gpu: name of the GPU whose kernels were measured; None where none was.
+    config: `BuildConfig.as_dict()`.
+    inputs, outputs: "frame: uint8 1x240x320x3", -1 where dynamic.
+    memory_bytes: device memory by kind (activation, weights, scratch), as far as the builder says.
+    checked: what the golden check found, in words; empty before it.
+    rejected: why the engine must not run; empty if it may.
+    trusted_from: digest of the bundle the plan came in; empty if it was built here.
+    """
+
+    network: str
+    onnx_sha256: str
+    plan_sha256: str
+    plan_bytes: int
+    flavour: str
+    version: str
+    platform: str
+    compute_capabilities: tuple[str, ...]
+    gpu: str | None
+    precision: str
+    config: dict[str, Any]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    kernels: int = 0
+    memory_bytes: dict[str, int] = field(default_factory=dict)
+    build_seconds: float = 0.0
+    built_at: str = ""
+    checked: str = ""
+    rejected: str = ""
+    trusted_from: str = ""
+    schema: int = SCHEMA
+
+    def to_json(self) -> str:
+        """The text of the file."""
+        return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Sidecar:
+        """Read the text of a sidecar found at `where`.
+
+        Raises:
+            BackendError: not a sidecar, or of another schema.
+        """
+        known = {entry.name for entry in dataclasses.fields(cls)}
+        try:
+            data = json.loads(text)
+            if data.get("schema") != SCHEMA or set(data) != known:
+                raise ValueError("its fields are not those of this version")
+            tuples = {key: tuple(data[key]) for key in ("compute_capabilities", "inputs", "outputs")}
+            return cls(**{**data, **tuples})
+        except (ValueError, TypeError, AttributeError) as error:
+            raise BackendError(f"{where} is not a plan's sidecar: {error}; clear it with: edgedepth cache clear") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRequest:
+    """The plan that is wanted: of which ONNX, by which library, for which GPU and how built."""
+
+    onnx_sha256: str
+    flavour: Flavour
+    compute_capabilities: tuple[str, ...]
+    gpu: str | None
+    config: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Name of the plan in the cache: a digest of everything that decides how it comes out."""
+        parts = [
+            self.onnx_sha256,
+            self.flavour.name,
+            self.flavour.version_text,
+            platform_tag(),
+            list(self.compute_capabilities),
+            self.gpu if self._bound_to_gpu else None,
+            self.config,
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+    @property
+    def _bound_to_gpu(self) -> bool:
+        """TensorRT measures kernels on one GPU model; TensorRT-RTX and compatible engines are for a whole class."""
+        return not self.flavour.rtx and self.config["hardware"] == "exact"
+
+    def differences(self, sidecar: Sidecar) -> list[str]:
+        """The fields in which a plan is not the wanted one, each as "field is X, here Y"; empty if it is."""
+        found: list[str] = []
+
+        def compare(name: str, has: Any, here: Any) -> None:
+            if has != here:
+                found.append(f"{name} is {has}, here {here}")
+
+        compare("onnx_sha256", sidecar.onnx_sha256[:12], self.onnx_sha256[:12])
+        compare("flavour", sidecar.flavour, self.flavour.name)
+        compatible = bool(sidecar.config.get("version_compatible"))
+        if not self.flavour.may_load(parse_version(sidecar.version), version_compatible=compatible):
+            compare("version", sidecar.version, self.flavour.version_text)
+        compare("platform", sidecar.platform, platform_tag())
+        if not self._runs_on(sidecar):
+            compare("compute_capability", "+".join(sidecar.compute_capabilities), "+".join(self.compute_capabilities))
+        if self._bound_to_gpu:
+            compare("gpu", sidecar.gpu, self.gpu)
+        for name, value in self.config.items():
+            compare(f"config.{name}", sidecar.config.get(name), value)
+        return found
+
+    def _runs_on(self, sidecar: Sidecar) -> bool:
+        if set(self.compute_capabilities) <= set(sidecar.compute_capabilities):
+            return True
+        if sidecar.config.get("hardware") != "ampere+":
+            return False
+        built = min(parse_version(capability) for capability in sidecar.compute_capabilities)
+        return all(parse_version(capability) >= max((8, 0), min(built, (8, 0))) for capability in self.compute_capabilities)
+
+
+def capability_of_target(target: str) -> str:
+    """The compute capability of a target's name: "sm86" is "8.6", "sm120" is "12.0"."""
+    digits = target.lower().removeprefix("sm")
+    return f"{digits[:-1]}.{digits[-1]}"

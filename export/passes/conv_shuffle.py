@@ -1,0 +1,107 @@
+"""A 1x1 convolution and a pixel-shuffle as one transposed convolution.
+
+With K output channels of the convolution numbered k = (c r + i) r + j, a pixel-shuffle of factor r puts channel k
+of pixel (p, q) at channel c of pixel (r p + i, r q + j). A transposed convolution of kernel r and stride r writes,
+from each input pixel, an r x r block that no other pixel touches::
+
+    y[c, r p + i, r q + j] = sum_m V[m, c, i, j] x[m, p, q],    V[m, c, i, j] = W[(c r + i) r + j, m]
+
+which are the same products. An activation between the two works element by element, so it moves behind. The bias may
+differ between the sub-pixels of a channel (a folded batch norm does that), while a transposed convolution has one per
+channel: then a tiled map is added instead.
+
+TensorRT makes one kernel of it; CPU engines are slower with it, so it goes into TensorRT's own file only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto
+
+from edgedepth.export.passes.graph import Graph, attribute
+from edgedepth.export.passes.machine import Rewrite
+
+_ACTIVATIONS = ("Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSwish")
+
+
+@dataclass(frozen=True)
+class _Match:
+    conv: NodeProto
+    activation: NodeProto | None
+    shuffle: NodeProto
+
+    @property
+    def where(self) -> str:
+        return self.shuffle.output[0]
+
+
+def _find(graph: Graph) -> Iterator[_Match]:
+    for shuffle in graph.of_type("DepthToSpace"):
+        feed = graph.producer(shuffle.input[0])
+        activation = None
+        if feed is not None and feed.op_type in _ACTIVATIONS:
+            activation, feed = feed, graph.producer(feed.input[0])
+        if feed is not None and feed.op_type == "Conv":
+            yield _Match(feed, activation, shuffle)
+
+
+def _refuse(graph: Graph, match: _Match) -> str | None:
+    conv, shuffle = match.conv, match.shuffle
+    if attribute(shuffle, "mode", "DCR") != "CRD":
+        return "the shuffle takes channels in DCR order"
+    weight = graph.constant(conv.input[1])
+    if weight is None or weight.shape[2:] != (1, 1) or attribute(conv, "group", 1) != 1:
+        return "the convolution is not a dense 1x1 of constant weights"
+    if attribute(conv, "strides", [1, 1]) != [1, 1] or any(attribute(conv, "pads", [0] * 4)):
+        return "the convolution is strided or padded"
+    between = [conv.output[0]] if match.activation is None else [conv.output[0], match.activation.output[0]]
+    if any(graph.only_consumer(tensor) is None for tensor in between):
+        return "others read the maps before the shuffle"
+    if graph.shape(match.where) is None:
+        return "the size is not fixed"
+    return None
+
+
+def _rewrite(graph: Graph, match: _Match) -> None:
+    conv, where = match.conv, match.where
+    factor = int(attribute(match.shuffle, "blocksize", 0))
+    weight = graph.constant(conv.input[1])
+    assert weight is not None
+    c_out, c_in = weight.shape[0] // factor**2, weight.shape[1]
+    blocks = weight.reshape(c_out, factor, factor, c_in).transpose(3, 0, 1, 2)
+    inputs = [conv.input[0], graph.add_constant(blocks, f"{conv.input[1]}/transposed")]
+    bias = graph.constant(conv.input[2]) if len(conv.input) > 2 else None
+    per_pixel = None if bias is None else bias.reshape(c_out, factor, factor)
+    uniform = per_pixel is None or bool((per_pixel == per_pixel[:, :1, :1]).all())
+    if per_pixel is not None and uniform:
+        inputs.append(graph.add_constant(per_pixel[:, 0, 0], f"{where}/bias"))
+    result = graph.add(
+        "ConvTranspose", inputs, f"{where}/spread", kernel_shape=[factor] * 2, strides=[factor] * 2
+    )
+    if per_pixel is not None and not uniform:
+        result = graph.add("Add", [result, _tiled(graph, per_pixel, where)], f"{where}/biased")
+    if match.activation is not None:
+        activation = match.activation
+        kept = {entry.name: attribute(activation, entry.name, None) for entry in activation.attribute}
+        result = graph.add(activation.op_type, [result, *activation.input[1:]], f"{where}/activated", **kept)
+    graph.remove([match.shuffle])
+    graph.redirect(where, result)
+
+
+def _tiled(graph: Graph, per_pixel: NDArray[Any], where: str) -> str:
+    """The bias of every output pixel; tiled in the graph, as engines fold it and files stay small."""
+    shape = graph.shape(where)
+    assert shape is not None
+    block = graph.add_constant(per_pixel[None], f"{where}/bias")
+    times = np.array([1, 1, shape[2] // per_pixel.shape[1], shape[3] // per_pixel.shape[2]], np.int64)
+    return graph.add("Tile", [block, graph.add_constant(times, f"{where}/times")], f"{where}/bias_map")
+
+
+CONV_SHUFFLE = Rewrite(
+    name="conv-shuffle", find=_find, refuse=_refuse, rewrite=_rewrite, backends=frozenset({"tensorrt"})
+)
