@@ -46,7 +46,7 @@ $(TYPED): Makefile pyproject.toml
 	@rm -rf .typing && mkdir -p $@
 	@ln -s ../../toolkit/*.py ../../toolkit/py.typed $@/
 	@for name in $$(cd toolkit && ls -d */ | grep -v __pycache__); do ln -s ../../toolkit/$${name%/} $@/$${name%/}; done
-	@for name in engines export trainers; do ln -s ../../$$name $@/$$name; done
+	@for name in calibration engines export trainers; do ln -s ../../$$name $@/$$name; done
 
 types: $(VENV)/.dev $(TYPED)
 	@MYPYPATH=.typing $(BIN)/mypy --explicit-package-bases $(TYPED)

@@ -15,7 +15,7 @@ import onnx
 from onnx import NodeProto
 
 from edgedepth.calibration.layers import Kind, Layer, layers_of
-from edgedepth.calibration.numbers import Affine, Range, Signedness, affine_of, quantise_weights
+from edgedepth.calibration.affine import Affine, Range, Signedness, affine_of, quantise_weights
 from edgedepth.core.errors import EdgeDepthError, InputError
 from edgedepth.export.passes.graph import Graph
 

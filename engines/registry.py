@@ -9,39 +9,45 @@ from pathlib import Path
 from typing import cast
 
 from edgedepth.core.errors import BackendError, UnknownNameError
+from edgedepth.core.spec import ResizePolicy
 from edgedepth.engines.session import Availability, Precision, Session, SessionConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
-    """A backend: its name, the folder here with its `probe.py` and `session.py`, and the device it uses."""
+    """A backend: its name, the folder here with its `probe.py` and `session.py`, and which of that folder's ways.
+
+    variant: the device of OpenVINO, the execution provider of ONNX Runtime, the flavour of TensorRT.
+    """
 
     name: str
     folder: str
-    device: str
+    variant: str
 
     def probe(self) -> Availability:
         """Whether this backend would work here; looked up once per process."""
-        return _probe(self.folder, self.device)
+        return _probe(self.folder, self.variant)
 
     def open(self, onnx_path: Path, config: SessionConfig) -> Session:
         """Load a network; the folder's module is imported only now."""
         module = importlib.import_module(f"edgedepth.engines.{self.folder}.session")
-        return cast(Session, module.open_session(onnx_path, self.device, config))
+        return cast(Session, module.open_session(onnx_path, self.variant, config))
 
 
 # Fastest first, as measured on the project's networks: "auto" takes the first that is available.
 BACKENDS: tuple[Backend, ...] = (
-    Backend(name="onnxruntime-cuda", folder="onnxruntime", device="CUDA"),
-    Backend(name="openvino", folder="openvino", device="CPU"),
-    Backend(name="onnxruntime", folder="onnxruntime", device="CPU"),
+    Backend(name="tensorrt", folder="tensorrt", variant="tensorrt"),
+    Backend(name="tensorrt-rtx", folder="tensorrt", variant="tensorrt-rtx"),
+    Backend(name="onnxruntime-cuda", folder="onnxruntime", variant="CUDA"),
+    Backend(name="openvino", folder="openvino", variant="CPU"),
+    Backend(name="onnxruntime", folder="onnxruntime", variant="CPU"),
 )
 
 
 @cache
-def _probe(folder: str, device: str) -> Availability:
+def _probe(folder: str, variant: str) -> Availability:
     module = importlib.import_module(f"edgedepth.engines.{folder}.probe")
-    return cast(Availability, module.probe(device))
+    return cast(Availability, module.probe(variant))
 
 
 def backend_named(name: str) -> Backend:
@@ -96,11 +102,15 @@ def open_session(
     *,
     threads: int | None = None,
     precision: Precision = "fp32",
+    frame_wh: tuple[int, int] | None = None,
+    resize: ResizePolicy = "letterbox",
+    build: bool = True,
 ) -> Session:
     """Load an ONNX file into a backend.
 
     `backend` is a name of `BACKENDS`, or "auto" for the fastest one that is available; the `backend` and
     `device` of the session say what it became. A backend asked for by name is never exchanged for another.
+    The other options are those of `SessionConfig`.
 
     Raises:
         UnknownNameError: no backend of that name.
@@ -111,4 +121,5 @@ def open_session(
     chosen = backend_named(choose_backend(backend))
     if not path.is_file():
         raise BackendError(f"no ONNX file at {path}; export one with: edgedepth export")
-    return chosen.open(path, SessionConfig(threads=threads, precision=precision))
+    config = SessionConfig(threads=threads, precision=precision, frame_wh=frame_wh, resize=resize, build=build)
+    return chosen.open(path, config)

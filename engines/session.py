@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.errors import BackendError
+from edgedepth.core.spec import ResizePolicy
 
 # "fp32", "fp16" and "int8" name what the ONNX file itself says; "bf16" makes OpenVINO use bfloat16.
 Precision = Literal["fp32", "fp16", "int8", "bf16"]
@@ -41,6 +42,9 @@ class SessionConfig:
 
     threads: CPU threads of one inference; None leaves the choice to the backend.
     precision: see `Precision`.
+    frame_wh: camera size to resize from inside the engine, by the policy `resize`; None takes frames at network size.
+        Backends that do not resize ignore it: `inputs` says what the session takes.
+    build: False refuses where an engine would first have to be built.
 
     Raises:
         BackendError: `threads` is not positive.
@@ -48,6 +52,9 @@ class SessionConfig:
 
     threads: int | None = None
     precision: Precision = "fp32"
+    frame_wh: tuple[int, int] | None = None
+    resize: ResizePolicy = "letterbox"
+    build: bool = True
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:

@@ -35,7 +35,7 @@ from edgedepth.export.measure import count_gmacs, count_params
 from edgedepth.export.network import PRECISIONS, optimise_graph
 from edgedepth.export.parity import parity_of, reference
 from edgedepth.export.passes import PassReport
-from edgedepth.export.precision import to_float16
+from edgedepth.export.range_audit import audited_float16
 from edgedepth.export.storage import compact
 from edgedepth.export.torch_onnx import offers_confidence, to_onnx
 from edgedepth.trainers.checkpoint import Checkpoint
@@ -93,10 +93,11 @@ class BundleRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportReport:
-    """A written bundle, and what the rewrites did to each network's common graph."""
+    """A written bundle; by network, what the rewrites did to its common graph and what float16 cannot hold."""
 
     bundle: Bundle
     passes: dict[str, tuple[PassReport, ...]]
+    unfit: dict[str, tuple[str, ...]]
 
 
 def export_bundle(request: BundleRequest, output: str | Path) -> ExportReport:
@@ -118,7 +119,7 @@ def export_bundle(request: BundleRequest, output: str | Path) -> ExportReport:
         provenance=_provenance(request),
         licence=request.licence,
     )
-    return ExportReport(bundle=write_manifest(writer.folder, manifest), passes=writer.passes)
+    return ExportReport(bundle=write_manifest(writer.folder, manifest), passes=writer.passes, unfit=writer.unfit)
 
 
 class _Writer:
@@ -129,6 +130,7 @@ class _Writer:
         self.folder = _vacate(folder)
         self.golden: list[Golden] = []
         self.passes: dict[str, tuple[PassReport, ...]] = {}
+        self.unfit: dict[str, tuple[str, ...]] = {}
 
     def depth_network(self, route: Route, checkpoint: Checkpoint) -> DepthNetwork:
         assert isinstance(checkpoint.spec, DepthSpec)
@@ -210,7 +212,9 @@ class _Writer:
                 forms[f"@{backend}"] = special
         for precision in dict.fromkeys(("fp32", *self.request.precisions)):
             for suffix, form in forms.items():
-                model = to_float16(form) if precision == "fp16" else form
+                model = form
+                if precision == "fp16":
+                    model, self.unfit[name] = audited_float16(form, [frame[None] for frame in frames])
                 if precision == "fp32" and self.request.half_storage:
                     model = compact(model, weights)
                 key = f"{precision}{suffix}"

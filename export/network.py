@@ -14,8 +14,10 @@ from torch import nn
 from edgedepth.core.errors import InputError, UnknownNameError
 from edgedepth.core.files import write_atomic
 from edgedepth.core.spec import ClassifierSpec, DepthSpec
+from edgedepth.export.frames import probe_frames
+from edgedepth.export.parity import as_input
 from edgedepth.export.passes import PassReport, passes_for, run_passes
-from edgedepth.export.precision import to_float16
+from edgedepth.export.range_audit import audited_float16
 from edgedepth.export.simplify import simplify
 from edgedepth.export.storage import compact
 from edgedepth.export.torch_onnx import InputKind, to_onnx
@@ -26,11 +28,12 @@ PRECISIONS: tuple[ExportPrecision, ...] = ("fp32", "fp16")
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedGraph:
-    """A written ONNX file and what the rewrites did to it on the way."""
+    """A written ONNX file, what the rewrites did to it, and the tensors that float16 cannot hold."""
 
     path: Path
     precision: str
     passes: tuple[PassReport, ...] = ()
+    unfit: tuple[str, ...] = ()
 
 
 def spec_for(name: str, input_wh: tuple[int, int] | None = None) -> DepthSpec:
@@ -80,14 +83,16 @@ def export_onnx(
     output = "depth_m" if isinstance(spec, DepthSpec) else "probabilities"
     model = to_onnx(module, spec.input_wh, kind=input_kind, output=output, confidence=confidence)
     reports: tuple[PassReport, ...] = ()
+    unfit: tuple[str, ...] = ()
     if optimise:
         model, reports = optimise_graph(model, backend=backend)
     if precision == "fp16":
-        model = to_float16(model)
+        inputs = [as_input(input_kind, frame) for frame in probe_frames(spec.input_wh)]
+        model, unfit = audited_float16(model, inputs)
     elif half_storage:
         model = compact(model, _weights(module))
     write_atomic(Path(path), model.SerializeToString())
-    return ExportedGraph(path=Path(path), precision=precision, passes=reports)
+    return ExportedGraph(path=Path(path), precision=precision, passes=reports, unfit=unfit)
 
 
 def optimise_graph(

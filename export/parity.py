@@ -99,12 +99,13 @@ def parity_of(
     expected = [reference(network, frame) for frame in frames]
     with open_session(onnx_path, backend) as session:
         name, first = session.inputs[0].name, session.outputs[0].name
-        actual = [session.run({name: _as_input(name, frame)}, [first])[first].copy() for frame in frames]
+        actual = [session.run({name: as_input(name, frame)}, [first])[first].copy() for frame in frames]
     parity = measure(expected, actual, against="torch")
     return check(parity, TOLERANCES[precision], what=f"{onnx_path.name} on {backend}")
 
 
-def _as_input(name: str, frame: NDArray[np.uint8]) -> NDArray[Any]:
+def as_input(name: str, frame: NDArray[np.uint8]) -> NDArray[Any]:
+    """A (H, W, 3) uint8 BGR frame of network size as a network's input: `frame` or `image`, batch 1."""
     if name == "frame":
         return frame[None]
     image = frame[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)

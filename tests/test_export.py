@@ -325,6 +325,21 @@ def test_bundle_of_two_with_a_scene_router(tmp_path: Path, tiny: nn.Module, tiny
     assert manifest.router.scene is not None
 
 
+def test_fp16_and_a_backends_own_form(tmp_path: Path, made: Path) -> None:
+    """The file for TensorRT keeps the soft-argmax that it compiles into one kernel."""
+    depth = resolve_sources([str(made / "tiny.safetensors")]).depth
+    request = BundleRequest(depth=depth, precisions=("fp16",), backends=("tensorrt",))
+    network = export_bundle(request, tmp_path / "out").bundle.manifest.networks[Route.LOW]
+    assert set(network.variants) == {"fp32", "fp16", "fp32@tensorrt", "fp16@tensorrt"}
+    assert all(entry.frames == 6 for entry in network.parity.values())
+    model = onnx.load(tmp_path / "out" / network.variant("fp16", "tensorrt").file)
+    kinds = {node.op_type for node in model.graph.node}
+    assert "ReduceSum" in kinds
+    assert "MatMul" not in kinds
+    weights = [entry for entry in model.graph.initializer if len(entry.dims) == 4 and entry.dims[0] > 4]
+    assert {entry.data_type for entry in weights} == {TensorProto.FLOAT16}
+
+
 def test_sets_that_make_no_bundle(made: Path) -> None:
     tiny = str(made / "tiny.safetensors")
     with pytest.raises(InputError, match="2 depth networks and 0 classifiers"):
@@ -373,6 +388,8 @@ def test_command(tmp_path: Path, made: Path, capsys: pytest.CaptureFixture[str])
         (["--int8"], "INT8 needs calibration"),
         (["--size", "320"], "written WxH"),
         (["--golden", "middle:x.png"], "low:FILE or high:FILE"),
+        (["--golden", "low:absent.png"], "absent.png is not an image"),
+        (["--backend", "openvino"], "known: tensorrt"),
         (["nothing.safetensors"], "nothing.safetensors"),
     ],
 )

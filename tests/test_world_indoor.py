@@ -8,12 +8,12 @@ import pytest
 from edgedepth.world import palette
 from edgedepth.world.builder import Dice, SceneBuilder
 from edgedepth.world.categories import NEAR_CATEGORIES
-from edgedepth.world.indoor import INDOOR_RECIPES
+from edgedepth.world.indoor.placing import FloorPlan, Footprint, Kit, Piece, Pose, Wall
+from edgedepth.world.indoor.recipes import INDOOR_RECIPES
+from edgedepth.world.indoor.viewpoints import clear_view, first_hits
 from edgedepth.world.people import person
-from edgedepth.world.placing import FloorPlan, Footprint, Kit, Piece, Pose, Wall
 from edgedepth.world.recipe import dice_for
 from edgedepth.world.scene import SEMANTIC_CLASSES, SEMANTIC_ID, Scene
-from edgedepth.world.viewpoints import clear_view, first_hits
 
 SEEDS = (0, 1, 2)
 

@@ -11,11 +11,11 @@ pytest.importorskip("warp")
 
 from edgedepth.core.errors import BackendError, InputError, UnknownNameError
 from edgedepth.world.builder import SceneBuilder
-from edgedepth.world.pose import world_from_camera
 from edgedepth.world.recipe import dice_for
-from edgedepth.world.render import MODES, Renderer
+from edgedepth.world.render.pose import world_from_camera
+from edgedepth.world.render.renderer import MODES, Renderer
+from edgedepth.world.render.sensor import SensorModel
 from edgedepth.world.scene import SEMANTIC_ID, PointLight, Scene, Sky, Texture, View
-from edgedepth.world.sensor import SensorModel
 
 WH = (48, 36)
 SUNNY = Sky(sun_direction=(0.0, 0.6, 0.8), sun_colour=(2.0, 2.0, 2.0), intensity=1.0)

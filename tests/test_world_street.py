@@ -7,12 +7,12 @@ import pytest
 
 from edgedepth.world.builder import SceneBuilder
 from edgedepth.world.categories import FAR_CATEGORIES
-from edgedepth.world.course import Course, patches, random_course, sweep
 from edgedepth.world.recipe import BuiltScene, dice_for
 from edgedepth.world.scene import SEMANTIC_CLASSES, SEMANTIC_ID, Scene, View
-from edgedepth.world.site import Obstacles
-from edgedepth.world.street import STREET_RECIPES
-from edgedepth.world.walk import build_walk
+from edgedepth.world.street.course import Course, patches, random_course, sweep
+from edgedepth.world.street.recipes import STREET_RECIPES
+from edgedepth.world.street.site import Obstacles
+from edgedepth.world.walk.walk import build_walk
 
 SEEDS = (1, 2)
 MAX_TRIANGLES = 70_000

@@ -33,7 +33,7 @@ class LossConfig:
     classification: float = 1.0
     regression: float = 1.0
     level_decay: float = 0.6
-    coarse_ce: float = 0.1
+    coarse_ce: float = 0.3
     gradient: float = 0.5
     gradient_scales: int = 4
     silog: float = 0.0
@@ -64,13 +64,13 @@ class AugmentConfig:
     `photometric` scales the strength of every change of colour, `cutout` is the share of images with a hole.
     """
 
-    max_zoom: float = 1.6
+    max_zoom: float = 1.5
     aspects: tuple[float, float] = (0.75, 2.4)
     reshape: float = 0.5
     whole: float = 0.3
     flip: bool = True
-    photometric: float = 1.0
-    cutout: float = 0.15
+    photometric: float = 0.8
+    cutout: float = 0.1
 
     def __post_init__(self) -> None:
         _need(self.max_zoom >= 1, f"max_zoom must be at least 1, but got {self.max_zoom}")

@@ -59,7 +59,7 @@ RENDERINGS: Mapping[str, Rendering] = {
 _SCENE = AugmentConfig(max_zoom=1.35, aspects=(0.8, 2.2), reshape=1.0, whole=0.0, photometric=1.2, cutout=0.25)
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
-_FINE, _FINE_WIDE = AugmentConfig(photometric=0.8), AugmentConfig(aspects=(0.9, 3.4), photometric=0.8)
+_FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
 _NO_SECOND_HEAD = {"regression": False}
 
 # Most steps are made at half size, where one costs a quarter; the last stage meets the size that is shipped.

@@ -64,10 +64,10 @@ def engine_from_onnx(
         data = onnx.read_bytes()
     except OSError as error:
         raise BackendError(f"no ONNX file at {onnx}: {error.strerror}; export one with: edgedepth export") from None
-    started = time.monotonic()
+    begun = time.monotonic()
     log = log_of(flavour.trt)
     with log.collect() as lines:
-        builder = _made(flavour.trt.Builder(log.logger), flavour, "cannot start a builder", lines)
+        builder = started(flavour, flavour.trt.Builder, "cannot start a builder", lines)
         network = parse_network(flavour, builder, data, onnx.name, lines)
         if config.camera is not None:
             resize_in_front(flavour.trt, network, config.camera)
@@ -93,7 +93,7 @@ def engine_from_onnx(
         outputs=tuple(_tensors(flavour, network.get_output, network.num_outputs)),
         kernels=len(kernels),
         memory_bytes=memory_of(lines),
-        build_seconds=round(time.monotonic() - started, 3),
+        build_seconds=round(time.monotonic() - begun, 3),
         built_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
     return Engine(plan=plan, sidecar=sidecar, layers=layers, kernels=kernels)
@@ -117,6 +117,18 @@ def capabilities(targets: tuple[str, ...], gpu: Gpu | None) -> tuple[str, ...]:
     if targets:
         return tuple(capability_of_target(target) for target in targets)
     return () if gpu is None else (gpu.capability,)
+
+
+def started(flavour: Flavour, kind: Any, what: str, lines: list[LogLine]) -> Any:
+    """A new object of one of the library's classes that take the logger.
+
+    Raises:
+        BackendError: the library makes none, most often for want of a driver.
+    """
+    try:
+        return kind(log_of(flavour.trt).logger)
+    except TypeError as error:  # its factory returned nothing; the reason is in the log
+        raise failure(flavour, what, lines) from error
 
 
 def _settings(
@@ -153,13 +165,10 @@ def _settings(
 
 def _compile(flavour: Flavour, builder: Any, network: Any, settings: Any, name: str, lines: list[LogLine]) -> bytes:
     """Run the builder. It reports failure by returning None, and the reason in the log."""
-    return bytes(_made(builder.build_serialized_network(network, settings), flavour, f"cannot build {name}", lines))
-
-
-def _made(result: Any, flavour: Flavour, what: str, lines: list[LogLine]) -> Any:
-    if result is None:
-        raise failure(flavour, what, lines)
-    return result
+    plan = builder.build_serialized_network(network, settings)
+    if plan is None:
+        raise failure(flavour, f"cannot build {name}", lines)
+    return bytes(plan)
 
 
 def _tensors(flavour: Flavour, get: Any, count: int) -> list[str]:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgedepth.export.passes.conv_shuffle import CONV_SHUFFLE
+from edgedepth.export.passes.conv_shuffle import CONV_SHUFFLE, CONV_SHUFFLE_MAP
 from edgedepth.export.passes.machine import PassReport, Rewrite, run_passes
 from edgedepth.export.passes.merge_affine import MERGE_AFFINE
 from edgedepth.export.passes.soft_argmax import SOFT_ARGMAX
 from edgedepth.export.passes.unpool_conv import UNPOOL_CONV
 from edgedepth.export.passes.upsample_conv import UPSAMPLE_CONV
 
-# In the order of application.
-PASSES: tuple[Rewrite[Any], ...] = (MERGE_AFFINE, UPSAMPLE_CONV, UNPOOL_CONV, SOFT_ARGMAX, CONV_SHUFFLE)
+# In the order of application; each says on which backends it pays, and conv-shuffle-map pays on none measured yet.
+PASSES: tuple[Rewrite[Any], ...] = (
+    MERGE_AFFINE,
+    UPSAMPLE_CONV,
+    UNPOOL_CONV,
+    SOFT_ARGMAX,
+    CONV_SHUFFLE,
+    CONV_SHUFFLE_MAP,
+)
 
 __all__ = ["PASSES", "PassReport", "Rewrite", "passes_for", "run_passes"]
 

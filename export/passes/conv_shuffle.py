@@ -6,11 +6,13 @@ from each input pixel, an r x r block that no other pixel touches::
 
     y[c, r p + i, r q + j] = sum_m V[m, c, i, j] x[m, p, q],    V[m, c, i, j] = W[(c r + i) r + j, m]
 
-which are the same products. An activation between the two works element by element, so it moves behind. The bias may
-differ between the sub-pixels of a channel (a folded batch norm does that), while a transposed convolution has one per
-channel: then a tiled map is added instead.
+which are the same products. An activation between the two works element by element, so it moves behind. A transposed
+convolution has one bias per channel, while here it may differ between the sub-pixels of a channel (a folded batch norm
+makes it so): then a tiled map of the bias is added instead.
 
-TensorRT makes one kernel of it; CPU engines are slower with it, so it goes into TensorRT's own file only.
+TensorRT makes one kernel of a transposed convolution with its own bias and activation, where the convolution and the
+shuffle are two. With a bias map it is two again, and CPU engines are slower with either. So `CONV_SHUFFLE`, for the
+one-bias case, goes into TensorRT's own file, and `CONV_SHUFFLE_MAP`, for the other, into none.
 """
 
 from __future__ import annotations
@@ -67,6 +69,23 @@ def _refuse(graph: Graph, match: _Match) -> str | None:
     return None
 
 
+def _refuse_map(graph: Graph, match: _Match) -> str | None:
+    reason = _refuse(graph, match)
+    if reason is None and _per_pixel_bias(graph, match) is not None:
+        return "the bias differs between sub-pixels, and adding it costs the kernel that is saved"
+    return reason
+
+
+def _per_pixel_bias(graph: Graph, match: _Match) -> NDArray[Any] | None:
+    """The bias as (C, r, r) where it differs between the sub-pixels of a channel, else None."""
+    bias = graph.constant(match.conv.input[2]) if len(match.conv.input) > 2 else None
+    if bias is None:
+        return None
+    factor = int(attribute(match.shuffle, "blocksize", 0))
+    per_pixel = bias.reshape(-1, factor, factor)
+    return None if (per_pixel == per_pixel[:, :1, :1]).all() else per_pixel
+
+
 def _rewrite(graph: Graph, match: _Match) -> None:
     conv, where = match.conv, match.where
     factor = int(attribute(match.shuffle, "blocksize", 0))
@@ -76,14 +95,11 @@ def _rewrite(graph: Graph, match: _Match) -> None:
     blocks = weight.reshape(c_out, factor, factor, c_in).transpose(3, 0, 1, 2)
     inputs = [conv.input[0], graph.add_constant(blocks, f"{conv.input[1]}/transposed")]
     bias = graph.constant(conv.input[2]) if len(conv.input) > 2 else None
-    per_pixel = None if bias is None else bias.reshape(c_out, factor, factor)
-    uniform = per_pixel is None or bool((per_pixel == per_pixel[:, :1, :1]).all())
-    if per_pixel is not None and uniform:
-        inputs.append(graph.add_constant(per_pixel[:, 0, 0], f"{where}/bias"))
-    result = graph.add(
-        "ConvTranspose", inputs, f"{where}/spread", kernel_shape=[factor] * 2, strides=[factor] * 2
-    )
-    if per_pixel is not None and not uniform:
+    per_pixel = _per_pixel_bias(graph, match)
+    if bias is not None and per_pixel is None:
+        inputs.append(graph.add_constant(bias[:: factor**2], f"{where}/bias"))
+    result = graph.add("ConvTranspose", inputs, f"{where}/spread", kernel_shape=[factor] * 2, strides=[factor] * 2)
+    if per_pixel is not None:
         result = graph.add("Add", [result, _tiled(graph, per_pixel, where)], f"{where}/biased")
     if match.activation is not None:
         activation = match.activation
@@ -103,5 +119,6 @@ def _tiled(graph: Graph, per_pixel: NDArray[Any], where: str) -> str:
 
 
 CONV_SHUFFLE = Rewrite(
-    name="conv-shuffle", find=_find, refuse=_refuse, rewrite=_rewrite, backends=frozenset({"tensorrt"})
+    name="conv-shuffle", find=_find, refuse=_refuse_map, rewrite=_rewrite, backends=frozenset({"tensorrt"})
 )
+CONV_SHUFFLE_MAP = Rewrite(name="conv-shuffle-map", find=_find, refuse=_refuse, rewrite=_rewrite, backends=frozenset())

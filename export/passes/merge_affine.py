@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto
+from onnx import NodeProto, TensorProto, helper
 
 from edgedepth.export.passes.graph import Graph
 from edgedepth.export.passes.machine import Rewrite
@@ -62,8 +62,8 @@ def _continues(graph: Graph, node: NodeProto) -> bool:
 def _refuse(graph: Graph, match: _Match) -> str | None:
     source = _variable(graph, match.chain[0])
     shape = graph.shape(source)
-    if graph.dtype(source) != TensorProto.FLOAT:
-        return "the tensor is not float32"
+    if graph.dtype(source) not in (TensorProto.FLOAT, TensorProto.DOUBLE):
+        return "the tensor is not float32 or float64"
     if shape is None or graph.shape(match.where) != shape:
         return "a constant widens the tensor"
     for node in match.chain:
@@ -74,6 +74,7 @@ def _refuse(graph: Graph, match: _Match) -> str | None:
 
 def _rewrite(graph: Graph, match: _Match) -> None:
     source = _variable(graph, match.chain[0])
+    dtype = helper.tensor_dtype_to_np_dtype(graph.dtype(source))
     factor: NDArray[Any] = np.ones((), np.float64)
     offset: NDArray[Any] = np.zeros((), np.float64)
     for node in match.chain:
@@ -81,10 +82,10 @@ def _rewrite(graph: Graph, match: _Match) -> None:
     graph.remove(match.chain)
     result = source
     if np.any(factor != 1):
-        name = graph.add_constant(factor.astype(np.float32), f"{match.where}/factor")
+        name = graph.add_constant(factor.astype(dtype), f"{match.where}/factor")
         result = graph.add("Mul", [result, name], f"{match.where}/scaled")
     if np.any(offset != 0) or result == source:
-        name = graph.add_constant(offset.astype(np.float32), f"{match.where}/offset")
+        name = graph.add_constant(offset.astype(dtype), f"{match.where}/offset")
         result = graph.add("Add", [result, name], f"{match.where}/shifted")
     graph.redirect(match.where, result)
 

@@ -13,6 +13,9 @@ from edgedepth.core.errors import InputError
 from edgedepth.core.routing import Route
 from edgedepth.core.spec import parse_size
 
+# Backends for which the export has rewrites that pay nowhere else.
+FORM_BACKENDS = ("tensorrt",)
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -39,6 +42,10 @@ def export(
     small: Annotated[
         bool, typer.Option("--small", help="Store weights as float16 (still computed in float32).")
     ] = False,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(help="Also write the forms that pay on this backend only (tensorrt); may be given often."),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say which rewrites fired and refused.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
@@ -48,9 +55,15 @@ def export(
     """
     if int8:
         raise InputError("INT8 needs calibration on your frames, which this version does not do; use --fp16")
-    input_wh = None if size is None else parse_size(size)
-    frames = _golden(golden or [])
-    report = _export(source or ["default"], output, name, fp16, input_wh, frames, small)
+    request = {
+        "name": name or output.resolve().name,
+        "precisions": ("fp32", "fp16") if fp16 else ("fp32",),
+        "backends": _backends(backend or []),
+        "input_wh": None if size is None else parse_size(size),
+        "golden": _golden(golden or []),
+        "half_storage": small,
+    }
+    report = _export(source or ["default"], output, request)
     if as_json:
         print_json(_describe(report))
         return
@@ -60,6 +73,9 @@ def export(
         if explain:
             for entry in passes:
                 say(f"  {entry}".replace("\n", "\n  "))
+    for network, tensors in report.unfit.items():
+        if tensors:
+            say(f"{network}: {len(tensors)} tensors do not fit float16 and stay float32: {', '.join(tensors[:5])}")
     for route, entry in report.bundle.manifest.networks.items():
         for key, parity in entry.parity.items():
             say(
@@ -69,15 +85,7 @@ def export(
     say(f"wrote {report.bundle.folder}")
 
 
-def _export(
-    source: Sequence[str],
-    output: Path,
-    name: str | None,
-    fp16: bool,
-    input_wh: tuple[int, int] | None,
-    golden: dict[Route, list[NDArray[np.uint8]]],
-    small: bool,
-) -> ExportReport:
+def _export(source: Sequence[str], output: Path, request: dict[str, Any]) -> ExportReport:
     from rich.console import Console
 
     from edgedepth.core.errors import require
@@ -89,18 +97,17 @@ def _export(
 
     with Console(stderr=True).status("loading checkpoints") as status:
         found = resolve_sources(source)
-        request = BundleRequest(
-            depth=found.depth,
-            router=found.router,
-            name=name or output.resolve().name,
-            precisions=("fp32", "fp16") if fp16 else ("fp32",),
-            input_wh=input_wh,
-            golden=golden,
-            baselines=found.baselines,
-            half_storage=small,
-            notify=status.update,
-        )
-        return export_bundle(request, output)
+        checkpoints = {"depth": found.depth, "router": found.router, "baselines": found.baselines}
+        return export_bundle(BundleRequest(**checkpoints, **request, notify=status.update), output)
+
+
+def _backends(names: Sequence[str]) -> tuple[str, ...]:
+    from edgedepth.core.errors import UnknownNameError
+
+    for name in names:
+        if name not in FORM_BACKENDS:
+            raise UnknownNameError.of("backend with a form of its own", name, FORM_BACKENDS)
+    return tuple(names)
 
 
 def _golden(entries: Sequence[str]) -> dict[Route, list[NDArray[np.uint8]]]:
@@ -125,4 +132,9 @@ def _describe(report: ExportReport) -> dict[str, Any]:
         network: [{"name": entry.name, "fired": list(entry.fired), "refused": dict(entry.refused)} for entry in entries]
         for network, entries in report.passes.items()
     }
-    return {"bundle": str(report.bundle.folder), **describe(report.bundle), "passes": passes}
+    return {
+        "bundle": str(report.bundle.folder),
+        **describe(report.bundle),
+        "passes": passes,
+        "kept_float32": {network: list(tensors) for network, tensors in report.unfit.items()},
+    }

@@ -112,8 +112,27 @@ class Golden(_Part):
     depth: BundleFile
 
 
+class GoldenLimits(_Part):
+    """How far an engine's depth of the golden frames may be from the FP32 reference: abs_rel, and share below 1.25."""
+
+    max_abs_rel: float = Field(gt=0)
+    min_delta1: float = Field(ge=0, le=1)
+
+
+# What rounding explains, with room: a wrong kernel or an overflow is far beyond it.
+DEFAULT_LIMITS = {
+    "fp32": GoldenLimits(max_abs_rel=0.005, min_delta1=0.999),
+    "fp16": GoldenLimits(max_abs_rel=0.02, min_delta1=0.995),
+    "int8": GoldenLimits(max_abs_rel=0.10, min_delta1=0.95),
+}
+
+
 class Manifest(_Part):
-    """The content of `bundle.json`."""
+    """The content of `bundle.json`.
+
+    limits: what the golden check of an engine holds it to, by precision; `plans` has ready-built engines and their
+    sidecars, which run only after `edgedepth trust`.
+    """
 
     schema_version: Literal[1] = 1
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
@@ -121,6 +140,7 @@ class Manifest(_Part):
     router: Router
     networks: dict[Route, DepthNetwork] = Field(min_length=1)
     golden: tuple[Golden, ...] = ()
+    limits: dict[str, GoldenLimits] = Field(default_factory=lambda: dict(DEFAULT_LIMITS))
     provenance: dict[str, str] = Field(default_factory=dict)
     licence: str = "unspecified"
     plans: tuple[BundleFile, ...] = ()

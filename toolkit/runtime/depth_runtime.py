@@ -16,11 +16,12 @@ from edgedepth.core.manifest import BundleFile, DepthNetwork
 from edgedepth.core.preprocess import Placement, focal_scale
 from edgedepth.core.results import DepthResult, PixelState
 from edgedepth.core.routing import Decision, Route, RouteKeeper
-from edgedepth.core.spec import DepthSpec
+from edgedepth.core.spec import DepthSpec, ResizePolicy
 from edgedepth.engines.registry import auto_backend, backend_named, open_session
 from edgedepth.engines.session import Session
 from edgedepth.io.frames import Frame, Source
 from edgedepth.io.sources import open_source
+from edgedepth.runtime.golden import check_new_engines
 from edgedepth.runtime.network import FrameNetwork
 from edgedepth.runtime.profiling import stopwatch
 from edgedepth.runtime.router import FrameRouter
@@ -32,17 +33,29 @@ class DepthRuntime:
     One runtime serves one thread; several may live in one process. Use it as a context manager, or `close` it.
     """
 
-    def __init__(self, bundle: Bundle, *, backend: str, precision: str, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        backend: str,
+        precision: str,
+        threads: int | None = None,
+        frame_wh: tuple[int, int] | None = None,
+        build: bool = True,
+    ) -> None:
         self.bundle = bundle
         self.backend = auto_backend() if backend == "auto" else backend_named(backend).name
         self.precision = _choose_precision(bundle, precision)
-        self._threads = threads
+        self._threads, self._frame_wh, self._build = threads, frame_wh, build
         self._router = FrameRouter.of(bundle, self._open)
         # All networks are opened at once: a stream must not stall when its route first changes.
         self._networks = {
-            route: FrameNetwork(self._open(entry.variants), entry.spec.input_wh, entry.spec.resize)
+            route: FrameNetwork(
+                self._open(entry.variants, entry.spec.resize), entry.spec.input_wh, entry.spec.resize
+            )
             for route, entry in bundle.manifest.networks.items()
         }
+        check_new_engines(bundle, {route: network.session for route, network in self._networks.items()})
         self._scratch = np.empty((0, 0), np.bool_)
 
     @classmethod
@@ -53,19 +66,24 @@ class DepthRuntime:
         backend: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
+        frame_wh: tuple[int, int] | None = None,
+        build: bool = True,
     ) -> DepthRuntime:
         """Open a bundle (folder, zip or `default`) on a backend.
 
         backend: a name of `edgedepth doctor`, or "auto" for the fastest that is installed.
         precision: "fp32", "fp16", "int8" as far as the bundle has them, or "auto".
         threads: CPU threads of a CPU backend; None takes all cores.
+        frame_wh: size of the camera's frames, where all have it: TensorRT then resizes them on the GPU.
+        build: False refuses where an engine would first have to be built.
 
         Raises:
             BundleError: the bundle is missing, malformed or altered.
-            BackendError: the backend is not available or cannot run the bundle.
+            BackendError: the backend is not available or cannot run the bundle, or a new engine fails its golden
+                check.
         """
         opened = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
-        return cls(opened, backend=backend, precision=precision, threads=threads)
+        return cls(opened, backend=backend, precision=precision, threads=threads, frame_wh=frame_wh, build=build)
 
     @property
     def device(self) -> str:
@@ -197,12 +215,20 @@ class DepthRuntime:
             raise InputError(f"bundle {self.bundle.manifest.name} has no network for route {route}; it has: {known}")
         return networks[route]
 
-    def _open(self, variants: dict[str, BundleFile]) -> Session:
+    def _open(self, variants: dict[str, BundleFile], resize: ResizePolicy) -> Session:
         for precision in (self.precision, "fp32"):  # a router may come in fp32 only
             for key in (f"{precision}@{self.backend}", precision):
                 if key in variants:
                     path = self.bundle.path(variants[key])
-                    return open_session(path, backend=self.backend, threads=self._threads, precision=precision)
+                    return open_session(
+                        path,
+                        backend=self.backend,
+                        threads=self._threads,
+                        precision=precision,
+                        frame_wh=self._frame_wh,
+                        resize=resize,
+                        build=self._build,
+                    )
         raise InputError(f"the bundle has no {self.precision} file for {self.backend}; it has: {', '.join(variants)}")
 
     def _decide(self, frame: NDArray[np.uint8], route: Route | None, keeper: RouteKeeper | None) -> Decision:

@@ -7,7 +7,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedepth.core.errors import BundleError
+from edgedepth.core.errors import BundleError, InputError
 from edgedepth.core.preprocess import Placement
 from edgedepth.core.spec import ResizePolicy
 from edgedepth.engines.session import Session
@@ -17,6 +17,7 @@ class FrameNetwork:
     """A session together with the placement of frames in its input.
 
     Buffers of network size are allocated once; buffers belong to the network and are overwritten by the next run.
+    A session that takes frames at camera size, `camera_wh`, resizes them itself, and only frames of that size.
     """
 
     def __init__(self, session: Session, input_wh: tuple[int, int], resize: ResizePolicy) -> None:
@@ -32,6 +33,9 @@ class FrameNetwork:
                 f"a network takes one input, 'frame' or 'image', but this one takes {known}; export it again"
             )
         self._input_name = name
+        shape = session.inputs[0].static_shape
+        own = shape is not None and name == "frame" and (shape[2], shape[1]) != input_wh
+        self.camera_wh = (shape[2], shape[1]) if own and shape is not None else None
 
     def placement(self, frame_wh: tuple[int, int]) -> Placement:
         """Where frames of this size land in the input; remembered for the last size."""
@@ -40,9 +44,24 @@ class FrameNetwork:
         return self._placement
 
     def load(self, frame_bgr: NDArray[np.uint8]) -> Placement:
-        """Resize and pad a (H, W, 3) uint8 BGR frame into the network's input buffer."""
-        placement = self.placement((frame_bgr.shape[1], frame_bgr.shape[0]))
-        placement.to_input(frame_bgr, out=self._frame[0])
+        """Resize and pad a (H, W, 3) uint8 BGR frame into the network's input buffer.
+
+        With a session that resizes, the frame itself is kept until `run`.
+
+        Raises:
+            InputError: the session resizes frames of another size.
+        """
+        frame_wh = (frame_bgr.shape[1], frame_bgr.shape[0])
+        placement = self.placement(frame_wh)
+        if self.camera_wh is None:
+            placement.to_input(frame_bgr, out=self._frame[0])
+        elif frame_wh != self.camera_wh:
+            raise InputError(
+                f"this engine takes frames of {self.camera_wh[0]}x{self.camera_wh[1]}, but the frame is"
+                f" {frame_wh[0]}x{frame_wh[1]}; load the runtime for this size, or for any (frame_wh=None)"
+            )
+        else:
+            self._frame = frame_bgr[None]
         return placement
 
     def run(self) -> dict[str, NDArray[np.float32]]:

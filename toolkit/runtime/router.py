@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.manifest import BundleFile
 from edgedepth.core.routing import CoarseRule, Decision, FixedRule, Hysteresis, RouteKeeper, SceneRule
+from edgedepth.core.spec import ResizePolicy
 from edgedepth.engines.session import Session
 from edgedepth.runtime.network import FrameNetwork
 
-OpenVariant = Callable[[dict[str, BundleFile]], Session]
+OpenVariant = Callable[[dict[str, BundleFile], ResizePolicy], Session]
 
 
 class FrameRouter:
@@ -32,11 +33,11 @@ class FrameRouter:
         router = bundle.manifest.router
         network = None
         if router.scene is not None:
-            session = open_variant(router.scene.variants)
+            session = open_variant(router.scene.variants, router.scene.resize)
             network = FrameNetwork(session, router.scene.input_wh, router.scene.resize)
         elif router.coarse is not None:
             spec = router.coarse.spec
-            network = FrameNetwork(open_variant(router.coarse.variants), spec.input_wh, spec.resize)
+            network = FrameNetwork(open_variant(router.coarse.variants, spec.resize), spec.input_wh, spec.resize)
         return cls(router.rule, network, router.hysteresis)
 
     def keeper(self) -> RouteKeeper:

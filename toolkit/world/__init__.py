@@ -1,6 +1,6 @@
 """The procedural world: rendered rooms and streets with exact depth, labels and intrinsics.
 
-`scene` holds what a scene is, `builder` makes its geometry, `indoor` and `street` (and `walk`, which joins
-them) are the grammars, `views` places cameras, `render` traces rays, `sensor` makes a photograph of radiance,
-`synth` writes data sets.
+`scene` says what a scene is, `builder` makes its geometry, `palette` its materials, `people` its people. `indoor` and
+`street` are the grammars, one recipe per category, and `walk` joins the two. `render` traces rays and photographs
+what they bring; `synth` writes data sets.
 """

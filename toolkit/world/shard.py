@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from edgedepth.core.files import write_atomic
 from edgedepth.world.builder import Dice
 from edgedepth.world.categories import NEAR_CATEGORIES
-from edgedepth.world.pose import world_from_camera
 from edgedepth.world.recipe import Build, BuiltScene, dice_for
-from edgedepth.world.render import Mode, Renderer, Rendering
+from edgedepth.world.render.pose import world_from_camera
+from edgedepth.world.render.renderer import Mode, Renderer, Rendering
+from edgedepth.world.render.sensor import SensorModel
 from edgedepth.world.scene import View
-from edgedepth.world.sensor import SensorModel
 
 World = Literal["indoor", "street", "walk"]
 WORLDS: tuple[World, ...] = ("indoor", "street", "walk")
@@ -78,10 +78,10 @@ def write_shard(job: ShardJob) -> list[dict[str, Any]]:
 def recipes(world: World) -> dict[str, Build]:
     """The recipes of a world by category."""
     if world == "indoor":
-        from edgedepth.world.indoor import INDOOR_RECIPES
+        from edgedepth.world.indoor.recipes import INDOOR_RECIPES
 
         return dict(INDOOR_RECIPES)
-    from edgedepth.world.street import STREET_RECIPES
+    from edgedepth.world.street.recipes import STREET_RECIPES
 
     return dict(STREET_RECIPES)
 
@@ -184,7 +184,7 @@ def choose_view(renderer: Renderer, built: BuiltScene, dice: Dice, job: ShardJob
 
 def _walk_entries(job: ShardJob, renderer: Renderer) -> list[dict[str, Any]]:
     """Consecutive frames of one camera on its way from a room into the street, with their poses."""
-    from edgedepth.world.walk import build_walk
+    from edgedepth.world.walk.walk import build_walk
 
     walk = build_walk(dice_for(job.scene_seed, 0))
     renderer.load(walk.scene)

@@ -34,7 +34,7 @@ import numpy as np
 import edgedepth
 from edgedepth.core.errors import EdgeDepthError, InputError, OutputError, UnknownNameError
 from edgedepth.world.categories import FAR_CATEGORIES, NEAR_CATEGORIES
-from edgedepth.world.render import compile_kernels
+from edgedepth.world.render.renderer import compile_kernels
 from edgedepth.world.scene import SEMANTIC_CLASSES
 from edgedepth.world.shard import (
     DEPTH_SCALE,

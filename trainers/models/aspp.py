@@ -23,9 +23,7 @@ class SumASPP(nn.Module):
 
     def __init__(self, c_in: int, classes: int, rates: Sequence[int]) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(
-            nn.Conv2d(c_in, classes, 3, padding=rate, dilation=rate) for rate in rates
-        )
+        self.branches = nn.ModuleList(nn.Conv2d(c_in, classes, 3, padding=rate, dilation=rate) for rate in rates)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, h, w) to (B, classes, h, w)."""

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgedepth.trainers.models.aspp import resize_to
 from edgedepth.trainers.models.backbones import check_backbone, create_backbone, stem_pool_of
-from edgedepth.trainers.models.blocks import ConvBN, Normalise, ShuffleUp, crop, halve, size_of
+from edgedepth.trainers.models.blocks import ConvBN, Normalise, ShuffleUp, crop, halve, size_of, upsample
 from edgedepth.trainers.models.metric import Metres, MetricHeads, MetricOptions, start_at
 
 _FULL_MAPS = 4  # "concatenate it with 4 activation maps"
@@ -62,22 +61,16 @@ class Level(nn.Module):
         self.channels = c_up + c_skip + int(self.diagonal)
         self.correction = nn.Conv2d(self.channels - int(self.diagonal) + 4, 1, 1) if options.second_branch else None
 
-    def forward(
-        self, x: Tensor, skip: Tensor, guess: Tensor | None, image: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor, skip: Tensor, guess: Tensor | None, image: Tensor) -> tuple[Tensor, Tensor | None]:
         """Branch I and the guess of the level below, the backbone's map and the image of this size, to this level."""
         up = self.up(x, size_of(skip)) if self.enlarge else self.up(x)
         joined = torch.cat((up, skip), dim=1)
         if guess is None or self.correction is None:
             return joined, None
-        guess = _twice(guess, size_of(skip)) if self.enlarge else guess
+        guess = upsample(guess, size_of(skip)) if self.enlarge else guess
         seen = torch.cat((joined, guess), dim=1)
         guess = guess + self.correction(torch.cat((seen, image), dim=1))
         return (seen if self.diagonal else joined), guess
-
-
-def _twice(x: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    return crop(F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False), size_hw)
 
 
 class FullSize(nn.Module):

@@ -14,9 +14,13 @@ from torch import nn
 
 from edgedepth.core.errors import InputError, UnknownNameError
 from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, ClassifierSpec, DepthSpec, ResizePolicy
+from edgedepth.trainers.models.drnet import DRNet, DRNetOptions
 from edgedepth.trainers.models.ds_sidenet import DSSideNet, DSSideOptions
 from edgedepth.trainers.models.edge import EdgeNet, EdgeOptions
+from edgedepth.trainers.models.hqmd import HQMD, HQMDOptions
 from edgedepth.trainers.models.messages import one_line
+from edgedepth.trainers.models.rside import RSIDE, RSIDEOptions
+from edgedepth.trainers.models.rsn import RSN, RSNOptions
 from edgedepth.trainers.models.scene import (
     SceneSmall,
     SceneSmallOptions,
@@ -25,6 +29,7 @@ from edgedepth.trainers.models.scene import (
     scene_small_spec,
     scene_wrn18_spec,
 )
+from edgedepth.trainers.models.sid_deeplab import SIDDeepLab, SIDDeepLabOptions
 
 _LOW_MIN_M, _LOW_MAX_M = LOW_RANGE_M
 _HIGH_MIN_M, _HIGH_MAX_M = HIGH_RANGE_M
@@ -35,7 +40,7 @@ class DepthEntry:
     """A depth network: how to build it, and the part of its contract that its options do not say.
 
     build: makes the network from its options.
-    options: the default options, a frozen dataclass with at least num_bins, min_m and max_m.
+    options: the default options, a frozen dataclass with at least num_bins (0 for regression), min_m and max_m.
     beyond: sky and whatever lies farther than max_m are trained to the last bin; from this share of max_m on, the
         network says "beyond".
     input_wh, resize, f_canonical_px: as in DepthSpec.
@@ -102,6 +107,44 @@ DEPTH_NETWORKS: Mapping[str, DepthEntry] = {
         input_wh=(448, 256),
         f_canonical_px=350.0,
         beyond=0.95,
+    ),
+    # The paper crops to 800x420, taller than KITTI's frames: here they are scaled to that width. 465 px is the focal
+    # length of KITTI's colour camera there. 71 classes; the range is the project's, the paper gives only 80 m.
+    "sid-deeplab": DepthEntry(
+        build=SIDDeepLab,
+        options=SIDDeepLabOptions(num_bins=71, min_m=_HIGH_MIN_M, max_m=_HIGH_MAX_M),
+        input_wh=(800, 420),
+        f_canonical_px=465.0,
+        beyond=0.95,
+    ),
+    # The networks of papers/3 to 5 are for NYU: the focal length is that of its camera at their sizes, as in edge-low.
+    "hqmd": DepthEntry(
+        build=HQMD,
+        options=HQMDOptions(min_m=_LOW_MIN_M, max_m=_LOW_MAX_M),
+        input_wh=(385, 289),
+        f_canonical_px=312.8,
+        beyond=0.97,
+    ),
+    "drnet": DepthEntry(
+        build=DRNet,
+        options=DRNetOptions(min_m=_LOW_MIN_M, max_m=_LOW_MAX_M),
+        input_wh=(304, 228),
+        f_canonical_px=247.0,
+        beyond=0.97,
+    ),
+    "rside": DepthEntry(
+        build=RSIDE,
+        options=RSIDEOptions(min_m=_LOW_MIN_M, max_m=_LOW_MAX_M),
+        input_wh=(304, 228),
+        f_canonical_px=247.0,
+        beyond=0.97,
+    ),
+    "rsn": DepthEntry(
+        build=RSN,
+        options=RSNOptions(min_m=_LOW_MIN_M, max_m=_LOW_MAX_M),
+        input_wh=(320, 240),
+        f_canonical_px=260.0,
+        beyond=0.97,
     ),
 }
 
@@ -171,6 +214,7 @@ def default_spec(name: str, **options: Any) -> DepthSpec:
         min_m=chosen.min_m,
         max_m=chosen.max_m,
         num_bins=chosen.num_bins,
+        spacing=getattr(chosen, "spacing", "log"),
         f_canonical_px=entry.f_canonical_px,
         beyond_m=entry.beyond * chosen.max_m,
     )

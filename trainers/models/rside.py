@@ -6,6 +6,7 @@ comes out at half the image's size, as theirs does, and is enlarged bilinearly.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -64,7 +65,7 @@ class RSIDE(nn.Module):
         half = c5 // 2
         self.bottom = ConvBN(c5, half, 1)
         widths = [half // 2**step for step in range(5)]
-        self.decoder = nn.ModuleList(UpProjection(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.decoder = nn.ModuleList(UpProjection(a, b) for a, b in itertools.pairwise(widths))
         self.fusion = nn.ModuleList(UpProjection(c, _FUSED) for c in backbone.channels[1:])
         self.fused = ConvBN(4 * _FUSED, 4 * _FUSED, 5)
         joined = widths[-1] + 4 * _FUSED

@@ -1,0 +1,201 @@
+"""Engines of a whole bundle: building what is missing, carrying plans inside a bundle, and trusting carried ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgedepth.core.bundle import Bundle, file_entry, write_manifest
+from edgedepth.core.errors import BackendError, BundleError, UnknownNameError
+from edgedepth.core.files import write_atomic
+from edgedepth.core.manifest import BundleFile, Variants
+from edgedepth.core.spec import ResizePolicy
+from edgedepth.engines.cache import PlanCache
+from edgedepth.engines.machine import Gpu
+from edgedepth.engines.tensorrt.config import BuildConfig, CameraInput
+from edgedepth.engines.tensorrt.flavour import Flavour
+from edgedepth.engines.tensorrt.plans import Plan, plan_for
+from edgedepth.engines.tensorrt.sidecar import Sidecar
+
+PLAN_FOLDER = "plans"
+# Preferred where none is asked for: what a GPU computes fastest without calibration.
+PRECISIONS = ("fp16", "fp32")
+
+# told which network is being built, in which phase, and the finished share of it
+BundleReport = Callable[[str, str, float], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """A network of a bundle: its role there ("low", "high", "router"), its files and how frames get into it."""
+
+    role: str
+    network: str
+    variants: Variants
+    resize: ResizePolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltPlan:
+    """An engine of a bundle's network; `frame_wh` is the camera size it resizes from, None without a resize."""
+
+    role: str
+    network: str
+    precision: str
+    frame_wh: tuple[int, int] | None
+    plan: Plan
+
+
+def default_precision(bundle: Bundle) -> str:
+    """The precision to build a bundle in: fp16 where every depth network has it, else fp32."""
+    for precision in PRECISIONS:
+        if all(_has(network.variants, precision) for network in bundle.manifest.networks.values()):
+            return precision
+    return PRECISIONS[-1]
+
+
+def build_bundle(
+    bundle: Bundle,
+    flavour: Flavour,
+    *,
+    precision: str | None = None,
+    config: BuildConfig | None = None,
+    frame_whs: Sequence[tuple[int, int]] = (),
+    gpu: Gpu | None = None,
+    cache: PlanCache | None = None,
+    build: bool = True,
+    report: BundleReport | None = None,
+) -> list[BuiltPlan]:
+    """Build what is missing of a bundle's engines; the router's too, in fp32 where it has no other.
+
+    precision: a precision of the bundle's files; None for `default_precision`.
+    frame_whs: camera sizes; for each an engine that resizes on the GPU is built, besides the one that does not.
+    build: False refuses instead of building.
+
+    Raises:
+        UnknownNameError: the bundle has no file of that precision.
+        BackendError: an engine cannot be built; the message quotes TensorRT.
+    """
+    settings = BuildConfig() if config is None else config
+    wanted = default_precision(bundle) if precision is None else precision
+    store = PlanCache() if cache is None else cache
+    built = []
+    for part in _parts(bundle):
+        chosen = _precision(part, wanted)
+        onnx = bundle.path(_variant(part.variants, chosen, flavour.name))
+        for frame_wh in (None, *frame_whs):
+            camera = None if frame_wh is None else CameraInput(frame_wh=frame_wh, resize=part.resize)
+            plan = plan_for(
+                onnx,
+                dataclasses.replace(settings, camera=camera),
+                flavour,
+                gpu=gpu,
+                cache=store,
+                build=build,
+                report=None if report is None else _labelled(report, onnx.name),
+            )
+            built.append(
+                BuiltPlan(role=part.role, network=part.network, precision=chosen, frame_wh=frame_wh, plan=plan)
+            )
+    return built
+
+
+def carry_plans(bundle: Bundle, plans: Sequence[BuiltPlan]) -> Bundle:
+    """Put plans into a bundle's folder, each with its sidecar, and list both by sha256 in its manifest.
+
+    A plan of the same name, which says network, precision, size, library and GPUs, is replaced.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    entries = {entry.file: entry for entry in bundle.manifest.plans}
+    for built in plans:
+        name = _plan_name(built)
+        for suffix, content in ((".plan", built.plan.plan), (".json", built.plan.sidecar.to_json())):
+            file = f"{PLAN_FOLDER}/{name}{suffix}"
+            write_atomic(bundle.folder / file, content)
+            entries[file] = file_entry(bundle.folder, file)
+    return write_manifest(bundle.folder, bundle.manifest.model_copy(update={"plans": tuple(entries.values())}))
+
+
+def trust_bundle(bundle: Bundle, cache: PlanCache | None = None) -> list[Sidecar]:
+    """Take over a bundle's plans: they are code, and run on this machine from now on.
+
+    Every plan must be the one its sidecar describes, and both the ones that the manifest lists.
+
+    Raises:
+        BundleError: the bundle carries none, or one of them is not what its sidecar says.
+    """
+    store = PlanCache() if cache is None else cache
+    listed = {entry.file: entry for entry in bundle.manifest.plans}
+    plans = sorted(file for file in listed if file.endswith(".plan"))
+    if not plans:
+        raise BundleError(f"bundle {bundle.manifest.name} carries no plans; build them with: edgedepth build")
+    known = {entry.sha256 for entry in bundle.manifest.files()}
+    taken = []
+    for file in plans:
+        sidecar = _carried_sidecar(bundle, listed, file)
+        if sidecar.onnx_sha256 not in known:
+            raise BundleError(f"{file} is of a network that the bundle does not hold; build it again: edgedepth build")
+        plan = bundle.path(listed[file]).read_bytes()
+        mine = dataclasses.replace(sidecar, trusted_from=bundle.digest, checked="", rejected="")
+        try:
+            store.put(f"trusted-{listed[file].sha256[:24]}", plan, mine)
+        except BackendError as error:
+            raise BundleError(f"{file} is not the plan that its sidecar describes: {error}") from error
+        taken.append(mine)
+    return taken
+
+
+def _carried_sidecar(bundle: Bundle, listed: dict[str, BundleFile], file: str) -> Sidecar:
+    name = file.removesuffix(".plan") + ".json"
+    if name not in listed:
+        raise BundleError(f"{file} has no sidecar in bundle {bundle.manifest.name}; build it again: edgedepth build")
+    path = bundle.path(listed[name])
+    sidecar = Sidecar.from_json(path.read_text(), name)
+    if sidecar.plan_sha256 != listed[file].sha256:
+        raise BundleError(f"{file} is not the plan that its sidecar describes (plan_sha256 differs); do not trust it")
+    return sidecar
+
+
+def _parts(bundle: Bundle) -> Iterator[_Part]:
+    manifest = bundle.manifest
+    for route, entry in manifest.networks.items():
+        yield _Part(role=route.value, network=entry.network, variants=entry.variants, resize=entry.spec.resize)
+    scene, coarse = manifest.router.scene, manifest.router.coarse
+    if scene is not None:
+        yield _Part(role="router", network=scene.network, variants=scene.variants, resize=scene.resize)
+    if coarse is not None:
+        yield _Part(role="router", network=coarse.network, variants=coarse.variants, resize=coarse.spec.resize)
+
+
+def _precision(part: _Part, wanted: str) -> str:
+    """The precision for a part: that wanted, and fp32 for a router that does not have it."""
+    if _has(part.variants, wanted) or part.role != "router":
+        return wanted
+    return "fp32"
+
+
+def _has(variants: Variants, precision: str) -> bool:
+    return any(key.partition("@")[0] == precision for key in variants)
+
+
+def _variant(variants: Variants, precision: str, flavour: str) -> BundleFile:
+    """The most specific file: of this flavour, of TensorRT in general, or the common one."""
+    for key in (f"{precision}@{flavour}", f"{precision}@tensorrt", precision):
+        if key in variants:
+            return variants[key]
+    raise UnknownNameError.of("precision", precision, sorted({key.partition("@")[0] for key in variants}))
+
+
+def _labelled(report: BundleReport, name: str) -> Callable[[str, float], object]:
+    return lambda phase, share: report(name, phase, share)
+
+
+def _plan_name(built: BuiltPlan) -> str:
+    sidecar = built.plan.sidecar
+    size = "" if built.frame_wh is None else f".{built.frame_wh[0]}x{built.frame_wh[1]}"
+    gpus = "+".join(f"sm{capability.replace('.', '')}" for capability in sidecar.compute_capabilities)
+    return f"{built.role}.{built.network}.{built.precision}{size}.{sidecar.flavour}-{sidecar.version}.{gpus}"

@@ -1,0 +1,438 @@
+"""Every rewrite: it fires where its pattern stands, computes the same in float64, and refuses what would be wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from edgedepth.core.errors import EdgeDepthError
+from edgedepth.export.passes import PASSES, Rewrite, passes_for, run_passes
+from edgedepth.export.passes.conv_shuffle import CONV_SHUFFLE, CONV_SHUFFLE_MAP
+from edgedepth.export.passes.graph import Graph
+from edgedepth.export.passes.merge_affine import MERGE_AFFINE
+from edgedepth.export.passes.soft_argmax import SOFT_ARGMAX
+from edgedepth.export.passes.unpool_conv import UNPOOL_CONV
+from edgedepth.export.passes.upsample_conv import UPSAMPLE_CONV
+
+Array = NDArray[Any]
+
+
+@dataclass
+class Net:
+    """A little graph under construction, in float64 (for exactness) or float32 (as it ships)."""
+
+    dtype: Any = np.float64
+    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+    nodes: list[NodeProto] = field(default_factory=list)
+    constants: dict[str, Array] = field(default_factory=dict)
+    inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def input(self, name: str, *shape: int) -> str:
+        self.inputs[name] = shape
+        return name
+
+    def const(self, value: Any) -> str:
+        name = f"c{len(self.constants)}"
+        array = np.asarray(value)
+        self.constants[name] = array if array.dtype == np.int64 else array.astype(self.dtype)
+        return name
+
+    def random(self, *shape: int) -> str:
+        return self.const(self.rng.normal(size=shape))
+
+    def op(self, op_type: str, *inputs: str, **attributes: Any) -> str:
+        name = f"{op_type.lower()}{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op_type, list(inputs), [name], **attributes))
+        return name
+
+    def conv(self, x: str, c_in: int, c_out: int, kernel: int = 3, *, bias: bool = True, **more: Any) -> str:
+        names = [x, self.random(c_out, c_in // more.get("group", 1), kernel, kernel)]
+        if bias:
+            names.append(self.random(c_out))
+        attributes = {"kernel_shape": [kernel] * 2, "pads": [kernel // 2] * 4, **more}
+        return self.op("Conv", *names, **attributes)
+
+    def unpool(self, x: str, n: int, c: int, h: int, w: int, size_hw: tuple[int, int], fill: float = 0.0) -> str:
+        apart = self.op("Reshape", x, self.const(np.array([n, c, h, 1, w, 1])))
+        pads = self.const(np.array([0] * 9 + [1, 0, 1]))
+        spread = self.op("Pad", apart, pads, self.const(fill))
+        whole = self.op("Reshape", spread, self.const(np.array([n, c, 2 * h, 2 * w])))
+        if size_hw == (2 * h, 2 * w):
+            return whole
+        arguments = [np.array([0, 0]), np.array(size_hw), np.array([2, 3]), np.array([1, 1])]
+        return self.op("Slice", whole, *(self.const(argument) for argument in arguments))
+
+    def model(self, *outputs: str) -> onnx.ModelProto:
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.dtype))
+        graph = helper.make_graph(
+            self.nodes,
+            "test",
+            [helper.make_tensor_value_info(name, kind, shape) for name, shape in self.inputs.items()],
+            [helper.make_tensor_value_info(name, kind, None) for name in outputs],
+            [numpy_helper.from_array(value, name) for name, value in self.constants.items()],
+        )
+        opset = helper.make_opsetid("", 20)
+        model = onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[opset], ir_version=10))
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+    def feed(self) -> dict[str, Array]:
+        return {name: self.rng.normal(size=shape).astype(self.dtype) for name, shape in self.inputs.items()}
+
+
+Build = Callable[[Net], Sequence[str]]
+
+
+def evaluate(model: onnx.ModelProto, feed: dict[str, Array]) -> list[Array]:
+    if next(iter(feed.values())).dtype == np.float64:
+        return [np.asarray(x) for x in ReferenceEvaluator(model).run(None, feed)]
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return [np.asarray(x) for x in session.run(None, feed)]
+
+
+def ops(model: onnx.ModelProto) -> Counter[str]:
+    return Counter(node.op_type for node in model.graph.node)
+
+
+# -- graphs in which a rewrite fires -----------------------------------------------------------------------
+
+
+def normalisation(net: Net) -> Sequence[str]:
+    x = net.input("x", 2, 3, 4, 5)
+    scaled = net.op("Div", x, net.const(255.0))
+    centred = net.op("Sub", scaled, net.random(1, 3, 1, 1))
+    return [net.op("Mul", centred, net.random(1, 3, 1, 1))]
+
+
+def reversed_difference(net: Net) -> Sequence[str]:
+    x = net.input("x", 2, 3)
+    turned = net.op("Sub", net.const(1.0), net.op("Mul", x, net.const(3.0)))
+    return [net.op("Add", turned, net.const([1.0, 2.0, 3.0]))]
+
+
+def chain_with_a_reader_in_the_middle(net: Net) -> Sequence[str]:
+    x = net.input("x", 2, 3)
+    first = net.op("Add", net.op("Add", x, net.const(1.0)), net.const(2.0))
+    second = net.op("Mul", net.op("Mul", first, net.const(3.0)), net.const(0.5))
+    return [net.op("Relu", first), second]
+
+
+def expectation(net: Net) -> Sequence[str]:
+    logits = net.input("x", 2, 7, 3, 5)
+    product = net.op("Mul", net.op("Softmax", logits, axis=1), net.const(np.arange(1.0, 8).reshape(1, 7, 1, 1)))
+    return [net.op("ReduceSum", product, net.const(np.array([1])), keepdims=1)]
+
+
+def expectation_flat_with_confidence(net: Net) -> Sequence[str]:
+    """The sum drops its axis, and the probabilities have another reader and leave the graph too."""
+    logits = net.input("x", 1, 5, 4, 3)
+    probabilities = net.op("Softmax", logits, axis=1)
+    product = net.op("Mul", net.const(np.arange(1.0, 6).reshape(1, 5, 1, 1)), probabilities)
+    return [
+        net.op("ReduceSum", product, net.const(np.array([1])), keepdims=0),
+        net.op("ReduceMax", probabilities, net.const(np.array([1]))),
+        probabilities,
+    ]
+
+
+def unpooled_even(net: Net) -> Sequence[str]:
+    x = net.input("x", 2, 3, 4, 5)
+    return [net.conv(net.unpool(x, 2, 3, 4, 5, (8, 10)), 3, 4, 5)]
+
+
+def unpooled_odd(net: Net) -> Sequence[str]:
+    x = net.input("x", 1, 2, 4, 3)
+    return [net.op("Relu", net.conv(net.unpool(x, 1, 2, 4, 3, (7, 5)), 2, 3, 5, bias=False))]
+
+
+def unpooled_with_skips(net: Net) -> Sequence[str]:
+    """As in upproj-con: two convolutions read one concatenation of the unpooled map, a skip and the image."""
+    x, skip, image = net.input("x", 1, 4, 3, 4), net.input("skip", 1, 2, 5, 8), net.input("image", 1, 3, 5, 8)
+    joined = net.op("Concat", skip, net.unpool(x, 1, 4, 3, 4, (5, 8)), image, axis=1)
+    return [net.conv(joined, 9, 3, 5), net.conv(joined, 9, 2, 5)]
+
+
+def resized(net: Net, x: str, scale: float = 2.0, **attributes: Any) -> str:
+    scales = f"scales{len(net.nodes)}"
+    net.constants[scales] = np.array([1, 1, scale, scale], np.float32)
+    return net.op("Resize", x, "", scales, **{"mode": "linear", **attributes})
+
+
+def upsampled(net: Net) -> Sequence[str]:
+    return [net.conv(resized(net, net.input("x", 2, 6, 5, 3)), 6, 2, 1)]
+
+
+def upsampled_aligned(net: Net) -> Sequence[str]:
+    x = net.input("x", 1, 4, 3, 5)
+    up = resized(net, x, 4.0, coordinate_transformation_mode="align_corners")
+    return [net.conv(up, 4, 4, 1, bias=False)]
+
+
+def upsampled_and_joined(net: Net) -> Sequence[str]:
+    a, b = net.input("a", 1, 4, 3, 5), net.input("b", 1, 2, 6, 10)
+    joined = net.op("Concat", b, resized(net, a), axis=1)
+    return [net.conv(joined, 6, 3, 1), net.op("Relu", joined)]
+
+
+def shuffled_one_bias(net: Net) -> Sequence[str]:
+    x = net.input("x", 2, 3, 4, 5)
+    weight, bias = net.random(8, 3, 1, 1), net.const(np.repeat([0.5, -1.0], 4))
+    maps = net.op("Relu", net.op("Conv", x, weight, bias))
+    return [net.op("DepthToSpace", maps, blocksize=2, mode="CRD")]
+
+
+def shuffled_no_bias(net: Net) -> Sequence[str]:
+    x = net.input("x", 1, 2, 3, 3)
+    return [net.op("DepthToSpace", net.conv(x, 2, 9, 1, bias=False), blocksize=3, mode="CRD")]
+
+
+def shuffled_many_biases(net: Net) -> Sequence[str]:
+    x = net.input("x", 1, 3, 4, 5)
+    maps = net.op("LeakyRelu", net.conv(x, 3, 8, 1), alpha=0.25)
+    return [net.op("DepthToSpace", maps, blocksize=2, mode="CRD")]
+
+
+FIRES: list[tuple[Rewrite[Any], Build, int]] = [
+    (MERGE_AFFINE, normalisation, 1),
+    (MERGE_AFFINE, reversed_difference, 1),
+    (MERGE_AFFINE, chain_with_a_reader_in_the_middle, 2),
+    (SOFT_ARGMAX, expectation, 1),
+    (SOFT_ARGMAX, expectation_flat_with_confidence, 1),
+    (UNPOOL_CONV, unpooled_even, 1),
+    (UNPOOL_CONV, unpooled_odd, 1),
+    (UNPOOL_CONV, unpooled_with_skips, 2),
+    (UPSAMPLE_CONV, upsampled, 1),
+    (UPSAMPLE_CONV, upsampled_aligned, 1),
+    (UPSAMPLE_CONV, upsampled_and_joined, 1),
+    (CONV_SHUFFLE, shuffled_one_bias, 1),
+    (CONV_SHUFFLE, shuffled_no_bias, 1),
+    (CONV_SHUFFLE_MAP, shuffled_one_bias, 1),
+    (CONV_SHUFFLE_MAP, shuffled_many_biases, 1),
+]
+CASES = [pytest.param(entry, build, count, id=f"{entry.name}-{build.__name__}") for entry, build, count in FIRES]
+
+
+@pytest.mark.parametrize(("entry", "build", "count"), CASES)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 2e-5)])
+def test_fires_and_is_exact(entry: Rewrite[Any], build: Build, count: int, dtype: Any, tolerance: float) -> None:
+    net = Net(dtype=dtype)
+    model = net.model(*build(net))
+    rewritten, (report,) = run_passes(model, [entry])
+    assert len(report.fired) == count
+    assert rewritten.ir_version == 10
+    assert [out.name for out in rewritten.graph.output] == [out.name for out in model.graph.output]
+    feed = net.feed()
+    for before, after in zip(evaluate(model, feed), evaluate(rewritten, feed), strict=True):
+        assert after.shape == before.shape
+        assert np.abs(after - before).max() <= tolerance * max(1.0, np.abs(before).max())
+
+
+@pytest.mark.parametrize("entry", PASSES, ids=lambda entry: str(entry.name))
+def test_every_rewrite_is_tested(entry: Rewrite[Any]) -> None:
+    assert entry.name in {fires.name for fires, _, _ in FIRES}
+
+
+def test_what_the_rewrites_leave() -> None:
+    """The shape of the result: the work really went away."""
+
+    def after(entry: Rewrite[Any], build: Build) -> Counter[str]:
+        net = Net()
+        return ops(run_passes(net.model(*build(net)), [entry])[0])
+
+    assert after(MERGE_AFFINE, normalisation) == {"Mul": 1, "Add": 1}
+    assert after(SOFT_ARGMAX, expectation) == {"Transpose": 1, "Softmax": 1, "MatMul": 1, "Reshape": 1}
+    assert after(UNPOOL_CONV, unpooled_even) == {"Conv": 1, "DepthToSpace": 1}
+    # the concatenation without the unpooled map is made once for both convolutions
+    assert after(UNPOOL_CONV, unpooled_with_skips) == {
+        "Concat": 1, "Conv": 4, "DepthToSpace": 2, "Slice": 2, "Add": 2,
+    }  # fmt: skip
+    assert after(UPSAMPLE_CONV, upsampled) == {"Conv": 1, "Resize": 1}
+    assert after(CONV_SHUFFLE, shuffled_one_bias) == {"ConvTranspose": 1, "Relu": 1}
+
+
+# -- graphs that look alike but must be left -----------------------------------------------------------------
+
+
+def widening(net: Net) -> Sequence[str]:
+    x = net.input("x", 1, 3, 1, 1)
+    return [net.op("Add", net.op("Add", x, net.random(1, 3, 4, 4)), net.const(1.0))]
+
+
+def constant_divided(net: Net) -> Sequence[str]:
+    x = net.input("x", 2, 3)
+    return [net.op("Mul", net.op("Mul", net.op("Div", net.const(1.0), x), net.const(2.0)), net.const(2.0))]
+
+
+def softmax_over_rows(net: Net) -> Sequence[str]:
+    x = net.input("x", 1, 4, 4, 4)
+    product = net.op("Mul", net.op("Softmax", x, axis=2), net.const(np.arange(4.0).reshape(1, 4, 1, 1)))
+    return [net.op("ReduceSum", product, net.const(np.array([1])))]
+
+
+def sum_over_rows(net: Net) -> Sequence[str]:
+    x = net.input("x", 1, 4, 4, 4)
+    product = net.op("Mul", net.op("Softmax", x, axis=1), net.const(np.arange(4.0).reshape(1, 4, 1, 1)))
+    return [net.op("ReduceSum", product, net.const(np.array([2])))]
+
+
+def weights_per_pixel(net: Net) -> Sequence[str]:
+    x = net.input("x", 1, 4, 3, 3)
+    product = net.op("Mul", net.op("Softmax", x, axis=1), net.random(1, 4, 3, 3))
+    return [net.op("ReduceSum", product, net.const(np.array([1])))]
+
+
+def unpooled_3x3(net: Net) -> Sequence[str]:
+    return [net.conv(net.unpool(net.input("x", 1, 2, 3, 3), 1, 2, 3, 3, (6, 6)), 2, 2, 3)]
+
+
+def unpooled_grouped(net: Net) -> Sequence[str]:
+    return [net.conv(net.unpool(net.input("x", 1, 2, 3, 3), 1, 2, 3, 3, (6, 6)), 2, 2, 5, group=2)]
+
+
+def unpooled_strided(net: Net) -> Sequence[str]:
+    return [net.conv(net.unpool(net.input("x", 1, 2, 3, 3), 1, 2, 3, 3, (6, 6)), 2, 2, 5, strides=[2, 2])]
+
+
+def unpooled_unpadded(net: Net) -> Sequence[str]:
+    return [net.conv(net.unpool(net.input("x", 1, 2, 3, 3), 1, 2, 3, 3, (6, 6)), 2, 2, 5, pads=[0] * 4)]
+
+
+def upsampled_3x3(net: Net) -> Sequence[str]:
+    return [net.conv(resized(net, net.input("x", 1, 3, 4, 4)), 3, 2, 3)]
+
+
+def upsampled_and_widened(net: Net) -> Sequence[str]:
+    return [net.conv(resized(net, net.input("x", 1, 2, 4, 4)), 2, 3, 1)]
+
+
+def downsampled(net: Net) -> Sequence[str]:
+    return [net.conv(resized(net, net.input("x", 1, 3, 4, 4), 0.5), 3, 2, 1)]
+
+
+def upsampled_and_read_twice(net: Net) -> Sequence[str]:
+    up = resized(net, net.input("x", 1, 3, 4, 4))
+    return [net.conv(up, 3, 2, 1), net.op("Relu", up)]
+
+
+def shuffled_dcr(net: Net) -> Sequence[str]:
+    maps = net.conv(net.input("x", 1, 2, 3, 3), 2, 8, 1, bias=False)
+    return [net.op("DepthToSpace", maps, blocksize=2, mode="DCR")]
+
+
+def shuffled_3x3(net: Net) -> Sequence[str]:
+    maps = net.conv(net.input("x", 1, 2, 3, 3), 2, 8, 3, bias=False)
+    return [net.op("DepthToSpace", maps, blocksize=2, mode="CRD")]
+
+
+def shuffled_and_read_before(net: Net) -> Sequence[str]:
+    maps = net.conv(net.input("x", 1, 2, 3, 3), 2, 8, 1, bias=False)
+    return [net.op("DepthToSpace", maps, blocksize=2, mode="CRD"), net.op("Relu", maps)]
+
+
+REFUSES: list[tuple[Rewrite[Any], Build, str]] = [
+    (MERGE_AFFINE, widening, "widens"),
+    (MERGE_AFFINE, constant_divided, "divided by the tensor"),
+    (SOFT_ARGMAX, softmax_over_rows, "softmax is not over the channels"),
+    (SOFT_ARGMAX, sum_over_rows, "sum is not over the channels"),
+    (SOFT_ARGMAX, weights_per_pixel, "not one number per channel"),
+    (UNPOOL_CONV, unpooled_3x3, "not a constant 5x5"),
+    (UNPOOL_CONV, unpooled_grouped, "grouped"),
+    (UNPOOL_CONV, unpooled_strided, "strided"),
+    (UNPOOL_CONV, unpooled_unpadded, "does not keep the size"),
+    (UPSAMPLE_CONV, upsampled_3x3, "not a dense 1x1"),
+    (UPSAMPLE_CONV, upsampled_and_widened, "widens"),
+    (UPSAMPLE_CONV, downsampled, "does not enlarge"),
+    (UPSAMPLE_CONV, upsampled_and_read_twice, "others read"),
+    (CONV_SHUFFLE, shuffled_many_biases, "differs between sub-pixels"),
+    (CONV_SHUFFLE, shuffled_dcr, "DCR"),
+    (CONV_SHUFFLE, shuffled_3x3, "not a dense 1x1"),
+    (CONV_SHUFFLE, shuffled_and_read_before, "others read"),
+]
+
+
+@pytest.mark.parametrize(
+    ("entry", "build", "reason"),
+    [pytest.param(entry, build, reason, id=f"{entry.name}-{build.__name__}") for entry, build, reason in REFUSES],
+)
+def test_refuses_with_a_reason(entry: Rewrite[Any], build: Build, reason: str) -> None:
+    net = Net()
+    model = net.model(*build(net))
+    rewritten, (report,) = run_passes(model, [entry])
+    assert not report.fired
+    assert [reason in why for _, why in report.refused] == [True]
+    assert reason in str(report)
+    assert ops(rewritten) == ops(model)
+
+
+def test_unpooling_that_fills_with_ones_is_no_unpooling() -> None:
+    net = Net()
+    unpooled = net.unpool(net.input("x", 1, 2, 3, 3), 1, 2, 3, 3, (6, 6), fill=1.0)
+    _, (report,) = run_passes(net.model(net.conv(unpooled, 2, 2, 5)), [UNPOOL_CONV])
+    assert not report.fired
+
+
+# -- the machine ---------------------------------------------------------------------------------------------
+
+
+def test_rewrites_are_chosen_by_where_they_pay() -> None:
+    common = {entry.name for entry in passes_for(None)}
+    tensorrt = {entry.name for entry in passes_for("tensorrt")}
+    assert "unpool-conv" in common & tensorrt
+    assert "soft-argmax" in common - tensorrt
+    assert "conv-shuffle" in tensorrt - common
+    assert common <= {entry.name for entry in passes_for("openvino")}
+
+
+def test_a_rewrite_that_breaks_the_graph_is_named() -> None:
+    @dataclass(frozen=True)
+    class Place:
+        where: str
+
+    def breaks(graph: Graph, place: Place) -> None:
+        graph.nodes[0].input[0] = "nowhere"
+
+    bad = Rewrite[Place](
+        name="vandal",
+        find=lambda graph: [Place(graph.nodes[0].output[0])] if "x" in graph.nodes[0].input else [],
+        refuse=lambda graph, place: None,
+        rewrite=breaks,
+    )
+    net = Net()
+    with pytest.raises(EdgeDepthError, match="pass vandal left an invalid graph"):
+        run_passes(net.model(net.op("Relu", net.input("x", 1, 2))), [bad])
+
+
+def test_the_model_given_is_not_changed() -> None:
+    net = Net()
+    model = net.model(*unpooled_with_skips(net))
+    before = model.SerializeToString(deterministic=True)
+    run_passes(model, PASSES)
+    assert model.SerializeToString(deterministic=True) == before
+
+
+def test_graph_answers() -> None:
+    net = Net(dtype=np.float32)
+    x = net.input("x", 1, 2, 3, 3)
+    node = helper.make_node("Constant", [], ["two"], value_float=2.0)
+    net.nodes.append(node)
+    product = net.op("Mul", x, "two")
+    dead = net.op("Relu", x)
+    graph = Graph(net.model(net.op("Relu", product)))
+    assert [node.op_type for node in graph.nodes] == ["Mul", "Relu"]
+    assert graph.producer(dead) is None
+    assert graph.constant("two") == np.float32(2.0)
+    assert graph.constant(product) is None
+    assert graph.shape(product) == (1, 2, 3, 3)
+    assert graph.dtype(product) == TensorProto.FLOAT
+    assert graph.only_consumer(product) == graph.nodes[1]
+    assert graph.fresh(product) == f"{product}_1"

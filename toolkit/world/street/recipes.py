@@ -1,0 +1,23 @@
+"""The grammar of outdoor scenes: one recipe per far category."""
+
+from __future__ import annotations
+
+from edgedepth.world.recipe import Build
+from edgedepth.world.street.greens import field, forest_path, park
+from edgedepth.world.street.places import car_park, industrial_yard, square
+from edgedepth.world.street.roads import alley, city_street, country_road, motorway, residential_street, suburb
+
+STREET_RECIPES: dict[str, Build] = {
+    "residential_street": residential_street,
+    "city_street": city_street,
+    "motorway": motorway,
+    "country_road": country_road,
+    "suburb": suburb,
+    "park": park,
+    "forest_path": forest_path,
+    "field": field,
+    "square": square,
+    "car_park": car_park,
+    "alley": alley,
+    "industrial_yard": industrial_yard,
+}

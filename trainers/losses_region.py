@@ -1,0 +1,68 @@
+"""Losses of the Region Support Network (papers/5, eq. 2 to 4).
+
+Eq. 2 is printed without the absolute value that makes it a loss; it is taken here. "N indexes the pixels in the m-th
+region": the inner mean runs over each region, so that a small region counts as much as a large one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from edgedepth.trainers.losses import weighted_mean
+
+ITERATION_WEIGHTS = (0.2, 0.3, 0.5)  # lambda_1 to lambda_3 of eq. 3
+SUPPORT_WEIGHT, REFINEMENT_WEIGHT = 0.3, 0.7  # lambda_0 and lambda_4 of eq. 4
+_LOG_FLOOR_M = 0.1
+
+
+def log_of_depth(depth_m: Tensor, floor_m: float = _LOG_FLOOR_M) -> Tensor:
+    """Natural logarithm, continued below `floor_m` by its tangent: finite, with a gradient, for every prediction."""
+    above = depth_m.clamp_min(floor_m)
+    return above.log() + (depth_m - above) / floor_m
+
+
+def region_loss(prediction_m: Tensor, target_m: Tensor, weight: Tensor, regions: Tensor | None, *, log: bool) -> Tensor:
+    """L_r (eq. 2): mean over the regions of the batch of their mean absolute errors.
+
+    Args:
+        prediction_m: (B, 1, H, W) metres, and so `target_m` and `weight`.
+        target_m: what is true: the region support for the generation module, depth for the refinement.
+        weight: 0 where nothing is known.
+        regions: (B, 1, H, W) whole numbers, 0 = no region; None takes each image as one region.
+        log: compare logarithms of depth ("the log loss behaves more stable when linear loss comes to a small value").
+    """
+    error = prediction_m - target_m
+    if log:
+        error = log_of_depth(prediction_m) - log_of_depth(target_m)
+    error = error.abs()
+    batch = len(error)
+    if regions is None:
+        regions = torch.ones_like(error, dtype=torch.int64)
+    stride = int(regions.max()) + 1
+    names = regions.long() + stride * torch.arange(batch, device=error.device).view(-1, 1, 1, 1)
+    inside = weight * (regions > 0)
+    size = stride * batch
+    mass = error.new_zeros(size).index_add(0, names.flatten(), inside.flatten())
+    total = error.new_zeros(size).index_add(0, names.flatten(), (error * inside).flatten())
+    return weighted_mean(total / mass.clamp_min(1e-6), (mass > 0).to(error.dtype))
+
+
+def iteration_loss(
+    levels_m: Sequence[Tensor], depth_m: Tensor, weight: Tensor, regions: Tensor | None, *, log: bool
+) -> Tensor:
+    """L_i (eq. 3): 0.2, 0.3 and 0.5 times L_r of the three iterations; other numbers of them share alike, rising."""
+    count = len(levels_m)
+    weights = ITERATION_WEIGHTS if count == 3 else [2 * (k + 1) / (count * (count + 1)) for k in range(count)]
+    losses = [
+        share * region_loss(level, depth_m, weight, regions, log=log)
+        for share, level in zip(weights, levels_m, strict=True)
+    ]
+    return torch.stack(losses).sum()
+
+
+def combined_loss(support: Tensor, iterations: Tensor) -> Tensor:
+    """L_c (eq. 4): 0.3 L_r of the generation module + 0.7 L_i of the refinement module."""
+    return SUPPORT_WEIGHT * support + REFINEMENT_WEIGHT * iterations

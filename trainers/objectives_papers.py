@@ -1,0 +1,113 @@
+"""What the networks of papers/2 to 5 are trained for: one named combination of losses per row of their tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from edgedepth.core.errors import UnknownNameError
+from edgedepth.trainers import losses, losses_detail, losses_region
+from edgedepth.trainers.losses_classes import class_cross_entropy, interval_class
+from edgedepth.trainers.models.metric import MetricHeads
+from edgedepth.trainers.models.sid_deeplab import IntervalHeads
+
+MapLoss = Callable[[Tensor, Tensor, Tensor], Tensor]  # (prediction_m, depth_m, weight), all (B, 1, H, W)
+_SMALLEST_LEVEL = 3  # rows and columns that a Sobel gradient needs
+
+
+@dataclass(frozen=True)
+class MapLosses:
+    """Terms that are computed on every supervised level and added, by name."""
+
+    terms: tuple[tuple[str, MapLoss], ...]
+
+
+@dataclass(frozen=True)
+class RegionLosses:
+    """L_r, L_i and L_c of papers/5, on depth or on its logarithm."""
+
+    log: bool
+
+
+def squared_loss(prediction_m: Tensor, depth_m: Tensor, weight: Tensor) -> Tensor:
+    """L2 (papers/5 eq. 1)."""
+    return losses.weighted_mean((prediction_m - depth_m) ** 2, weight)
+
+
+_BERHU = ("depth", losses_detail.berhu_loss)
+_MAGNITUDE = ("magnitude", losses_detail.gradient_magnitude_loss)
+_DIRECTION = ("direction", losses_detail.gradient_direction_loss)
+
+METRIC_LOSSES: Mapping[str, MapLosses | RegionLosses] = {
+    "l1": MapLosses((("depth", losses.regression_loss),)),
+    "l2": MapLosses((("depth", squared_loss),)),
+    # papers/3, Table 1, from "w/ l_depth" to "w/ full loss" (eq. 7 with lambda = mu = 1)
+    "berhu": MapLosses((_BERHU,)),
+    "berhu+magnitude": MapLosses((_BERHU, _MAGNITUDE)),
+    "berhu+magnitude+direction": MapLosses((_BERHU, _MAGNITUDE, _DIRECTION)),
+    # Hu et al. 2019; papers/4 eq. 2 takes it on every level
+    "hu": MapLosses(
+        (
+            ("depth", losses_detail.hu_depth_loss),
+            ("gradient", losses_detail.hu_gradient_loss),
+            ("normal", losses_detail.hu_normal_loss),
+        )
+    ),
+    # papers/5, Table 3
+    "region-linear": RegionLosses(log=False),
+    "region-log": RegionLosses(log=True),
+}
+
+
+def metric_objective(
+    heads: MetricHeads, depth_m: Tensor, weight: Tensor, name: str, regions: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Loss terms of a regressing network.
+
+    Args:
+        heads: what the network computed.
+        depth_m, weight: (B, 1, H, W), known where weight is positive.
+        name: a key of `METRIC_LOSSES`.
+        regions: (B, 1, H, W) whole numbers for the losses of papers/5; None takes each image as one region.
+
+    Raises:
+        UnknownNameError: there is no such combination.
+    """
+    if name not in METRIC_LOSSES:
+        raise UnknownNameError.of("metric loss", name, METRIC_LOSSES)
+    chosen = METRIC_LOSSES[name]
+    if isinstance(chosen, RegionLosses):
+        return _region_terms(heads, depth_m, weight, regions, chosen)
+    return _map_terms(heads, depth_m, weight, chosen)
+
+
+def _map_terms(heads: MetricHeads, depth_m: Tensor, weight: Tensor, chosen: MapLosses) -> dict[str, Tensor]:
+    totals: dict[str, Tensor] = {}
+    for level in heads.levels_m:
+        size_hw = (level.shape[2], level.shape[3])
+        if min(size_hw) < _SMALLEST_LEVEL:
+            continue  # a level of a thumbnail has no gradients to compare
+        target, share = losses_detail.shrink_target(depth_m, weight, size_hw)
+        for name, loss in chosen.terms:
+            value = loss(level.float(), target, share)
+            totals[name] = totals[name] + value if name in totals else value
+    return totals
+
+
+def _region_terms(
+    heads: MetricHeads, depth_m: Tensor, weight: Tensor, regions: Tensor | None, chosen: RegionLosses
+) -> dict[str, Tensor]:
+    """L_r on the support against the regions' mean depth, L_i on the iterations against depth; eq. 4 where both are."""
+    terms: dict[str, Tensor] = {}
+    both = heads.support_m is not None and heads.levels_m[-1] is not heads.support_m
+    if heads.support_m is not None:
+        target = region_means(depth_m, weight, regions)
+        support = losses_region.region_loss(heads.support_m.float(), target, weight, regions, log=chosen.log)
+        terms["support"] = support * (losses_region.SUPPORT_WEIGHT if both else 1.0)
+    if both or heads.support_m is None:
+        levels = [level.float() for level in heads.levels_m]
+        iterations = losses_region.iteration_loss(levels, depth_m, weight, regions, log=chosen.log)
+        terms["iterations"] = iterations * (losses_region.REFINEMENT_WEIGHT if both else 1.0)
+    return terms
