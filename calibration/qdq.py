@@ -36,6 +36,7 @@ class Form:
     kinds: frozenset[Kind] = field(default=frozenset({"dense", "depthwise", "first"}))
     residual: bool = True
     outputs: bool = False
+    early: bool = False
     half: bool = False
 
 
@@ -132,8 +133,22 @@ class _Writer:
         """The tensor after rounding to eight bits; each is rounded once, for all its readers."""
         if tensor not in self._pairs:
             affine = affine_of(self._range(tensor), self._form.activations)
-            self._pairs[tensor] = add_pair(self._graph, tensor, affine)
+            self._pairs[tensor] = self._early(tensor, affine) if self._form.early else add_pair(self._graph, tensor, affine)
         return self._pairs[tensor]
+
+    def _early(self, tensor, affine):
+        maker = self._graph.producer(tensor)
+        if maker is not None and maker.op_type in ("Concat", "DepthToSpace", "Slice"):
+            count = len(maker.input) if maker.op_type == "Concat" else 1
+            readers = self._graph.consumers(tensor)
+            for index in range(count):
+                name = maker.input[index]
+                key = (name, affine.scale, affine.zero_point)
+                if key not in self._pairs:
+                    self._pairs[key] = self._early(name, affine)
+                maker.input[index] = self._pairs[key]
+            return tensor
+        return add_pair(self._graph, tensor, affine)
 
     def _range(self, tensor: str) -> Range:
         if tensor not in self._ranges:

@@ -245,7 +245,8 @@ class _Writer:
             return None
         log_depth = self.request.baselines[route].astype(np.float32)
         file = f"baseline/{route}.npy"
-        write_atomic(self.folder / file, _npy(cv2.resize(log_depth, spec.input_wh)))
+        resized = np.asarray(cv2.resize(log_depth, spec.input_wh), np.float32)
+        write_atomic(self.folder / file, _npy(resized))
         return file_entry(self.folder, file)
 
 

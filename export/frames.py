@@ -42,4 +42,5 @@ def _clutter(width: int, height: int, rng: np.random.Generator) -> Frame:
         cv2.rectangle(image, (x, y), (x + w, y + h), rng.integers(0, 256, 3).tolist(), -1)
     blurred = cv2.GaussianBlur(image, (3, 3), 0).astype(np.int16)
     grain = rng.normal(0, 6, image.shape)
-    return np.clip(blurred + grain, 0, 255).astype(np.uint8)
+    noisy: Frame = np.clip(blurred + grain, 0, 255).astype(np.uint8)
+    return noisy

@@ -28,6 +28,9 @@ class LossConfig:
     `regression` and `classification` are w2 and w1 of papers/1 eq. 3. The others belong to networks that refine
     an index map over several levels: `level_decay` is the factor from one level to the next coarser one.
     `beyond` weighs sky and farther-than-range pixels, which are trained to the last bin, against measured ones.
+    `hard` trains classification by cross-entropy instead of by the expected index (papers/1, Table 6).
+    `metric` names the losses of networks that regress at several levels (`objectives_papers.METRIC_LOSSES`); None
+    takes the network's own paper's.
     """
 
     classification: float = 1.0
@@ -38,6 +41,8 @@ class LossConfig:
     gradient_scales: int = 4
     silog: float = 0.0
     beyond: float = 0.3
+    hard: bool = False
+    metric: str | None = None
 
     def __post_init__(self) -> None:
         for name in (

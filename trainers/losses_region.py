@@ -37,17 +37,29 @@ def region_loss(prediction_m: Tensor, target_m: Tensor, weight: Tensor, regions:
     error = prediction_m - target_m
     if log:
         error = log_of_depth(prediction_m) - log_of_depth(target_m)
-    error = error.abs()
-    batch = len(error)
     if regions is None:
         regions = torch.ones_like(error, dtype=torch.int64)
+    means, mass, _ = _per_region(error.abs(), weight, regions)
+    return weighted_mean(means, (mass > 0).to(error.dtype))
+
+
+def region_means(depth_m: Tensor, weight: Tensor, regions: Tensor) -> Tensor:
+    """The region support: each pixel's region's mean depth, (B, 1, H, W); the depth itself where there is no region."""
+    means, mass, names = _per_region(depth_m, weight, regions)
+    known = (regions > 0) & (mass[names] > 0)
+    return torch.where(known, means[names], depth_m)
+
+
+def _per_region(values: Tensor, weight: Tensor, regions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Weighted mean and weight of each region of the batch, two (R,) vectors, and (B, 1, H, W) indices into them."""
     stride = int(regions.max()) + 1
-    names = regions.long() + stride * torch.arange(batch, device=error.device).view(-1, 1, 1, 1)
-    inside = weight * (regions > 0)
-    size = stride * batch
-    mass = error.new_zeros(size).index_add(0, names.flatten(), inside.flatten())
-    total = error.new_zeros(size).index_add(0, names.flatten(), (error * inside).flatten())
-    return weighted_mean(total / mass.clamp_min(1e-6), (mass > 0).to(error.dtype))
+    batch = torch.arange(len(regions), device=regions.device).view(-1, 1, 1, 1)
+    names = regions.long() + stride * batch
+    inside = (weight * (regions > 0)).flatten()
+    size = stride * len(regions)
+    mass = values.new_zeros(size).index_add(0, names.flatten(), inside)
+    total = values.new_zeros(size).index_add(0, names.flatten(), values.flatten() * inside)
+    return total / mass.clamp_min(1e-6), mass, names
 
 
 def iteration_loss(

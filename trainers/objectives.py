@@ -12,7 +12,11 @@ from edgedepth.core.errors import InputError
 from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers import losses
 from edgedepth.trainers.config import LossConfig
+from edgedepth.trainers.losses_classes import class_cross_entropy, rounded_class
 from edgedepth.trainers.models.heads import DepthHeads
+from edgedepth.trainers.models.metric import MetricHeads
+from edgedepth.trainers.models.sid_deeplab import IntervalHeads
+from edgedepth.trainers.objectives_papers import interval_objective, metric_objective
 
 Terms = dict[str, Tensor]
 
@@ -46,9 +50,15 @@ def target_of(depth_m: Tensor, focal: Tensor, bins: Bins, beyond_weight: float) 
 
 
 def multi_task_objective(heads: DepthHeads, target: DepthTarget, bins: Bins, config: LossConfig) -> Terms:
-    """Soft classification and regression of one decoding (papers/1 eq. 3); a branch the network lacks adds none."""
+    """Classification and regression of one decoding (papers/1 eq. 3); a branch the network lacks adds none.
+
+    Classification is soft, or with `config.hard` the cross-entropy of Table 6.
+    """
     terms: Terms = {}
-    if heads.indices:
+    if config.hard and heads.logits is not None:
+        classes = rounded_class(target.index, bins.count)
+        terms["classification"] = config.classification * class_cross_entropy(heads.logits, classes, target.weight)
+    elif heads.indices:
         index = losses.soft_classification_loss(heads.indices[-1].float(), target.depth_m, target.weight, bins)
         terms["classification"] = config.classification * index
     if heads.depth_m is not None:
@@ -90,8 +100,8 @@ def refinement_objective(heads: DepthHeads, target: DepthTarget, bins: Bins, con
 class DepthObjective(nn.Module):
     """A depth network together with its loss: what the training loop calls.
 
-    Networks that refine an index map over several levels are trained by `refinement_objective`, the others by
-    `multi_task_objective`.
+    Networks that refine an index map over several levels are trained by `refinement_objective`, those of papers/2 to 5
+    by `objectives_papers`, the others by `multi_task_objective`.
     """
 
     def __init__(self, network: nn.Module, spec: DepthSpec, config: LossConfig) -> None:
@@ -100,16 +110,38 @@ class DepthObjective(nn.Module):
         self.bins = spec.bins if spec.num_bins else Bins(count=64, min_m=spec.min_m, max_m=spec.max_m)
         self.config = config
 
-    def forward(self, image: Tensor, depth_m: Tensor, focal: Tensor) -> Terms:
-        """Loss terms by name; what is minimised is their sum, under "loss". See `target_of` for the arguments.
+    def forward(
+        self,
+        image: Tensor,
+        depth_m: Tensor,
+        focal: Tensor,
+        regions: Tensor | None = None,
+        guidance: Tensor | None = None,
+    ) -> Terms:
+        """Loss terms by name; what is minimised is their sum, under "loss".
+
+        Args:
+            image: (B, 3, H, W) RGB in 0..1.
+            depth_m, focal: see `target_of`.
+            regions: (B, 1, H, W), for the losses of papers/5.
+            guidance: (B, 1, H, W), for networks that are given more than the image (papers/5).
 
         Raises:
             InputError: the weights of the loss leave nothing to minimise for this network.
         """
-        heads: DepthHeads = self.network(image)
+        heads: DepthHeads = self.network(image) if guidance is None else self.network(image, guidance)
         target = target_of(depth_m, focal, self.bins, self.config.beyond)
-        objective = refinement_objective if len(heads.indices) > 1 else multi_task_objective
-        terms = objective(heads, target, self.bins, self.config)
+        terms = self._terms(heads, target, regions)
         if not terms:
             raise InputError("the loss has no term for this network; give some of its loss weights a positive value")
         return {"loss": torch.stack(list(terms.values())).sum(), **terms}
+
+    def _terms(self, heads: DepthHeads, target: DepthTarget, regions: Tensor | None) -> Terms:
+        if isinstance(heads, MetricHeads):
+            name = self.config.metric or str(self.network.paper_loss)
+            return metric_objective(heads, target.depth_m, target.weight, name, regions)
+        if isinstance(heads, IntervalHeads):
+            entropy = interval_objective(heads, target.depth_m, target.index, target.weight, self.bins.max_m)
+            return {"classification": entropy}
+        objective = refinement_objective if len(heads.indices) > 1 else multi_task_objective
+        return objective(heads, target, self.bins, self.config)

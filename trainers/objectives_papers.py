@@ -99,11 +99,14 @@ def _map_terms(heads: MetricHeads, depth_m: Tensor, weight: Tensor, chosen: MapL
 def _region_terms(
     heads: MetricHeads, depth_m: Tensor, weight: Tensor, regions: Tensor | None, chosen: RegionLosses
 ) -> dict[str, Tensor]:
-    """L_r on the support against the regions' mean depth, L_i on the iterations against depth; eq. 4 where both are."""
+    """L_r on the support against the regions' mean depth, L_i on the iterations against depth; eq. 4 where both are.
+
+    Without regions the generation module learns depth itself ("for depth inference" in Table 3).
+    """
     terms: dict[str, Tensor] = {}
     both = heads.support_m is not None and heads.levels_m[-1] is not heads.support_m
     if heads.support_m is not None:
-        target = region_means(depth_m, weight, regions)
+        target = depth_m if regions is None else losses_region.region_means(depth_m, weight, regions)
         support = losses_region.region_loss(heads.support_m.float(), target, weight, regions, log=chosen.log)
         terms["support"] = support * (losses_region.SUPPORT_WEIGHT if both else 1.0)
     if both or heads.support_m is None:
@@ -111,3 +114,10 @@ def _region_terms(
         iterations = losses_region.iteration_loss(levels, depth_m, weight, regions, log=chosen.log)
         terms["iterations"] = iterations * (losses_region.REFINEMENT_WEIGHT if both else 1.0)
     return terms
+
+
+def interval_objective(heads: IntervalHeads, depth_m: Tensor, index: Tensor, weight: Tensor, max_m: float) -> Tensor:
+    """Cross-entropy over depth intervals; depths at or beyond `max_m` are ignored (papers/2, section 4.1)."""
+    assert heads.logits is not None
+    classes = interval_class(index, heads.logits.shape[1])
+    return class_cross_entropy(heads.logits, classes, weight * (depth_m < max_m))

@@ -28,11 +28,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Rendering:
-    """One rendered data set: `count` views of a world at `wh` pixels."""
+    """One rendered data set: `count` views of a world at `wh` pixels, `views_per_scene` of them in each scene."""
 
     world: World
     count: int
     wh: tuple[int, int]
+    seed: int
+    views_per_scene: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +52,8 @@ class Stage:
 
 
 RENDERINGS: Mapping[str, Rendering] = {
-    "indoor": Rendering(world="indoor", count=6000, wh=(320, 240)),
-    "street": Rendering(world="street", count=5000, wh=(448, 256)),
+    "indoor": Rendering(world="indoor", count=4200, wh=(320, 240), seed=1, views_per_scene=3),
+    "street": Rendering(world="street", count=4200, wh=(384, 220), seed=1, views_per_scene=3),
 }
 
 # A router sees whole scenes: little zoom, but every colour there is. Every window takes a random shape, for rooms and
@@ -85,7 +87,8 @@ class Recipe:
     """Where and how to repeat it.
 
     data: rendered data sets to take instead of rendering them below `out`.
-    stages: those to run, all of them if empty. `scale` multiplies image counts and minutes.
+    stages: those to run, all of them if empty. `scale` multiplies image counts and minutes. `seed` is that of the
+        weights and batches; the data have their own.
     """
 
     out: Path
@@ -167,7 +170,8 @@ def render_worlds(recipe: Recipe, say: Say) -> tuple[str, ...]:
                 world=rendering.world,
                 count=max(24, round(rendering.count * recipe.scale)),
                 wh=rendering.wh,
-                seed=recipe.seed,
+                seed=rendering.seed,
+                views_per_scene=rendering.views_per_scene,
             )
             say(f"{name}: {config.count} views into {config.out}")
             write_dataset(config, _shown(bar, name))

@@ -71,7 +71,7 @@ class PycudaDevice:
     """
 
     def __init__(self, index: int = 0) -> None:
-        self._cuda: Any = require("pycuda.driver", extra="tensorrt")
+        self._cuda: Any = require("pycuda.driver", extra="cuda")
         try:
             self._cuda.init()
             device = self._cuda.Device(index)

@@ -35,8 +35,10 @@ def present_gpu() -> Gpu | None:
     return gpus[0] if gpus else None
 
 
-def request_for(onnx: Path, config: BuildConfig, flavour: Flavour, gpu: Gpu | None) -> PlanRequest:
-    """What to look for in the cache.
+def request_for(
+    onnx: Path, config: BuildConfig, flavour: Flavour, gpu: Gpu | None, *, strict: bool = True
+) -> PlanRequest:
+    """What to look for in the cache; see `PlanRequest.strict`.
 
     Raises:
         BackendError: the flavour cannot build for the targets, or the file is missing.
@@ -50,6 +52,7 @@ def request_for(onnx: Path, config: BuildConfig, flavour: Flavour, gpu: Gpu | No
         compute_capabilities=capabilities(targets, gpu),
         gpu=None if gpu is None else gpu.name,
         config=config.as_dict(),
+        strict=strict,
     )
 
 
@@ -60,18 +63,20 @@ def plan_for(
     *,
     gpu: Gpu | None,
     cache: PlanCache | None = None,
+    strict: bool = True,
     build: bool = True,
     report: Report | None = None,
 ) -> Plan:
     """Find a network's plan in the cache, or build it and keep it there.
 
+    strict: False also takes a plan that was tuned otherwise (see `PlanRequest.strict`).
     build: False refuses where a plan would have to be built.
 
     Raises:
         BackendError: it cannot be built, or may not; the message says in which fields the nearest plan differs.
     """
     store = PlanCache() if cache is None else cache
-    request = request_for(onnx, config, flavour, gpu)
+    request = request_for(onnx, config, flavour, gpu, strict=strict)
     with store.lock(request.key):
         found = store.find(request)
         if isinstance(found, Hit):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from edgedepth.core.errors import BackendError
 from edgedepth.engines.machine import driver, jetson
 from edgedepth.engines.session import Availability
@@ -45,8 +47,6 @@ def _obstacle(rtx: bool, targets: tuple[str, ...], no_gpu: str, capabilities: li
 
 
 def _no_pycuda() -> str:
-    import importlib.util
-
     if importlib.util.find_spec("pycuda") is None:
-        return "pycuda is not installed; with the CUDA toolkit on the PATH: pip install pycuda"
+        return "pycuda is not installed; with the CUDA toolkit on the PATH: pip install 'edgedepth[cuda]'"
     return ""

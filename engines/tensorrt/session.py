@@ -42,7 +42,7 @@ def open_session(onnx_path: Path, flavour: str, config: SessionConfig) -> Sessio
         camera = None
         if config.frame_wh is not None:
             camera = CameraInput(frame_wh=config.frame_wh, resize=config.resize)
-        plan = plan_for(onnx_path, BuildConfig(camera=camera), found, gpu=gpu, build=config.build)
+        plan = plan_for(onnx_path, BuildConfig(camera=camera), found, gpu=gpu, strict=False, build=config.build)
         return TensorRtSession(found, plan, SHARED, precision=config.precision, recorder=find_recorder())
     finally:
         SHARED.release()

@@ -81,13 +81,18 @@ class Sidecar:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanRequest:
-    """The plan that is wanted: of which ONNX, by which library, for which GPU and how built."""
+    """The plan that is wanted: of which ONNX, by which library, for which GPU and how built.
+
+    strict: any other configuration is another plan; False accepts every plan that takes the same frames, however it
+        was tuned.
+    """
 
     onnx_sha256: str
     flavour: Flavour
     compute_capabilities: tuple[str, ...]
     gpu: str | None
     config: dict[str, Any]
+    strict: bool = True
 
     @property
     def key(self) -> str:
@@ -98,15 +103,14 @@ class PlanRequest:
             self.flavour.version_text,
             platform_tag(),
             list(self.compute_capabilities),
-            self.gpu if self._bound_to_gpu else None,
+            self.gpu if self._bound_to_gpu(self.config) else None,
             self.config,
         ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
-    @property
-    def _bound_to_gpu(self) -> bool:
+    def _bound_to_gpu(self, config: dict[str, Any]) -> bool:
         """TensorRT measures kernels on one GPU model; TensorRT-RTX and compatible engines are for a whole class."""
-        return not self.flavour.rtx and self.config["hardware"] == "exact"
+        return not self.flavour.rtx and config.get("hardware") == "exact"
 
     def differences(self, sidecar: Sidecar) -> list[str]:
         """The fields in which a plan is not the wanted one, each as "field is X, here Y"; empty if it is."""
@@ -124,10 +128,10 @@ class PlanRequest:
         compare("platform", sidecar.platform, platform_tag())
         if not self._runs_on(sidecar):
             compare("compute_capability", "+".join(sidecar.compute_capabilities), "+".join(self.compute_capabilities))
-        if self._bound_to_gpu:
+        if self._bound_to_gpu(sidecar.config):
             compare("gpu", sidecar.gpu, self.gpu)
-        for name, value in self.config.items():
-            compare(f"config.{name}", sidecar.config.get(name), value)
+        for name in self.config if self.strict else ("camera",):
+            compare(f"config.{name}", sidecar.config.get(name), self.config[name])
         return found
 
     def _runs_on(self, sidecar: Sidecar) -> bool:
@@ -135,8 +139,7 @@ class PlanRequest:
             return True
         if sidecar.config.get("hardware") != "ampere+":
             return False
-        built = min(parse_version(capability) for capability in sidecar.compute_capabilities)
-        return all(parse_version(capability) >= max((8, 0), min(built, (8, 0))) for capability in self.compute_capabilities)
+        return all(parse_version(capability) >= (8, 0) for capability in self.compute_capabilities)
 
 
 def capability_of_target(target: str) -> str:

@@ -39,7 +39,7 @@ class _Match:
 
     @property
     def where(self) -> str:
-        return self.shuffle.output[0]
+        return str(self.shuffle.output[0])
 
 
 def _find(graph: Graph) -> Iterator[_Match]:

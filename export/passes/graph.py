@@ -41,10 +41,8 @@ class Graph:
 
     def producer(self, tensor: str) -> NodeProto | None:
         """The node that makes a tensor; None for inputs and constants."""
-        for node in self.model.graph.node:
-            if tensor in node.output:
-                return node
-        return None
+        makers: list[NodeProto] = [node for node in self.model.graph.node if tensor in node.output]
+        return makers[0] if makers else None
 
     def consumers(self, tensor: str) -> list[NodeProto]:
         """The nodes that read a tensor."""
@@ -91,11 +89,8 @@ class Graph:
 
     def _info(self, tensor: str) -> onnx.ValueInfoProto | None:
         graph = self.model.graph
-        for values in (graph.value_info, graph.input, graph.output):
-            for value in values:
-                if value.name == tensor:
-                    return value
-        return None
+        known: list[onnx.ValueInfoProto] = [*graph.value_info, *graph.input, *graph.output]
+        return next((value for value in known if value.name == tensor), None)
 
     # -- editing -----------------------------------------------------------------------------------------
 
@@ -112,7 +107,7 @@ class Graph:
     def add_constant(self, value: Array, base: str) -> str:
         """Store a constant and return its name."""
         name = self.fresh(base)
-        self.model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.model.graph.initializer.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
     def add(self, op_type: str, inputs: Sequence[str], base: str, **attributes: Any) -> str:

@@ -31,7 +31,7 @@ class _Match:
 
     @property
     def where(self) -> str:
-        return self.chain[-1].output[0]
+        return str(self.chain[-1].output[0])
 
 
 def _find(graph: Graph) -> Iterator[_Match]:

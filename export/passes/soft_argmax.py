@@ -36,7 +36,7 @@ class _Match:
 
     @property
     def where(self) -> str:
-        return self.total.output[0]
+        return str(self.total.output[0])
 
 
 def _find(graph: Graph) -> Iterator[_Match]:

@@ -34,7 +34,7 @@ class _Match:
 
     @property
     def where(self) -> str:
-        return self.conv.output[0]
+        return str(self.conv.output[0])
 
 
 def _find(graph: Graph) -> Iterator[_Match]:

@@ -18,6 +18,9 @@ from edgedepth.core.errors import EdgeDepthError
 COMMANDS = (
     ("run", "run", "run"),
     ("export", "export", "export"),
+    ("build", "build", "build"),
+    ("trust", "trust", "trust"),
+    ("cache", "cache", "cache"),
     ("eval", "eval", "evaluate"),
     ("train", "train", "train"),
     ("synth", "synth", "synth"),

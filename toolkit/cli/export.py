@@ -76,11 +76,11 @@ def export(
     for network, tensors in report.unfit.items():
         if tensors:
             say(f"{network}: {len(tensors)} tensors do not fit float16 and stay float32: {', '.join(tensors[:5])}")
-    for route, entry in report.bundle.manifest.networks.items():
-        for key, parity in entry.parity.items():
+    for route, exported in report.bundle.manifest.networks.items():
+        for key, parity in exported.parity.items():
             say(
-                f"{route}: {entry.network} {key}, {entry.variants[key].bytes / 1e6:.1f} MB, differs from torch by "
-                f"{parity.p999_relative:.1e} (99.9th percentile), {parity.max_relative:.1e} (maximum)"
+                f"{route}: {exported.network} {key}, {exported.variants[key].bytes / 1e6:.1f} MB, differs from "
+                f"torch by {parity.p999_relative:.1e} (99.9th percentile), {parity.max_relative:.1e} (maximum)"
             )
     say(f"wrote {report.bundle.folder}")
 
@@ -97,8 +97,10 @@ def _export(source: Sequence[str], output: Path, request: dict[str, Any]) -> Exp
 
     with Console(stderr=True).status("loading checkpoints") as status:
         found = resolve_sources(source)
-        checkpoints = {"depth": found.depth, "router": found.router, "baselines": found.baselines}
-        return export_bundle(BundleRequest(**checkpoints, **request, notify=status.update), output)
+        whole = BundleRequest(
+            depth=found.depth, router=found.router, baselines=found.baselines, notify=status.update, **request
+        )
+        return export_bundle(whole, output)
 
 
 def _backends(names: Sequence[str]) -> tuple[str, ...]:

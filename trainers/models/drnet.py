@@ -100,6 +100,8 @@ class FullSize(nn.Module):
 class DRNet(nn.Module):
     """Backbone, coarse guess, four levels, full size."""
 
+    paper_loss = "hu"  # of `edgedepth.trainers.objectives_papers.METRIC_LOSSES`
+
     def __init__(self, options: DRNetOptions) -> None:
         super().__init__()
         self.options = options

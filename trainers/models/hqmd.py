@@ -47,6 +47,8 @@ class HQMDOptions(MetricOptions):
 class HQMD(nn.Module):
     """Backbone, atrous spatial pyramid pooling, decoder with the features at 1/4, one or sixteen enlarged channels."""
 
+    paper_loss = "berhu+magnitude+direction"  # of `edgedepth.trainers.objectives_papers.METRIC_LOSSES`
+
     def __init__(self, options: HQMDOptions) -> None:
         super().__init__()
         self.options = options

@@ -55,6 +55,8 @@ class UpProjection(nn.Module):
 class RSIDE(nn.Module):
     """Encoder E, decoder D, multi-scale feature fusion MFF, refinement R."""
 
+    paper_loss = "hu"  # of `edgedepth.trainers.objectives_papers.METRIC_LOSSES`
+
     def __init__(self, options: RSIDEOptions) -> None:
         super().__init__()
         self.options = options

@@ -191,6 +191,8 @@ class Refinement(nn.Module):
 class RSN(nn.Module):
     """Generation module, refinement module, iterations."""
 
+    paper_loss = "region-log"  # of `edgedepth.trainers.objectives_papers.METRIC_LOSSES`
+
     def __init__(self, options: RSNOptions) -> None:
         super().__init__()
         self.options = options
@@ -223,13 +225,16 @@ class RSN(nn.Module):
             )
         image = self.normalise(image)
         support = None if self.generation is None else self.generation(image)
-        levels = (support,) if self.refinement is None else self._refine(image, support, guidance)
-        depths = tuple(self.metres.of(raw) for raw in levels if raw is not None)
-        if not self.training:
-            return self.metres.answer(depths[-1])
-        return MetricHeads.of(depths, None if support is None else self.metres.of(support))
+        support_m = None if support is None else self.metres.of(support)
+        if self.refinement is None:
+            assert support_m is not None
+            levels_m: tuple[Tensor, ...] = (support_m,)
+        else:
+            levels_m = tuple(self.metres.of(raw) for raw in self._refine(image, support, guidance))
+        return MetricHeads.of(levels_m, support_m) if self.training else self.metres.answer(levels_m[-1])
 
     def _refine(self, image: Tensor, support: Tensor | None, guidance: Tensor | None) -> tuple[Tensor, ...]:
+        """Raw depth after each iteration."""
         assert self.refinement is not None
         if guidance is None:
             assert support is not None

@@ -1,0 +1,228 @@
+"""`edgedepth build`: TensorRT engines of a bundle."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgedepth.cli.common import JSON_HELP, print_json, say
+
+if TYPE_CHECKING:
+    from edgedepth.core.bundle import Bundle
+    from edgedepth.engines.tensorrt.bundle import BuiltPlan
+    from edgedepth.runtime.golden import GoldenResult
+
+
+def build(
+    bundle: Annotated[str, typer.Argument(help="Bundle folder or zip, or 'default'.")] = "default",
+    backend: Annotated[
+        str | None, typer.Option(help="tensorrt or tensorrt-rtx; the installed one if not given.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="fp16, int8 or fp32, as far as the bundle has it; fp16 if not given.")
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="GPUs to build for, as sm86,sm89,sm120 (tensorrt-rtx); this machine's if not given."),
+    ] = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="Camera sizes to resize from on the GPU, as 1280x720 or vga, hd, fhd; may be several."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a copy of the bundle that carries the engines.")
+    ] = None,
+    carry: Annotated[
+        bool | None,
+        typer.Option("--carry/--no-carry", help="Put the engines into the bundle; the default with --target or -o."),
+    ] = None,
+    workspace: Annotated[int | None, typer.Option(min=1, metavar="MiB", help="Memory kernels may use.")] = None,
+    level: Annotated[int | None, typer.Option(min=0, max=5, help="Optimisation level; 5 searches longest.")] = None,
+    hardware: Annotated[
+        str, typer.Option(help="exact, ampere+ or same-capability: which other GPUs the engine runs on (tensorrt).")
+    ] = "exact",
+    version_compatible: Annotated[
+        bool, typer.Option("--version-compatible", help="The engine also loads in later versions.")
+    ] = False,
+    no_build: Annotated[bool, typer.Option("--no-build", help="Only say what is there; fail if any is missing.")] = False,
+    no_check: Annotated[bool, typer.Option("--no-check", help="Skip the golden check on the device.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Build the engines of a bundle that are missing, check them on the device, and keep them in the cache.
+
+    Examples:
+    edgedepth build mybundle --size hd;
+    edgedepth build mybundle --backend tensorrt-rtx --target sm86,sm89,sm120
+    """
+    from edgedepth.core.bundle import Bundle
+    from edgedepth.engines.tensorrt.bundle import build_bundle, carry_plans
+    from edgedepth.engines.tensorrt.config import BuildConfig
+    from edgedepth.engines.tensorrt.plans import present_gpu
+    from edgedepth.engines.tensorrt.profiles import size_named
+
+    flavour = _flavour(backend)
+    targets = _listed(target)
+    carried = carry if carry is not None else bool(targets or output)
+    opened = Bundle.load(bundle)
+    if carried:
+        opened = _writable(opened, bundle, output)
+    config = BuildConfig(
+        targets=targets,
+        workspace_mib=workspace,
+        optimization_level=level,
+        hardware=hardware,  # type: ignore[arg-type]  # the configuration checks it
+        version_compatible=version_compatible,
+    )
+    gpu = present_gpu()
+    with _progress() as report:
+        built = build_bundle(
+            opened,
+            flavour,
+            precision=precision,
+            config=config,
+            frame_whs=[size_named(text) for text in _listed(size)],
+            gpu=gpu,
+            build=not no_build,
+            report=report,
+        )
+    if carried:
+        opened = carry_plans(opened, built)
+    runs_here = gpu is not None and all(gpu.capability in b.plan.sidecar.compute_capabilities for b in built)
+    checks = [] if no_check or not runs_here else _check(opened, flavour.name, built)
+    if as_json:
+        print_json(_describe(opened, built, checks))
+        return
+    for entry in built:
+        say(_line(entry))
+    for check in checks:
+        say(str(check))
+    if not checks:
+        say("not checked on a device: " + ("skipped" if no_check else "none here runs these engines"))
+    if carried:
+        say(f"{opened.folder} carries the engines; on the machine that runs them: edgedepth trust {opened.folder}")
+
+
+def _flavour(backend: str | None) -> Any:
+    from edgedepth.core.errors import BackendError
+    from edgedepth.engines.tensorrt.flavour import installed_flavours, load_flavour
+    from edgedepth.engines.tensorrt.probe import install_hint
+
+    if backend is not None:
+        return load_flavour(backend)
+    for name in installed_flavours():
+        return load_flavour(name)
+    hints = " or ".join(install_hint(name) for name in ("tensorrt", "tensorrt-rtx"))
+    raise BackendError(f"no TensorRT is installed to build with; {hints}")
+
+
+def _listed(values: list[str] | None) -> tuple[str, ...]:
+    """Options that may be repeated, or hold several values with commas."""
+    return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+
+
+def _writable(opened: Bundle, place: str, output: Path | None) -> Bundle:
+    """The bundle that plans can be put into: the folder itself, or a copy of it at `output`."""
+    from edgedepth.core.bundle import DEFAULT_BUNDLE, MANIFEST_NAME, Bundle
+    from edgedepth.core.errors import InputError, OutputError
+    from edgedepth.core.files import output_error
+
+    if output is None:
+        if place == DEFAULT_BUNDLE or not Path(place).is_dir():
+            raise InputError(f"engines cannot be put into {place!r} itself; give a folder for a copy with -o DIR")
+        return opened
+    if output.exists() and any(output.iterdir()):
+        raise OutputError(f"{output} is not empty; choose another folder with -o/--output")
+    try:
+        for name in (*[entry.file for entry in opened.manifest.files()], MANIFEST_NAME):
+            (output / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(opened.folder / name, output / name)
+    except OSError as error:
+        raise output_error(output, error) from error
+    return Bundle.load(output)
+
+
+def _check(bundle: Bundle, backend: str, built: list[BuiltPlan]) -> list[GoldenResult]:
+    """Open every depth engine that was built or found, and hold it to the bundle's limits."""
+    from edgedepth.core.routing import Route
+    from edgedepth.engines.registry import open_session
+    from edgedepth.runtime.golden import check_new_engines
+
+    results: list[GoldenResult] = []
+    for entry in built:
+        if entry.role == "router":
+            continue
+        route = Route(entry.role)
+        network = bundle.manifest.networks[route]
+        path = bundle.path(network.variant(entry.precision, backend))
+        with open_session(
+            path,
+            backend,
+            precision=entry.precision,  # type: ignore[arg-type]  # a key of the bundle
+            frame_wh=entry.frame_wh,
+            resize=network.spec.resize,
+            build=False,
+        ) as session:
+            results += check_new_engines(bundle, {route: session})
+    return results
+
+
+def _line(entry: BuiltPlan) -> str:
+    sidecar = entry.plan.sidecar
+    how = f"built in {sidecar.build_seconds:.1f} s" if entry.plan.why_built else "in the cache"
+    size = "" if entry.frame_wh is None else f" from {entry.frame_wh[0]}x{entry.frame_wh[1]}"
+    gpus = ", ".join(sidecar.compute_capabilities)
+    kernels = f", {sidecar.kernels} kernels" if sidecar.kernels else ""
+    return (
+        f"{entry.role}: {entry.network} {sidecar.precision}{size} for {gpus}, {sidecar.flavour} {sidecar.version}: {how},"
+        f" {sidecar.plan_bytes / 1e6:.1f} MB{kernels}"
+    )
+
+
+def _describe(bundle: Bundle, built: list[BuiltPlan], checks: list[GoldenResult]) -> dict[str, Any]:
+    return {
+        "bundle": str(bundle.folder),
+        "digest": bundle.digest,
+        "engines": [
+            {
+                "role": entry.role,
+                "network": entry.network,
+                "precision": entry.precision,
+                "frame_wh": entry.frame_wh,
+                "built": bool(entry.plan.why_built),
+                "why_built": entry.plan.why_built,
+                "sidecar": _plain(entry.plan.sidecar),
+            }
+            for entry in built
+        ],
+        "carried": [entry.file for entry in bundle.manifest.plans],
+        "golden": [check.as_dict() for check in checks],
+    }
+
+
+def _plain(sidecar: Any) -> dict[str, Any]:
+    import dataclasses
+
+    return dataclasses.asdict(sidecar)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, str, float], None]]:
+    """A bar per network on stderr; rich hides it where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def report(name: str, phase: str, share: float) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=1.0)
+            bar.update(tasks[name], completed=share, description=f"{name}: {phase[:40]}")
+
+        yield report
