@@ -389,7 +389,7 @@ def test_command(tmp_path: Path, made: Path, capsys: pytest.CaptureFixture[str])
         (["--size", "320"], "written WxH"),
         (["--golden", "middle:x.png"], "low:FILE or high:FILE"),
         (["--golden", "low:absent.png"], "absent.png is not an image"),
-        (["--backend", "openvino"], "known: tensorrt"),
+        (["--backend", "openvino"], "known: tensorrt, onnxruntime"),
         (["nothing.safetensors"], "nothing.safetensors"),
     ],
 )

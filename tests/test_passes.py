@@ -20,6 +20,7 @@ from edgedepth.export.passes import PASSES, Rewrite, passes_for, run_passes
 from edgedepth.export.passes.conv_shuffle import CONV_SHUFFLE, CONV_SHUFFLE_MAP
 from edgedepth.export.passes.graph import Graph
 from edgedepth.export.passes.merge_affine import MERGE_AFFINE
+from edgedepth.export.passes.pad_channels import PAD_CHANNELS
 from edgedepth.export.passes.soft_argmax import SOFT_ARGMAX
 from edgedepth.export.passes.unpool_conv import UNPOOL_CONV
 from edgedepth.export.passes.upsample_conv import UPSAMPLE_CONV
@@ -202,6 +203,13 @@ def shuffled_many_biases(net: Net) -> Sequence[str]:
     return [net.op("DepthToSpace", maps, blocksize=2, mode="CRD")]
 
 
+def joined_with_an_image(net: Net) -> Sequence[str]:
+    """Two convolutions read 36 channels, of which 3 are an image in the middle."""
+    parts = [net.input("a", 1, 20, 3, 4), net.input("image", 1, 3, 3, 4), net.input("b", 1, 13, 3, 4)]
+    joined = net.op("Concat", *parts, axis=1)
+    return [net.conv(joined, 36, 4, 3), net.conv(joined, 36, 2, 1, bias=False)]
+
+
 FIRES: list[tuple[Rewrite[Any], Build, int]] = [
     (MERGE_AFFINE, normalisation, 1),
     (MERGE_AFFINE, reversed_difference, 1),
@@ -214,6 +222,7 @@ FIRES: list[tuple[Rewrite[Any], Build, int]] = [
     (UPSAMPLE_CONV, upsampled, 1),
     (UPSAMPLE_CONV, upsampled_aligned, 1),
     (UPSAMPLE_CONV, upsampled_and_joined, 1),
+    (PAD_CHANNELS, joined_with_an_image, 1),
     (CONV_SHUFFLE, shuffled_one_bias, 1),
     (CONV_SHUFFLE, shuffled_no_bias, 1),
     (CONV_SHUFFLE_MAP, shuffled_one_bias, 1),
@@ -257,6 +266,7 @@ def test_what_the_rewrites_leave() -> None:
         "Concat": 1, "Conv": 4, "DepthToSpace": 2, "Slice": 2, "Add": 2,
     }  # fmt: skip
     assert after(UPSAMPLE_CONV, upsampled) == {"Conv": 1, "Resize": 1}
+    assert after(PAD_CHANNELS, joined_with_an_image) == {"Pad": 1, "Concat": 1, "Conv": 2}
     assert after(CONV_SHUFFLE, shuffled_one_bias) == {"ConvTranspose": 1, "Relu": 1}
 
 
@@ -324,6 +334,21 @@ def upsampled_and_read_twice(net: Net) -> Sequence[str]:
     return [net.conv(up, 3, 2, 1), net.op("Relu", up)]
 
 
+def joined_few(net: Net) -> Sequence[str]:
+    joined = net.op("Concat", net.input("a", 1, 4, 3, 3), net.input("b", 1, 3, 3, 3), axis=1)
+    return [net.conv(joined, 7, 2)]
+
+
+def joined_and_read_otherwise(net: Net) -> Sequence[str]:
+    joined = net.op("Concat", net.input("a", 1, 32, 3, 3), net.input("b", 1, 3, 3, 3), axis=1)
+    return [net.conv(joined, 35, 2), net.op("Relu", joined)]
+
+
+def joined_and_given_out(net: Net) -> Sequence[str]:
+    joined = net.op("Concat", net.input("a", 1, 32, 3, 3), net.input("b", 1, 3, 3, 3), axis=1)
+    return [net.conv(joined, 35, 2), joined]
+
+
 def shuffled_dcr(net: Net) -> Sequence[str]:
     maps = net.conv(net.input("x", 1, 2, 3, 3), 2, 8, 1, bias=False)
     return [net.op("DepthToSpace", maps, blocksize=2, mode="DCR")]
@@ -353,6 +378,9 @@ REFUSES: list[tuple[Rewrite[Any], Build, str]] = [
     (UPSAMPLE_CONV, upsampled_and_widened, "widens"),
     (UPSAMPLE_CONV, downsampled, "does not enlarge"),
     (UPSAMPLE_CONV, upsampled_and_read_twice, "others read"),
+    (PAD_CHANNELS, joined_few, "costs more than the layout gains"),
+    (PAD_CHANNELS, joined_and_read_otherwise, "others than dense convolutions"),
+    (PAD_CHANNELS, joined_and_given_out, "leaves the graph"),
     (CONV_SHUFFLE, shuffled_many_biases, "differs between sub-pixels"),
     (CONV_SHUFFLE, shuffled_dcr, "DCR"),
     (CONV_SHUFFLE, shuffled_3x3, "not a dense 1x1"),
@@ -390,7 +418,8 @@ def test_rewrites_are_chosen_by_where_they_pay() -> None:
     assert "unpool-conv" in common & tensorrt
     assert "soft-argmax" in common - tensorrt
     assert "conv-shuffle" in tensorrt - common
-    assert common <= {entry.name for entry in passes_for("openvino")}
+    assert common == {entry.name for entry in passes_for("openvino")}
+    assert {entry.name for entry in passes_for("onnxruntime")} - common == {"pad-channels"}
 
 
 def test_a_rewrite_that_breaks_the_graph_is_named() -> None:

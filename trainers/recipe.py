@@ -66,19 +66,19 @@ _NO_SECOND_HEAD = {"regression": False}
 
 # Most steps are made at half size, where one costs a quarter; the last stage meets the size that is shipped.
 STAGES: Mapping[str, Stage] = {
-    "router": Stage(network="scene-small", minutes=10, lr=2e-3, batch=32, augment=_SCENE),
+    "router": Stage(network="scene-small", minutes=8, lr=2e-3, batch=32, augment=_SCENE),
     "low-half": Stage(network="edge-low", minutes=48, lr=2e-3, batch=16, size=(160, 120), options=_NO_SECOND_HEAD),
-    "low": Stage(network="edge-low", minutes=14, lr=6e-4, batch=8, after="low-half", augment=_FINE),
+    "low": Stage(network="edge-low", minutes=16, lr=6e-4, batch=8, after="low-half", augment=_FINE),
     "high-half": Stage(
         network="edge-high",
-        minutes=48,
+        minutes=52,
         lr=2e-3,
         batch=16,
         size=(224, 128),
         augment=_WIDE,
         options=_NO_SECOND_HEAD,
     ),
-    "high": Stage(network="edge-high", minutes=14, lr=6e-4, batch=8, after="high-half", augment=_FINE_WIDE),
+    "high": Stage(network="edge-high", minutes=20, lr=6e-4, batch=8, after="high-half", augment=_FINE_WIDE),
 }
 
 

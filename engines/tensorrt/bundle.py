@@ -134,6 +134,7 @@ def trust_bundle(bundle: Bundle, cache: PlanCache | None = None) -> list[Sidecar
     if not plans:
         raise BundleError(f"bundle {bundle.manifest.name} carries no plans; build them with: edgedepth build")
     known = {entry.sha256 for entry in bundle.manifest.files()}
+    kept = {entry.sidecar.plan_sha256 for entry in store.entries()}
     taken = []
     for file in plans:
         sidecar = _carried_sidecar(bundle, listed, file)
@@ -141,11 +142,13 @@ def trust_bundle(bundle: Bundle, cache: PlanCache | None = None) -> list[Sidecar
             raise BundleError(f"{file} is of a network that the bundle does not hold; build it again: edgedepth build")
         plan = bundle.path(listed[file]).read_bytes()
         mine = dataclasses.replace(sidecar, trusted_from=bundle.digest, checked="", rejected="")
+        taken.append(mine)
+        if sidecar.plan_sha256 in kept:
+            continue
         try:
             store.put(f"trusted-{listed[file].sha256[:24]}", plan, mine)
         except BackendError as error:
             raise BundleError(f"{file} is not the plan that its sidecar describes: {error}") from error
-        taken.append(mine)
     return taken
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from edgedepth.export.passes.conv_shuffle import CONV_SHUFFLE, CONV_SHUFFLE_MAP
 from edgedepth.export.passes.machine import PassReport, Rewrite, run_passes
 from edgedepth.export.passes.merge_affine import MERGE_AFFINE
+from edgedepth.export.passes.pad_channels import PAD_CHANNELS
 from edgedepth.export.passes.soft_argmax import SOFT_ARGMAX
 from edgedepth.export.passes.unpool_conv import UNPOOL_CONV
 from edgedepth.export.passes.upsample_conv import UPSAMPLE_CONV
@@ -17,6 +18,7 @@ PASSES: tuple[Rewrite[Any], ...] = (
     UPSAMPLE_CONV,
     UNPOOL_CONV,
     SOFT_ARGMAX,
+    PAD_CHANNELS,
     CONV_SHUFFLE,
     CONV_SHUFFLE_MAP,
 )

@@ -14,7 +14,7 @@ from edgedepth.core.routing import Route
 from edgedepth.core.spec import parse_size
 
 # Backends for which the export has rewrites that pay nowhere else.
-FORM_BACKENDS = ("tensorrt",)
+FORM_BACKENDS = ("tensorrt", "onnxruntime")
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ def export(
     ] = False,
     backend: Annotated[
         list[str] | None,
-        typer.Option(help="Also write the forms that pay on this backend only (tensorrt); may be given often."),
+        typer.Option(help="Also write the forms that pay on this backend only, tensorrt or onnxruntime."),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say which rewrites fired and refused.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,

@@ -64,8 +64,53 @@ class Parity(_Part):
     frames: int = Field(ge=1)
 
 
+class Int8Record(_Part):
+    """How an INT8 file came to be, what it costs and whether it earns its place.
+
+    ranges: the calibration file. source, frames: what it was calibrated on. recipe: method and corrections.
+    kept_float: quantisable layers left in floating point; int8_macs: share of the multiply-adds done in INT8, 0..1.
+    truth: what the check frames were held against: measured depth ("labels") or FP32's own answer ("fp32").
+    abs_rel, delta1: of FP32 and of INT8, on the check frames at network size.
+    speedup: how many times faster than the best floating-point file of the bundle on `device`; None if not measured.
+    accepted: within its budget, and faster where that was measured. `why` says it in words. A file that was not
+        accepted is not in the bundle.
+    """
+
+    ranges: BundleFile
+    source: str
+    frames: int = Field(ge=1)
+    recipe: str
+    kept_float: tuple[str, ...] = ()
+    int8_macs: float = Field(ge=0, le=1)
+    truth: Literal["labels", "fp32"]
+    check_frames: int = Field(ge=1)
+    abs_rel: tuple[float, float]
+    delta1: tuple[float, float]
+    within_budget: bool
+    speedup: float | None = None
+    device: str | None = None
+    accepted: bool
+    why: str
+
+
+class MetricScale(_Part):
+    """A correction of a network's depth for the user's camera: depth_m = factor * depth_m + shift_m.
+
+    It is applied after scaling by focal length. source: what it was measured from. frames: on how many frames.
+    residual: median relative error of the measurements after the correction.
+    """
+
+    factor: float = Field(gt=0)
+    shift_m: float = 0.0
+    source: str
+    frames: int = Field(ge=1)
+    residual: float = Field(ge=0)
+
+
 class DepthNetwork(_Network):
     """A depth network: its contract, its files, and what was measured of them.
+
+    `int8` tells of calibrations by variant key; `scale` is the user's own correction.
 
     `baseline` is the mean log-depth map of the training split, (H, W) float32 log metres at network size for the
     canonical camera, as .npy: what any network must beat.
@@ -75,6 +120,13 @@ class DepthNetwork(_Network):
     confidence: bool = False
     parity: dict[str, Parity] = Field(default_factory=dict)
     baseline: BundleFile | None = None
+    int8: dict[str, Int8Record] = Field(default_factory=dict)
+    scale: MetricScale | None = None
+
+    def int8_pays_on(self, backend: str) -> bool:
+        """True where an INT8 file for this backend is within its budget and was measured to be faster."""
+        record = self.int8.get(f"int8@{backend}")
+        return record is not None and record.accepted and (record.speedup or 0.0) > 1.0
 
 
 class SceneNetwork(_Network):
@@ -159,7 +211,9 @@ class Manifest(_Part):
         networks: list[_Network] = list(self.networks.values())
         networks += [network for network in (self.router.scene, self.router.coarse) if network is not None]
         files = [file for network in networks for file in network.variants.values()]
-        files += [n.baseline for n in networks if isinstance(n, DepthNetwork) and n.baseline is not None]
+        depth = [network for network in networks if isinstance(network, DepthNetwork)]
+        files += [network.baseline for network in depth if network.baseline is not None]
+        files += [record.ranges for network in depth for record in network.int8.values()]
         files += [file for golden in self.golden for file in (golden.frame, golden.depth)]
         return files + list(self.plans)
 

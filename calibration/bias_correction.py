@@ -1,0 +1,63 @@
+"""Bias correction: rounding the weights shifts a layer's mean output, and the bias takes that back.
+
+With weights W rounded to W + dW, the mean of output channel o moves by sum_i (sum of the taps of dW[o, i]) E[x_i]
+(M. Nagel et al., Data-Free Quantization through Weight Equalization and Bias Correction, ICCV 2019, section 4.2), with
+E[x_i] the mean activation of input channel i, here observed. Pixels beyond the border count as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgedepth.calibration.affine import quantise_weights
+from edgedepth.calibration.layers import Layer
+from edgedepth.export.passes.graph import Graph, attribute
+
+
+def correct_biases(
+    model: onnx.ModelProto, layers: Collection[Layer], means: Mapping[str, NDArray[np.float64]]
+) -> onnx.ModelProto:
+    """A model whose quantised layers, once their weights are rounded, have the mean output of the FP32 ones.
+
+    means: (C,) mean of the activations that the layers read, by tensor. Layers without one stay as they are.
+    """
+    graph = Graph(model)
+    for layer in layers:
+        bias = corrected_bias(graph, layer, means)
+        node = graph.producer(layer.name)
+        if bias is None or node is None:
+            continue
+        name = graph.add_constant(bias, f"{layer.name}/corrected_bias")
+        del node.input[2:]
+        node.input.append(name)
+    graph.tidy()
+    return graph.model
+
+
+def corrected_bias(
+    graph: Graph, layer: Layer, means: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.float32] | None:
+    """(C_out,) the bias of a layer that makes up for the rounding of its weights; None where it cannot be known."""
+    node = graph.producer(layer.name)
+    weight = graph.constant(layer.weight)
+    mean = means.get(layer.source)
+    if node is None or weight is None or mean is None or mean.size == 0:
+        return None
+    bias = graph.constant(node.input[2]) if len(node.input) > 2 else np.zeros(weight.shape[0], np.float32)
+    if bias is None:
+        return None
+    return (bias - _shift(weight, mean, attribute(node, "group", 1))).astype(np.float32)
+
+
+def _shift(weight: NDArray[np.float32], mean: NDArray[np.float64], group: int) -> NDArray[np.float64]:
+    """(C_out,) how much rounding the weights moves the mean of each output channel."""
+    integers, scales = quantise_weights(weight)
+    rounded = integers * scales.reshape(-1, 1, 1, 1).astype(np.float64)
+    taps = (rounded - weight).sum(axis=(2, 3))  # (C_out, C_in / group)
+    inputs = mean.reshape(group, -1).repeat(weight.shape[0] // group, axis=0)  # (C_out, C_in / group)
+    shift: NDArray[np.float64] = (taps * inputs).sum(axis=1)
+    return shift

@@ -1,0 +1,30 @@
+"""Which INT8 form pays on which backend, in one table; docs/int8.md has the measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgedepth.calibration.qdq import Form
+from edgedepth.core.errors import UnknownNameError
+
+FORMS: Mapping[str, Form] = {
+    # UINT8 after a ReLU has twice the steps of INT8 at the same speed. Rounding before channels are shuffled or
+    # joined moves a quarter of the bytes.
+    "openvino": Form(activations="uint8", early=True),
+    # onnxruntime has integer kernels for whole operators only: outputs are rounded too.
+    "onnxruntime": Form(activations="uint8", early=True, outputs=True),
+    # TensorRT takes symmetric INT8 only. It pads depthwise layers to dense ones, and the first layer reads 3 channels:
+    # both are faster in FP16.
+    "tensorrt": Form(activations="int8", kinds=frozenset({"dense"}), half=True),
+}
+
+
+def form_for(backend: str) -> Form:
+    """The form that pays on a backend.
+
+    Raises:
+        UnknownNameError: there is none for it.
+    """
+    if backend not in FORMS:
+        raise UnknownNameError.of("backend to calibrate for", backend, FORMS)
+    return FORMS[backend]

@@ -1,0 +1,237 @@
+"""The frames that a calibration looks at: distinct, sorted to routes, at network size, and never too few.
+
+Whatever the runtime can read is a source, and so is a labelled data set by its name `kind:path`. Three of four
+frames are observed; the fourth is kept back to check the result on, with its truth where the source has it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedepth.core.bundle import Bundle
+from edgedepth.core.camera import Camera
+from edgedepth.core.errors import InputError
+from edgedepth.core.preprocess import Placement, focal_scale
+from edgedepth.core.routing import Route
+from edgedepth.core.spec import DepthSpec
+from edgedepth.datasets import READERS, open_dataset
+from edgedepth.engines import open_session
+from edgedepth.io import open_source
+from edgedepth.runtime.router import FrameRouter
+
+ASKED = 128  # distinct frames per network below which a calibration is worth a warning
+LEAST = 32  # and below which there is none
+LIMIT = 256  # frames per network that are kept; longer sources are thinned evenly
+CHECK_EVERY = 4
+
+_THUMBNAIL_WH = (32, 24)
+# Mean difference of grey thumbnails, of 255, below which a frame shows the same as the one before.
+_SAME = 2.0
+# Standard deviation of grey values, of 255, below which a frame shows nothing.
+_CONSTANT = 2.0
+
+Frame = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class View:
+    """One frame of a source: (H, W, 3) uint8 BGR, and what is known of it.
+
+    truth_m: (H, W) float32 metres, NaN where unknown; None for sources without labels.
+    """
+
+    image_bgr: Frame
+    camera: Camera | None = None
+    truth_m: NDArray[np.float32] | None = None
+    route: Route | None = None
+
+
+@dataclass(frozen=True)
+class CheckFrame:
+    """A frame at network size (h, w, 3), and its truth (h, w) in the network's own metres, NaN where unknown."""
+
+    image: Frame
+    truth_m: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class RouteFrames:
+    """What was kept for one network: frames to observe, and frames to check on."""
+
+    observed: tuple[Frame, ...]
+    check: tuple[CheckFrame, ...]
+
+    @property
+    def labelled(self) -> bool:
+        """True where the check frames carry measured depth."""
+        return bool(self.check) and all(frame.truth_m is not None for frame in self.check)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the observed frames, in order."""
+        state = hashlib.sha256()
+        for frame in self.observed:
+            state.update(frame.tobytes())
+        return state.hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """The frames of a source by route, and what became of the others.
+
+    refused: routes that cannot be calibrated on this source, with the reason. warnings: one line each.
+    """
+
+    source: str
+    routes: Mapping[Route, RouteFrames]
+    refused: Mapping[Route, str]
+    read: int
+    duplicates: int
+    constant: int
+    warnings: tuple[str, ...] = ()
+
+
+def gather(
+    bundle: Bundle, source: str, *, limit: int = LIMIT, progress: Callable[[int], object] = lambda read: None
+) -> Gathered:
+    """Read a source once and keep what a calibration of the bundle's networks needs.
+
+    source: anything `edgedepth run` reads, or a data set `kind:path`. progress: called with the frames read so far.
+
+    Raises:
+        InputError: the source cannot be read, or leaves every network with fewer than `LEAST` frames.
+    """
+    specs = {route: network.spec for route, network in bundle.manifest.networks.items()}
+    kept = {route: _Thinned(limit) for route in specs}
+    sieve = _Sieve()
+    read = 0
+    router = FrameRouter.of(bundle, lambda variants: open_session(bundle.path(variants["fp32"])))
+    try:
+        for view in sieve(_views(source)):
+            route = view.route if view.route is not None else router.decide(view.image_bgr).route
+            if route in kept:
+                kept[route].offer(view, specs[route])
+            progress(sieve.read)
+        read = sieve.read
+    finally:
+        router.close()
+    routes = {route: thinned.split() for route, thinned in kept.items()}
+    refused = {
+        route: _why_not(route, len(frames.observed), sieve) for route, frames in routes.items()
+        if len(frames.observed) < LEAST
+    }  # fmt: skip
+    if len(refused) == len(routes):
+        raise InputError(f"{source} cannot calibrate: " + "; ".join(refused.values()))
+    usable = {route: frames for route, frames in routes.items() if route not in refused}
+    return Gathered(
+        source=source,
+        routes=usable,
+        refused=refused,
+        read=read,
+        duplicates=sieve.duplicates,
+        constant=sieve.constant,
+        warnings=tuple(
+            f"{route}: {len(frames.observed)} distinct frames; {ASKED} or more give steadier ranges"
+            for route, frames in usable.items()
+            if len(frames.observed) < ASKED
+        ),
+    )
+
+
+def _why_not(route: Route, found: int, sieve: _Sieve) -> str:
+    reason = f"{route}: {found} distinct frames of this range to observe, but {LEAST} are needed (better {ASKED})"
+    if sieve.constant:
+        reason += f"; {sieve.constant} of {sieve.read} frames show nothing (one colour)"
+    if sieve.duplicates:
+        reason += f"; {sieve.duplicates} repeat the frame before"
+    return reason
+
+
+def _views(source: str) -> Iterator[View]:
+    if source.partition(":")[0] in READERS:
+        for sample in open_dataset(source):
+            yield View(sample.image_bgr, sample.camera, sample.depth_m, sample.route)
+        return
+    with open_source(source) as frames:
+        for frame in frames:
+            yield View(frame.image_bgr, frame.camera)
+
+
+@dataclass
+class _Sieve:
+    """Lets distinct frames through and counts the others."""
+
+    read: int = 0
+    duplicates: int = 0
+    constant: int = 0
+    _last: NDArray[np.int16] | None = None
+    _seen: set[bytes] = field(default_factory=set)
+
+    def __call__(self, views: Iterable[View]) -> Iterator[View]:
+        for view in views:
+            self.read += 1
+            grey = cv2.cvtColor(view.image_bgr, cv2.COLOR_BGR2GRAY)
+            if float(grey.std()) < _CONSTANT:
+                self.constant += 1
+                continue
+            thumbnail = cv2.resize(grey, _THUMBNAIL_WH, interpolation=cv2.INTER_AREA)
+            if self._repeats(np.asarray(thumbnail, np.int16)):
+                self.duplicates += 1
+                continue
+            yield view
+
+    def _repeats(self, thumbnail: NDArray[np.int16]) -> bool:
+        key = thumbnail.tobytes()
+        near = self._last is not None and float(np.abs(thumbnail - self._last).mean()) < _SAME
+        if near or key in self._seen:
+            return True
+        self._last = thumbnail
+        self._seen.add(key)
+        return False
+
+
+class _Thinned:
+    """Keeps at most `limit` frames, spread evenly over all that are offered, however many come."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._stride = 1
+        self._offered = 0
+        self._frames: list[CheckFrame] = []
+
+    def offer(self, view: View, spec: DepthSpec) -> None:
+        if self._offered % self._stride == 0:
+            if len(self._frames) == self._limit:
+                self._frames = self._frames[::2]
+                self._stride *= 2
+            if self._offered % self._stride == 0:
+                self._frames.append(at_network_size(view, spec))
+        self._offered += 1
+
+    def split(self) -> RouteFrames:
+        check = self._frames[CHECK_EVERY - 1 :: CHECK_EVERY]
+        observed = [f for i, f in enumerate(self._frames) if i % CHECK_EVERY != CHECK_EVERY - 1]
+        return RouteFrames(tuple(frame.image for frame in observed), tuple(check))
+
+
+def at_network_size(view: View, spec: DepthSpec) -> CheckFrame:
+    """Place a view in a network's input, and its truth with it, scaled to the network's canonical camera."""
+    height, width = view.image_bgr.shape[:2]
+    placement = Placement.of((width, height), spec.input_wh, spec.resize)
+    truth = None
+    if view.truth_m is not None:
+        truth = placement.labels_to_input(view.truth_m, np.nan) / np.float32(focal_scale(view.camera, placement, spec))
+        truth = np.where((truth > spec.min_m) & (truth < spec.max_m), truth, np.float32(np.nan)).astype(np.float32)
+    return CheckFrame(placement.to_input(view.image_bgr), truth)
+
+
+def with_truth(frames: RouteFrames, truths: Iterable[NDArray[np.float32]]) -> RouteFrames:
+    """The same frames with other truths, for example what FP32 answers."""
+    pairs = zip(frames.check, truths, strict=True)
+    return replace(frames, check=tuple(replace(frame, truth_m=truth) for frame, truth in pairs))

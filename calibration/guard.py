@@ -1,0 +1,196 @@
+"""The accuracy guard: what INT8 may cost, what it does cost, and the search for a mix that holds the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedepth.calibration.frames import CheckFrame
+from edgedepth.calibration.layers import Layer, share_of_macs
+from edgedepth.calibration.observe import Frame, as_inputs
+from edgedepth.calibration.switchboard import Switchboard
+from edgedepth.core.errors import InputError
+from edgedepth.core.metrics import DepthErrors, mean_metrics
+from edgedepth.engines import open_session
+
+Answer = Callable[[Frame], NDArray[np.float32]]
+# Frames that the sensitivity of layers is measured on; it orders layers, so few do.
+SENSITIVITY_FRAMES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Mean over images of two metrics of depth at network size, against the truth or against FP32."""
+
+    abs_rel: float
+    delta1: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What INT8 may cost a network.
+
+    abs_rel: by what part of FP32's own abs_rel it may grow; delta1: by how much it may fall.
+    drift: where frames have no truth, the largest abs_rel of INT8 against FP32; delta1 then is against FP32 as well.
+
+    Raises:
+        InputError: a number is negative.
+    """
+
+    abs_rel: float = 0.02
+    delta1: float = 0.005
+    drift: float = 0.03
+
+    def __post_init__(self) -> None:
+        if min(self.abs_rel, self.delta1, self.drift) < 0:
+            raise InputError(f"a budget has no negative numbers, but got {self}")
+
+    def holds(self, fp32: Score, int8: Score, *, labelled: bool) -> bool:
+        """True where INT8 costs no more than this."""
+        limit = fp32.abs_rel * (1 + self.abs_rel) if labelled else self.drift
+        return bool(int8.abs_rel <= limit and int8.delta1 >= fp32.delta1 - self.delta1)
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Read "ABS_REL,DELTA1" or "ABS_REL".
+
+        Raises:
+            InputError: the text is not of that form.
+
+        >>> Budget.parse("0.05,0.01").delta1
+        0.01
+        """
+        try:
+            values = [float(part) for part in text.split(",")]
+        except ValueError:
+            values = []
+        if len(values) not in (1, 2):
+            raise InputError(f"--budget is ABS_REL or ABS_REL,DELTA1, for example 0.02,0.005, but got {text!r}")
+        return cls(abs_rel=values[0], delta1=values[1] if len(values) == 2 else cls.delta1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensitivity:
+    """What a layer costs if it alone is INT8: signal to noise of its output, and the change of abs_rel."""
+
+    layer: Layer
+    snr_db: float
+    abs_rel_change: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """A choice of layers: those left in floating point, worst first, and the score of the rest in INT8.
+
+    int8_macs: the part of the quantisable layers' work that is done in INT8, 0..1.
+    """
+
+    kept_float: tuple[str, ...]
+    int8_macs: float
+    score: Score
+
+
+def score(answer: Answer, frames: Iterable[CheckFrame]) -> Score:
+    """Score a predictor on frames that have their truth; frames without a known pixel are left out.
+
+    Raises:
+        InputError: no frame has a known pixel.
+    """
+    rows = []
+    for frame in frames:
+        assert frame.truth_m is not None
+        known = np.isfinite(frame.truth_m)
+        if known.any():
+            predicted = answer(frame.image)[known].astype(np.float64)
+            # an INT8 network that collapsed may answer anything: that must be a bad score, not an error
+            predicted = np.where(np.isfinite(predicted) & (predicted > 0), predicted, 1e-3)
+            rows.append(DepthErrors.of(predicted, frame.truth_m[known].astype(np.float64)).values())
+    if not rows:
+        raise InputError("no check frame has a pixel with a true depth in the network's range")
+    mean = mean_metrics(rows)
+    return Score(abs_rel=mean["abs_rel"], delta1=mean["delta1"])
+
+
+def score_file(path: Path, backend: str, frames: Iterable[CheckFrame]) -> Score:
+    """Score an ONNX file on a backend."""
+    with open_session(path, backend) as session:
+        return score(answer_of(session), frames)
+
+
+def answer_of(session: Any) -> Answer:
+    """A session of a depth network as a function from a frame at network size to (h, w) metres."""
+    name = session.inputs[0].name
+    return lambda frame: session.run(as_inputs(name, frame), ["depth_m"])["depth_m"][0, 0]
+
+
+def sensitivities(board: Switchboard, frames: Sequence[CheckFrame], fp32: Score | None = None) -> list[Sensitivity]:
+    """Every layer's cost by itself, worst first.
+
+    The signal to noise of all layers comes from one pass; the change of abs_rel from one switched run per layer.
+    """
+    few = frames[:: max(1, len(frames) // SENSITIVITY_FRAMES)][:SENSITIVITY_FRAMES]
+    power = np.mean([board.powers(frame.image) for frame in few], axis=0)
+    base = fp32 if fp32 is not None and len(few) == len(frames) else mixed_score(board, few, ())
+    found = [
+        Sensitivity(
+            layer=layer,
+            snr_db=float(10 * np.log10(max(signal, 1e-30) / max(noise, 1e-30))),
+            abs_rel_change=mixed_score(board, few, [layer.name]).abs_rel - base.abs_rel,
+        )
+        for layer, (signal, noise) in zip(board.layers, power, strict=True)
+    ]
+    return sorted(found, key=lambda entry: -entry.abs_rel_change)
+
+
+def mixed_score(board: Switchboard, frames: Sequence[CheckFrame], int8: Collection[str]) -> Score:
+    """The score with these layers in INT8 and the others in FP32."""
+    return score(lambda frame: board.depth(frame, int8), frames)
+
+
+def search(
+    board: Switchboard, frames: Sequence[CheckFrame], worst_first: Sequence[str], holds: Callable[[Score], bool]
+) -> tuple[Mix | None, list[Mix]]:
+    """The mix with the fewest layers in floating point that holds, and all mixes tried, by their number.
+
+    Layers leave INT8 in the order given: 1, 2, 4, ... at first, then the gap to the last failure is halved. One layer
+    at least stays in INT8, or it would not be a mix.
+    """
+    tried: dict[int, Mix] = {}
+
+    def attempt(count: int) -> bool:
+        tried[count] = mix_of(board, frames, worst_first, count)
+        return holds(tried[count].score)
+
+    failed, count, most = -1, 0, len(worst_first) - 1
+    while not attempt(count):
+        if count >= most:
+            return None, [tried[n] for n in sorted(tried)]
+        failed, count = count, min(max(1, 2 * count), most)
+    while count - failed > 1:
+        middle = (count + failed) // 2
+        if attempt(middle):
+            count = middle
+        else:
+            failed = middle
+    return tried[count], [tried[n] for n in sorted(tried)]
+
+
+def sweep(
+    board: Switchboard, frames: Sequence[CheckFrame], worst_first: Sequence[str], points: int = 9
+) -> list[Mix]:
+    """Mixes from all layers in INT8 to none, the worst ones leaving first: the curve of accuracy against work."""
+    counts = sorted({round(value) for value in np.linspace(0, len(worst_first), points)})
+    return [mix_of(board, frames, worst_first, count) for count in counts]
+
+
+def mix_of(board: Switchboard, frames: Sequence[CheckFrame], worst_first: Sequence[str], count: int) -> Mix:
+    """The mix whose first `count` layers are in floating point."""
+    kept = tuple(worst_first[:count])
+    int8 = [layer for layer in board.layers if layer.name not in kept]
+    score = mixed_score(board, frames, [layer.name for layer in int8])
+    return Mix(kept_float=kept, int8_macs=share_of_macs(int8, board.layers), score=score)

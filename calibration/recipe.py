@@ -1,0 +1,150 @@
+"""A recipe is how one INT8 file is made; recipes are compared on the check frames, and the table decides."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgedepth.calibration.affine import Range
+from edgedepth.calibration.bias_correction import correct_biases
+from edgedepth.calibration.equalise import equalise
+from edgedepth.calibration.frames import RouteFrames
+from edgedepth.calibration.guard import Score, score_file
+from edgedepth.calibration.layers import Layer
+from edgedepth.calibration.observe import Progress, Statistics, observe
+from edgedepth.calibration.qdq import Form, insert_qdq, quantisable, tensors_to_observe
+from edgedepth.calibration.record import CalibrationRecord, all_ranges
+from edgedepth.core.files import write_atomic
+from edgedepth.export.passes.graph import Graph
+from edgedepth.export.precision import to_float16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A method for ranges (see `edgedepth.calibration.ranges`), and which corrections are made."""
+
+    method: str
+    equalised: bool = False
+    corrected: bool = False
+
+    def __str__(self) -> str:
+        return " + ".join(
+            [self.method, *["equalisation"] * self.equalised, *["bias correction"] * self.corrected]
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """A recipe and what it scored with every layer of the form in INT8."""
+
+    recipe: Recipe
+    score: Score
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """An FP32 graph and what was seen of it: the ranges by tensor and method, and the channel means."""
+
+    model: onnx.ModelProto
+    ranges: Mapping[str, Mapping[str, Range]]
+    means: Mapping[str, NDArray[np.float64]]
+    scales: Mapping[str, list[float]]
+
+    @classmethod
+    def of(
+        cls, model: onnx.ModelProto, statistics: Mapping[str, Statistics], scales: Mapping[str, list[float]]
+    ) -> Observed:
+        """Condense statistics."""
+        means = {name: seen.channel_mean for name, seen in statistics.items()}
+        return cls(model=model, ranges=all_ranges(statistics), means=means, scales=scales)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kitchen:
+    """The graphs and observations of one network that recipes are made from: as it is, and equalised."""
+
+    plain: Observed
+    equalised: Observed
+
+    @classmethod
+    def observe(cls, model: onnx.ModelProto, frames: RouteFrames, progress: Progress = lambda done: None) -> Kitchen:
+        """Observe the FP32 graph, equalise it and observe it again; progress counts the frames of both passes."""
+        tensors = tensors_to_observe(Graph(model))
+        seen = observe(model, frames.observed, tensors, progress=progress)
+        balanced, scales = equalise(model, seen)
+        first = len(frames.observed)
+        again = observe(balanced, frames.observed, tensors, progress=lambda done: progress(first + done))
+        return cls(plain=Observed.of(model, seen, {}), equalised=Observed.of(balanced, again, scales))
+
+    def observed(self, recipe: Recipe) -> Observed:
+        """What a recipe is made from."""
+        return self.equalised if recipe.equalised else self.plain
+
+    def layers(self, form: Form) -> tuple[Layer, ...]:
+        """What a form quantises; the same with and without equalisation, but for the names of weights."""
+        return quantisable(Graph(self.plain.model), form)
+
+    def record(self, recipe: Recipe, *, network: str, graph_sha256: str, source: str, frames: RouteFrames) -> CalibrationRecord:
+        """The calibration file of a recipe."""
+        observed = self.observed(recipe)
+        sources = {layer.source for layer in quantisable(Graph(observed.model), Form(activations="int8"))}
+        return CalibrationRecord(
+            network=network,
+            graph_sha256=graph_sha256,
+            source=source,
+            digest=frames.digest,
+            frames=len(frames.observed),
+            method=recipe.method,
+            ranges=observed.ranges,
+            scales=observed.scales,
+            means={name: mean for name, mean in observed.means.items() if recipe.corrected and name in sources},
+        )
+
+
+def int8_model(
+    model: onnx.ModelProto, record: CalibrationRecord, form: Form, *, keep: Collection[str] = (), method: str | None = None
+) -> onnx.ModelProto:
+    """The INT8 form of a network's FP32 graph by its calibration.
+
+    model: the FP32 graph that the record's ranges are of, equalised if the record is.
+    keep: layers that stay in floating point.
+    """
+    layers = [layer for layer in quantisable(Graph(model), form) if layer.name not in keep]
+    if record.means:
+        model = correct_biases(model, layers, record.means)
+        named = {layer.name for layer in layers}
+        layers = [layer for layer in quantisable(Graph(model), form) if layer.name in named]
+    rounded = insert_qdq(model, layers, record.chosen(method), form)
+    return to_float16(rounded) if form.half else rounded
+
+
+def best_recipe(rows: Sequence[Tried]) -> Tried:
+    """The recipe of the least abs_rel; of equals the first, so that corrections must earn their place."""
+    return min(rows, key=lambda row: (round(row.score.abs_rel, 5), -round(row.score.delta1, 5)))
+
+
+def try_recipe(
+    kitchen: Kitchen, recipe: Recipe, form: Form, frames: RouteFrames, *, folder: Path, backend: str
+) -> Tried:
+    """Make a recipe's file with every layer of the form in INT8 and score it on a backend."""
+    record = kitchen.record(recipe, network="", graph_sha256="", source="", frames=frames)
+    path = folder / "tried.onnx"
+    write_atomic(path, int8_model(kitchen.observed(recipe).model, record, form).SerializeToString())
+    return Tried(recipe=recipe, score=score_file(path, backend, frames.check))
+
+
+def try_recipes(
+    kitchen: Kitchen, methods: Sequence[str], form: Form, frames: RouteFrames, *, folder: Path, backend: str
+) -> list[Tried]:
+    """Score every method alone, and the best one with each correction and both."""
+    rows = [try_recipe(kitchen, Recipe(method=m), form, frames, folder=folder, backend=backend) for m in methods]
+    method = best_recipe(rows).recipe.method
+    for equalised, corrected in ((True, False), (False, True), (True, True)):
+        recipe = Recipe(method=method, equalised=equalised, corrected=corrected)
+        rows.append(try_recipe(kitchen, recipe, form, frames, folder=folder, backend=backend))
+    return rows

@@ -1,0 +1,266 @@
+"""Sessions on a GPU made of Python, with the API of TensorRT 10.3, 10.16 and 11.4."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgedepth.core.errors import BackendError
+from edgedepth.engines.cache import PlanCache
+from edgedepth.engines.machine import Gpu
+from edgedepth.engines.session import SessionConfig
+from edgedepth.engines.tensorrt import session as session_module
+from edgedepth.engines.tensorrt.config import BuildConfig
+from edgedepth.engines.tensorrt.device import SharedDevice
+from edgedepth.engines.tensorrt.flavour import Flavour, flavour_of
+from edgedepth.engines.tensorrt.graphs import CudaPythonRecorder
+from edgedepth.engines.tensorrt.plans import plan_for
+from edgedepth.engines.tensorrt.profiles import InputRange, Profile
+from edgedepth.engines.tensorrt.session import TensorRtSession
+from tests.fakes_tensorrt import FakeDevice, FakeRecorder, fake_trt, onnx_text
+
+SHAPES = ("10.3", "10.16", "11.4")
+FRAME = np.arange(24, dtype=np.uint8).reshape(1, 2, 4, 3)
+DEPTH = FRAME.mean(axis=3, dtype=np.float32)[:, None] / np.float32(10)
+
+
+class Bench:
+    """Opens sessions of fake networks, all on one device."""
+
+    def __init__(self, folder: Path, shape: str = "11.4", *, integrated: bool = False) -> None:
+        self.folder = folder
+        self.device = FakeDevice(integrated=integrated)
+        self.flavour: Flavour = flavour_of("tensorrt", fake_trt(shape, self.device))
+        self.devices = SharedDevice(lambda: self.device)
+        self.cache = PlanCache(folder)
+
+    def open(self, recorder: FakeRecorder | None = None, config: BuildConfig | None = None, **onnx: object) -> TensorRtSession:
+        path = self.folder / f"{len(list(self.folder.glob('*.onnx')))}.onnx"
+        path.write_text(onnx_text(**onnx))
+        plan = plan_for(
+            path, config or BuildConfig(), self.flavour, gpu=Gpu(name="Fake GPU", capability="8.7"), cache=self.cache
+        )
+        return TensorRtSession(self.flavour, plan, self.devices, precision="fp16", recorder=recorder)
+
+
+@pytest.mark.parametrize("integrated", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_answers_and_gives_everything_back(tmp_path: Path, shape: str, integrated: bool) -> None:
+    bench = Bench(tmp_path, shape, integrated=integrated)
+    with bench.open() as session:
+        assert (session.backend, session.device, session.precision, session.built) == ("tensorrt", "CUDA:0", "fp16", True)
+        assert [str(info) for info in (*session.inputs, *session.outputs)] == [
+            "frame: uint8 1x2x4x3",
+            "depth_m: float32 1x1x2x4",
+        ]
+        np.testing.assert_array_equal(session.run({"frame": FRAME})["depth_m"], DEPTH)
+        np.testing.assert_array_equal(session.run({"frame": FRAME[:, ::-1]})["depth_m"], DEPTH[:, :, ::-1])
+        memory = session.memory_bytes
+        assert memory["activations"] == 4096
+        assert memory["tensors_host"] == 24 + 32
+        assert memory["tensors_device"] == (0 if integrated else 24 + 32)
+        assert bench.device.depth == 0
+    session.close()
+    assert bench.device.closed
+    with pytest.raises(BackendError, match="closed"):
+        session.run({"frame": FRAME})
+
+
+def test_integrated_gpu_copies_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, integrated=True)
+    with bench.open() as session:
+        session.run({"frame": FRAME})
+    assert not {"upload", "download"} & set(bench.device.log)
+
+
+def test_outputs_are_views_that_the_next_run_overwrites_and_nothing_is_allocated(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    with bench.open() as session:
+        first = session.run({"frame": FRAME})["depth_m"]
+        before = len(bench.device.log)
+        second = session.run({"frame": np.zeros_like(FRAME)})["depth_m"]
+        assert np.shares_memory(first, second)
+        assert not any(entry.startswith("allocate") for entry in bench.device.log[before:])
+
+
+def test_two_engines_share_one_stream_and_the_device_goes_with_the_last(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    low = bench.open()
+    high = bench.open(nan=True)
+    np.testing.assert_array_equal(low.run({"frame": FRAME})["depth_m"], DEPTH)
+    assert np.isnan(high.run({"frame": FRAME})["depth_m"]).sum() == 2
+    np.testing.assert_array_equal(low.run({"frame": FRAME})["depth_m"], DEPTH)
+    low.close()
+    assert not bench.device.closed
+    high.close()
+    assert bench.device.closed
+
+
+def test_graph_is_recorded_after_the_first_run_and_launched_from_then_on(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    recorder = FakeRecorder(bench.device)
+    with bench.open(recorder) as session:
+        for number in range(5):
+            frame = np.full_like(FRAME, number * 10)
+            np.testing.assert_array_equal(session.run({"frame": frame})["depth_m"], number)
+        assert (recorder.recorded, recorder.launched) == (1, 4)
+        assert session.notes == []
+    assert recorder.alive == 0
+
+
+def test_graph_is_recorded_anew_when_the_shape_changes(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    recorder = FakeRecorder(bench.device)
+    with _dynamic(bench, recorder) as session:
+        for size, runs in ((2, 3), (4, 3), (2, 1)):
+            frame = np.full((1, size, size, 3), 50, np.uint8)
+            for _ in range(runs):
+                depth = session.run({"frame": frame})["depth_m"]
+                assert depth.shape == (1, 1, size, size)
+                np.testing.assert_array_equal(depth, 5)
+        assert recorder.recorded == 2
+        assert recorder.alive == 0  # the last shape has run once
+
+
+def test_without_a_recorder_or_where_recording_fails_it_runs_plainly_and_says_so(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    with bench.open() as session:
+        assert "cuda-python is not installed" in session.notes[0]
+    with bench.open(FakeRecorder(bench.device, fails=True)) as session:
+        for _ in range(3):
+            np.testing.assert_array_equal(session.run({"frame": FRAME})["depth_m"], DEPTH)
+        assert len(session.notes) == 1
+        assert "CAPTURE_INVALIDATED" in session.notes[0]
+    with bench.open(FakeRecorder(bench.device), not_capturable=True) as session:
+        for _ in range(3):
+            session.run({"frame": FRAME})
+        assert "cannot be captured" in session.notes[0]
+
+
+def _dynamic(bench: Bench, recorder: FakeRecorder | None = None) -> TensorRtSession:
+    def sizes(low: int, high: int) -> InputRange:
+        return InputRange(input="frame", min=(1, low, low, 3), opt=(1, low, low, 3), max=(1, high, high, 3))
+
+    profiles = (Profile(name="small", ranges=(sizes(2, 3),)), Profile(name="large", ranges=(sizes(4, 8),)))
+    return bench.open(
+        recorder,
+        BuildConfig(profiles=profiles),
+        inputs=[{"name": "frame", "shape": [1, -1, -1, 3], "dtype": "uint8"}],
+        outputs=[{"name": "depth_m", "shape": [1, 1, -1, -1], "dtype": "float32"}],
+    )
+
+
+def test_profile_follows_the_shape_and_a_shape_outside_all_is_named(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    with _dynamic(bench) as session:
+        assert session.inputs[0].shape == (1, None, None, 3)
+        for size, profile in ((2, 0), (5, 1), (3, 0)):
+            session.run({"frame": np.zeros((1, size, size, 3), np.uint8)})
+            assert session._profile == profile
+        with pytest.raises(BackendError, match=r"no profile .* holds frame 1x9x9x3; it has 1x2x2x3 / 1x2x2x3 / 1x3x3x3"):
+            session.run({"frame": np.zeros((1, 9, 9, 3), np.uint8)})
+        session.run({"frame": np.zeros((1, 3, 3, 3), np.uint8)})
+
+
+def test_wrong_inputs_and_outputs_are_named(tmp_path: Path) -> None:
+    with Bench(tmp_path).open() as session:
+        with pytest.raises(BackendError, match="uint8 1x2x4x3"):
+            session.run({"frame": FRAME.astype(np.float32)})
+        with pytest.raises(BackendError, match="'metres' was asked for"):
+            session.run({"frame": FRAME}, ["metres"])
+
+
+def test_engine_that_fails_to_run_or_start_is_an_error_and_frees_the_device(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    with bench.open(run_error=True) as session, pytest.raises(BackendError, match=r"TensorRT 11.4.0 failed to run \(0.onnx\)"):
+        session.run({"frame": FRAME})
+    assert bench.device.closed
+    with pytest.raises(BackendError, match="cannot start 1.onnx"):
+        bench.open(no_context=True)
+    assert bench.devices._device is None
+
+
+def test_damaged_plan_is_refused_with_the_librarys_words(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.open().close()
+    path = tmp_path / "0.onnx"
+    plan = plan_for(path, BuildConfig(), bench.flavour, gpu=Gpu(name="Fake GPU", capability="8.7"), cache=bench.cache)
+    object.__setattr__(plan, "plan", plan.plan[:-5])
+    with pytest.raises(BackendError, match=r"cannot open the engine of 0.onnx: .*magicTag.*build it again"):
+        TensorRtSession(bench.flavour, plan, bench.devices, precision="fp16")
+    assert bench.devices._device is None
+
+
+def test_open_session_builds_once_and_refuses_to_build_when_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path)
+    monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "home"))
+    monkeypatch.setattr(session_module, "SHARED", bench.devices)
+    monkeypatch.setattr(session_module, "load_flavour", lambda name: bench.flavour)
+    monkeypatch.setattr(session_module, "find_recorder", lambda: None)
+    path = tmp_path / "low.onnx"
+    path.write_text(onnx_text())
+    with pytest.raises(BackendError, match=r"no tensorrt engine of low.onnx .*none was built .*edgedepth build"):
+        session_module.open_session(path, "tensorrt", SessionConfig(build=False))
+    for built in (True, False):
+        with session_module.open_session(path, "tensorrt", SessionConfig()) as session:
+            assert session.built is built
+    assert bench.device.closed
+    with pytest.raises(BackendError, match="bf16 needs backend openvino"):
+        session_module.open_session(path, "tensorrt", SessionConfig(precision="bf16"))
+
+
+class FakeDriver:
+    """cuda-python's driver bindings: functions that return (error, result)."""
+
+    class CUresult:
+        CUDA_SUCCESS = 0
+
+    class CUstreamCaptureMode:
+        CU_STREAM_CAPTURE_MODE_THREAD_LOCAL = 1
+
+    def __init__(self, failing: str = "") -> None:
+        self.failing = failing
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> object:
+        def call(*arguments: object) -> tuple[object, ...]:
+            self.calls.append(name)
+            return (1, None) if name == self.failing else (0, f"{name} result")
+
+        return call
+
+
+def test_cuda_python_recorder_captures_instantiates_and_launches() -> None:
+    driver = FakeDriver()
+    recorder = CudaPythonRecorder(driver)
+    graph = recorder.record(7, lambda: driver.calls.append("work"))
+    recorder.launch(graph, 7)
+    recorder.destroy(graph)
+    assert graph == "cuGraphInstantiate result"
+    assert driver.calls == [
+        "cuStreamBeginCapture", "work", "cuStreamEndCapture", "cuGraphInstantiate", "cuGraphDestroy", "cuGraphLaunch",
+        "cuGraphExecDestroy",
+    ]  # fmt: skip
+
+
+def test_cuda_python_recorder_leaves_the_stream_usable_after_a_failure() -> None:
+    driver = FakeDriver()
+
+    def breaks() -> None:
+        raise ValueError("in the middle")
+
+    with pytest.raises(ValueError, match="in the middle"):
+        CudaPythonRecorder(driver).record(7, breaks)
+    assert driver.calls == ["cuStreamBeginCapture", "cuStreamEndCapture"]
+    with pytest.raises(BackendError, match="cuGraphInstantiate failed with 1"):
+        CudaPythonRecorder(FakeDriver("cuGraphInstantiate")).record(7, lambda: None)
+
+
+def test_plan_of_the_fake_is_its_network(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.open().close()
+    entry = bench.cache.entries()[0]
+    assert json.loads((bench.cache.folder / f"{entry.key}.plan").read_bytes())["nan"] is False
