@@ -96,7 +96,7 @@ def test_every_network_agrees_with_torch(tmp_path: Path, name: str) -> None:
     torch.manual_seed(0)
     network = lively(create_network(name))
     depth = name in network_names()
-    spec = spec_for(name, SIZES[name]) if depth else classifier_spec(name).model_copy(update={"input_wh": (96, 64)})
+    spec = spec_for(name, SIZES.get(name, (96, 64))) if depth else classifier_spec(name).model_copy(update={"input_wh": (96, 64)})
     export_onnx(network, spec, tmp_path / "net.onnx")
     model = onnx.load(tmp_path / "net.onnx")
     assert model.ir_version <= 10

@@ -230,7 +230,7 @@ FAULTY: dict[str, tuple[ModelProto | bytes, BuildConfig, str]] = {
         SM86,
         r"node 'sum' \(Add\): \".*types Float and Half\"; tensors of two types meet.*--fp16",
     ),
-    "not an ONNX file": (b"hello world", SM86, r"cannot read net.onnx: .*; .*edgedepth export"),
+    "not an ONNX file": (b"hello world", SM86, r"cannot read net.onnx: it is not an ONNX model; run edgedepth export"),
     "target it does not know": (conv((1, 3, 8, 8)), BuildConfig(targets=("sm87",)), r"knows no target sm87; it knows sm75"),
     "hardware compatibility": (
         conv((1, 3, 8, 8)),

@@ -40,7 +40,6 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"only supports half_pixel|[Aa]ntialias|UNSUPPORTED_NODE", f"TensorRT has no such mode; {_EXPORT_AGAIN}"),
     (r"not supported in TensorRT|Plugin not found|No importer registered|Unsupported operator|creator &&",
      "TensorRT has no such operator; replace it in the network, or use --backend onnxruntime-cuda"),
-    (r"must have at least one output", f"the file is not an ONNX model or is empty; {_EXPORT_AGAIN}"),
 )  # fmt: skip
 # The parser's frame around its message, and echoes of a missing driver after every other error.
 _NOISE = re.compile(r"^ModelImporter\.cpp|^\[?checkMacros")

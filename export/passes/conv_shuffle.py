@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from edgedepth.export.passes.graph import Graph, attribute
-from edgedepth.export.passes.machine import Rewrite
+from edgedepth.export.passes.machine import TENSORRT, Rewrite
 
 _ACTIVATIONS = ("Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSwish")
 
@@ -118,7 +118,5 @@ def _tiled(graph: Graph, per_pixel: NDArray[Any], where: str) -> str:
     return graph.add("Tile", [block, graph.add_constant(times, f"{where}/times")], f"{where}/bias_map")
 
 
-CONV_SHUFFLE = Rewrite(
-    name="conv-shuffle", find=_find, refuse=_refuse_map, rewrite=_rewrite, backends=frozenset({"tensorrt"})
-)
+CONV_SHUFFLE = Rewrite(name="conv-shuffle", find=_find, refuse=_refuse_map, rewrite=_rewrite, backends=TENSORRT)
 CONV_SHUFFLE_MAP = Rewrite(name="conv-shuffle-map", find=_find, refuse=_refuse, rewrite=_rewrite, backends=frozenset())

@@ -25,6 +25,7 @@ class Graph:
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = onnx.ModelProto()
         self.model.CopyFrom(model)
+        self._index()
         self._inline_constants()
         self.tidy()
 
@@ -59,21 +60,18 @@ class Graph:
 
     def constant(self, tensor: str) -> Array | None:
         """The value of a constant tensor; None for computed ones."""
-        for initializer in self.model.graph.initializer:
-            if initializer.name == tensor:
-                return numpy_helper.to_array(initializer)
-        return None
+        stored = self._constants.get(tensor)
+        return None if stored is None else numpy_helper.to_array(stored)
 
     def is_constant(self, tensor: str) -> bool:
         """True for tensors whose value is stored."""
-        return any(initializer.name == tensor for initializer in self.model.graph.initializer)
+        return tensor in self._constants
 
     def shape(self, tensor: str) -> tuple[int, ...] | None:
         """The static shape of a tensor; None where any dimension is unknown."""
-        value = self.constant(tensor)
-        if value is not None:
-            return value.shape
-        info = self._info(tensor)
+        if tensor in self._constants:
+            return tuple(self._constants[tensor].dims)
+        info = self._infos.get(tensor)
         if info is None or not info.type.tensor_type.HasField("shape"):
             return None
         sizes = [d.dim_value if d.HasField("dim_value") else -1 for d in info.type.tensor_type.shape.dim]
@@ -81,28 +79,21 @@ class Graph:
 
     def dtype(self, tensor: str) -> int:
         """The ONNX element type of a tensor; UNDEFINED where inference could not tell."""
-        for initializer in self.model.graph.initializer:
-            if initializer.name == tensor:
-                return int(initializer.data_type)
-        info = self._info(tensor)
+        if tensor in self._constants:
+            return int(self._constants[tensor].data_type)
+        info = self._infos.get(tensor)
         return int(onnx.TensorProto.UNDEFINED if info is None else info.type.tensor_type.elem_type)
-
-    def _info(self, tensor: str) -> onnx.ValueInfoProto | None:
-        graph = self.model.graph
-        known: list[onnx.ValueInfoProto] = [*graph.value_info, *graph.input, *graph.output]
-        return next((value for value in known if value.name == tensor), None)
 
     # -- editing -----------------------------------------------------------------------------------------
 
     def fresh(self, base: str) -> str:
-        """A tensor name that is not taken."""
-        taken = self._names()
-        if base not in taken:
-            return base
-        number = 1
-        while f"{base}_{number}" in taken:
+        """A tensor name that is not taken; it is from now on."""
+        name, number = base, 0
+        while name in self._taken:
             number += 1
-        return f"{base}_{number}"
+            name = f"{base}_{number}"
+        self._taken.add(name)
+        return name
 
     def add_constant(self, value: Array, base: str) -> str:
         """Store a constant and return its name."""
@@ -149,11 +140,15 @@ class Graph:
         graph.initializer.extend(kept)
         del graph.value_info[:]
         graph.value_info.extend(_inferred(self.model))
+        self._index()
 
-    def _names(self) -> set[str]:
+    def _index(self) -> None:
+        """Look up constants, shapes and names once for all questions until the next `tidy`."""
         graph = self.model.graph
-        names = {name for node in graph.node for name in (*node.input, *node.output)}
-        return names | {value.name for value in (*graph.initializer, *graph.input, *graph.output)}
+        self._constants = {entry.name: entry for entry in graph.initializer}
+        self._infos = {value.name: value for value in (*graph.value_info, *graph.input, *graph.output)}
+        self._taken = {name for node in graph.node for name in (*node.input, *node.output)}
+        self._taken.update(self._constants, self._infos)
 
     def _inline_constants(self) -> None:
         """Turn Constant nodes into initialisers, so that constants have one form."""

@@ -13,6 +13,7 @@ from edgedepth.export.passes.graph import Graph
 
 # The backends that run the common file; others compile a form of their own from it or from their variant.
 SHARING = frozenset({"onnxruntime", "openvino"})
+TENSORRT = frozenset({"tensorrt", "tensorrt-rtx"})
 
 
 class Match(Protocol):

@@ -81,9 +81,8 @@ def _rewrite(graph: Graph, match: _Match) -> None:
     own = np.arange(start, start + widths[match.position])
     kernel = graph.add_constant(weight[:, own], f"{conv.input[1]}/low")
     low = graph.add("Conv", [resize.input[0], kernel, *conv.input[2:]], f"{where}/low", kernel_shape=[1, 1])
-    scales = graph.add_constant(_scales(graph, resize), f"{where}/scales")
     kept = {entry.name: attribute(resize, entry.name, None) for entry in resize.attribute}
-    result = graph.add("Resize", [low, "", scales], f"{where}/up", **kept)
+    result = graph.add("Resize", [low, *_extent(graph, match, weight.shape[0])], f"{where}/up", **kept)
     others = [tensor for index, tensor in enumerate(match.joined) if index != match.position]
     if others:
         feed = others[0] if len(others) == 1 else graph.add("Concat", others, f"{where}/joined", axis=1)
@@ -94,16 +93,20 @@ def _rewrite(graph: Graph, match: _Match) -> None:
     graph.redirect(where, result)
 
 
-def _scales(graph: Graph, resize: NodeProto) -> np.ndarray:
-    """The scales of a resize, also where it was given the output's size."""
+def _extent(graph: Graph, match: _Match, channels: int) -> list[str]:
+    """The inputs that say how far to resize: scales where the resize had them, else the output's size.
+
+    A size is not turned into scales: 10 x 3.8 in single precision is 37.99, and the result a row short.
+    """
+    resize, where = match.resize, match.where
     if len(resize.input) > 2 and resize.input[2]:
-        value = graph.constant(resize.input[2])
-        if value is not None and value.size == 4:
-            return value
-    before, after = graph.shape(resize.input[0]), graph.shape(resize.output[0])
-    assert before is not None
+        scales = graph.constant(resize.input[2])
+        if scales is not None and scales.size == 4:
+            return ["", graph.add_constant(scales, f"{where}/scales")]
+    after = graph.shape(resize.output[0])
     assert after is not None
-    return np.array([a / b for a, b in zip(after, before, strict=True)], np.float32)
+    sizes = np.array([after[0], channels, *after[2:]], np.int64)
+    return ["", "", graph.add_constant(sizes, f"{where}/sizes")]
 
 
 UPSAMPLE_CONV = Rewrite(name="upsample-conv", find=_find, refuse=_refuse, rewrite=_rewrite)

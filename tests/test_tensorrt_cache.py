@@ -1,0 +1,374 @@
+"""The plan cache, sidecars, carried plans and trust."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgedepth.core.bundle import Bundle, file_entry, write_manifest
+from edgedepth.core.errors import BackendError, BundleError, UnknownNameError
+from edgedepth.engines.cache import Hit, Miss, PlanCache, cache_folder
+from edgedepth.engines.machine import Gpu
+from edgedepth.engines.tensorrt import plans as plans_module
+from edgedepth.engines.tensorrt.bundle import build_bundle, carry_plans, default_precision, trust_bundle
+from edgedepth.engines.tensorrt.config import BuildConfig
+from edgedepth.engines.tensorrt.flavour import Flavour, flavour_of
+from edgedepth.engines.tensorrt.plans import plan_for, request_for
+from edgedepth.engines.tensorrt.sidecar import PlanRequest, Sidecar, platform_tag
+from tests.bundles import write_bundle
+from tests.fakes_tensorrt import fake_trt, onnx_text
+
+ORIN = Gpu(name="Orin", capability="8.7", integrated=True)
+CONFIG = BuildConfig().as_dict()
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> PlanCache:
+    return PlanCache(tmp_path / "home")
+
+
+@pytest.fixture
+def flavour() -> Flavour:
+    return flavour_of("tensorrt", fake_trt("10.3"))
+
+
+def sidecar(plan: bytes = b"plan", **changes: Any) -> Sidecar:
+    fields: dict[str, Any] = {
+        "network": "low.onnx",
+        "onnx_sha256": "a" * 64,
+        "plan_sha256": hashlib.sha256(plan).hexdigest(),
+        "plan_bytes": len(plan),
+        "flavour": "tensorrt",
+        "version": "10.3.0",
+        "platform": platform_tag(),
+        "compute_capabilities": ("8.7",),
+        "gpu": "Orin",
+        "precision": "fp16",
+        "config": CONFIG,
+        "inputs": ("frame: uint8 1x2x4x3",),
+        "outputs": ("depth_m: float32 1x1x2x4",),
+    }
+    return Sidecar(**{**fields, **changes})
+
+
+def request(flavour: Flavour, **changes: Any) -> PlanRequest:
+    fields: dict[str, Any] = {
+        "onnx_sha256": "a" * 64,
+        "flavour": flavour,
+        "compute_capabilities": ("8.7",),
+        "gpu": "Orin",
+        "config": CONFIG,
+    }
+    return PlanRequest(**{**fields, **changes})
+
+
+def network(folder: Path, name: str = "low.onnx", **changes: Any) -> Path:
+    path = folder / name
+    path.write_text(onnx_text(**changes))
+    return path
+
+
+# -- sidecars ----------------------------------------------------------------------------------------------
+
+
+def test_sidecar_goes_to_json_and_back() -> None:
+    kept = sidecar(memory_bytes={"weights": 5}, checked="fine")
+    assert Sidecar.from_json(kept.to_json(), "here") == kept
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", json.dumps({"schema": 1}), json.dumps({**dataclasses.asdict(sidecar()), "schema": 2})]
+)
+def test_text_that_is_no_sidecar_is_refused(text: str) -> None:
+    with pytest.raises(BackendError, match="x.json is not a plan's sidecar.*edgedepth cache clear"):
+        Sidecar.from_json(text, "x.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({}, ""),
+        ({"onnx_sha256": "b" * 64}, "onnx_sha256 is bbbbbbbbbbbb, here aaaaaaaaaaaa"),
+        ({"flavour": "tensorrt-rtx"}, "flavour is tensorrt-rtx, here tensorrt"),
+        ({"version": "10.7.0"}, "version is 10.7.0, here 10.3.0"),
+        ({"platform": "linux-riscv64"}, f"platform is linux-riscv64, here {platform_tag()}"),
+        ({"compute_capabilities": ("8.6",)}, "compute_capability is 8.6, here 8.7"),
+        ({"compute_capabilities": ("8.6", "8.7")}, ""),
+        ({"gpu": "Orin Nano"}, "gpu is Orin Nano, here Orin"),
+        ({"config": {**CONFIG, "hardware": "ampere+"}, "compute_capabilities": ("8.6",), "gpu": "RTX 3090"}, ""),
+        ({"config": {**CONFIG, "hardware": "same-capability"}, "gpu": "Orin Nano"}, ""),
+        ({"config": {**CONFIG, "version_compatible": True}, "version": "10.1.0"}, ""),
+        ({"config": {**CONFIG, "version_compatible": True}, "version": "10.4.0"}, "version is 10.4.0, here 10.3.0"),
+        ({"config": {**CONFIG, "workspace_mib": 64}}, "config.workspace_mib is 64, here None"),
+    ],
+)
+def test_each_field_that_differs_is_named(flavour: Flavour, changes: dict[str, Any], difference: str) -> None:
+    strict = request(flavour)
+    loose = dataclasses.replace(strict, strict=False)
+    wanted = [difference] if difference else []
+    tuned_only = set(changes) == {"config"}
+    assert loose.differences(sidecar(**changes)) == ([] if tuned_only else wanted)
+    if "config" not in changes or tuned_only:
+        assert strict.differences(sidecar(**changes)) == wanted
+
+
+def test_camera_size_always_counts(flavour: Flavour) -> None:
+    camera = {"frame_wh": [640, 480], "resize": "pad"}
+    loose = request(flavour, strict=False)
+    assert loose.differences(sidecar(config={**CONFIG, "camera": camera})) == [f"config.camera is {camera}, here None"]
+
+
+def test_key_depends_on_everything_that_decides_the_plan(flavour: Flavour) -> None:
+    base = request(flavour)
+    others = [
+        request(flavour, onnx_sha256="b" * 64),
+        request(flavour_of("tensorrt", fake_trt("10.16"))),
+        request(flavour, compute_capabilities=("8.6",)),
+        request(flavour, gpu="Orin Nano"),
+        request(flavour, config={**CONFIG, "workspace_mib": 1}),
+    ]
+    assert len({base.key, *(other.key for other in others)}) == 6
+    assert request(flavour).key == base.key
+
+
+# -- the cache ---------------------------------------------------------------------------------------------
+
+
+def test_plan_is_found_again_and_a_difference_is_told(cache: PlanCache, flavour: Flavour) -> None:
+    assert cache.find(request(flavour)) == Miss(why="none was built of this file")
+    cache.put("k", b"plan", sidecar())
+    assert cache.find(request(flavour)) == Hit(key="k", plan=b"plan", sidecar=sidecar())
+    assert cache.find(request(flavour, gpu="Orin Nano")) == Miss(why="gpu is Orin, here Orin Nano")
+    assert cache.find(request(flavour, onnx_sha256="c" * 64)) == Miss(why="none was built of this file")
+
+
+@pytest.mark.parametrize("harm", [b"pla", b"plan and more", b"Plan"])
+def test_altered_plan_is_never_returned(cache: PlanCache, flavour: Flavour, harm: bytes) -> None:
+    cache.put("k", b"plan", sidecar())
+    (cache.folder / "k.plan").write_bytes(harm)
+    assert cache.find(request(flavour)) == Miss(why="plan_sha256 differs from the file's (damaged or altered)")
+
+
+def test_plan_without_a_sidecar_or_with_a_foreign_one_counts_for_nothing(cache: PlanCache, flavour: Flavour) -> None:
+    (cache.folder / "k.plan").write_bytes(b"plan")
+    assert cache.entries() == []
+    with pytest.raises(BackendError, match="sidecar is of another plan"):
+        cache.put("k", b"another plan", sidecar())
+    (cache.folder / "k.json").write_text("{}")
+    assert cache.entries() == []
+    cache.put("k", b"plan", sidecar())
+    (cache.folder / "k.json").chmod(0o666)
+    assert isinstance(cache.find(request(flavour)), Miss)
+
+
+def test_folder_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
+    PlanCache(tmp_path)
+    (tmp_path / "plans").chmod(0o777)
+    with pytest.raises(BackendError, match=r"can be written by others, and plans are code; run: chmod -R go-w"):
+        PlanCache(tmp_path)
+
+
+def test_rejected_engine_is_not_run_again(cache: PlanCache, flavour: Flavour) -> None:
+    cache.put("k", b"plan", sidecar())
+    cache.note("k", checked="low: fine")
+    assert cache.entries()[0].sidecar.checked == "low: fine"
+    cache.note("k", rejected="3 pixels are not finite")
+    with pytest.raises(BackendError, match=r"tensorrt engine of low.onnx was rejected .*3 pixels are not finite"):
+        cache.find(request(flavour))
+
+
+def test_the_longest_unused_goes_first_and_never_the_new_one(tmp_path: Path, flavour: Flavour) -> None:
+    cache = PlanCache(tmp_path, limit_mib=1)
+    plan = bytes(400 << 10)
+    for number in range(4):
+        name = f"k{number}"
+        cache.put(name, plan, sidecar(plan, onnx_sha256=str(number) * 64))
+        os.utime(cache.folder / f"{name}.plan", (number, number))
+        if number == 1:  # k0 is used again, so that k1 is the one to go
+            assert isinstance(cache.find(request(flavour, onnx_sha256="0" * 64)), Hit)
+            assert (cache.folder / "k0.plan").stat().st_mtime > 1000
+    assert {entry.key for entry in cache.entries()} == {"k0", "k3"}
+    huge = bytes(2 << 20)
+    cache.put("huge", huge, sidecar(huge))
+    assert [entry.key for entry in cache.entries()] == ["huge"]
+    assert cache.clear() == 1
+    assert cache.entries() == []
+    assert not list(cache.folder.glob("*.plan"))
+
+
+def test_where_the_cache_is_and_how_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EDGEDEPTH_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "edgedepth"
+    monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "other"))
+    monkeypatch.setenv("EDGEDEPTH_CACHE_MIB", "7")
+    cache = PlanCache()
+    assert (cache.folder, cache.limit_bytes) == (tmp_path / "other" / "plans", 7 << 20)
+    monkeypatch.setenv("EDGEDEPTH_CACHE_MIB", "much")
+    with pytest.raises(BackendError, match="EDGEDEPTH_CACHE_MIB is a number of MiB, but got 'much'"):
+        PlanCache()
+
+
+def test_lock_holds_off_another_process(cache: PlanCache) -> None:
+    script = (
+        "import sys; from pathlib import Path; from edgedepth.engines.cache import PlanCache\n"
+        "with PlanCache(Path(sys.argv[1])).lock('k'):\n"
+        "    print('mine', flush=True); sys.stdin.readline()\n"
+    )
+    command = [sys.executable, "-c", script, str(cache.folder.parent)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "mine\n"
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as third:
+            assert third.stdout is not None
+            time.sleep(0.5)
+            assert third.poll() is None
+            os.set_blocking(third.stdout.fileno(), False)
+            assert not third.stdout.read()
+            other.stdin.write("done\n")
+            other.stdin.flush()
+            assert other.wait(20) == 0
+            third.communicate("done\n", timeout=20)
+            assert third.returncode == 0
+    with cache.lock("k"):
+        pass
+
+
+# -- finding or building ---------------------------------------------------------------------------------------
+
+
+def test_built_once_then_found_and_rebuilt_when_something_differs(cache: PlanCache, flavour: Flavour, tmp_path: Path) -> None:
+    onnx = network(tmp_path)
+    first = plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache)
+    assert first.why_built == "none was built of this file"
+    again = plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache)
+    assert (again.why_built, again.plan, again.key) == ("", first.plan, first.key)
+    newer = flavour_of("tensorrt", fake_trt("10.16"))
+    with pytest.raises(BackendError, match=r"no tensorrt engine .*: version is 10.3.0, here 10.16.0; build it with"):
+        plan_for(onnx, BuildConfig(), newer, gpu=ORIN, cache=cache, build=False)
+    assert plan_for(onnx, BuildConfig(), newer, gpu=ORIN, cache=cache).why_built == "version is 10.3.0, here 10.16.0"
+    (cache.folder / f"{first.key}.plan").write_bytes(b"altered")
+    assert "plan_sha256 differs" in plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache).why_built
+    network(tmp_path, nan=True)
+    assert plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache).why_built == "none was built of this file"
+
+
+def test_tuned_plan_serves_whoever_does_not_ask_for_its_tuning(cache: PlanCache, flavour: Flavour, tmp_path: Path) -> None:
+    onnx = network(tmp_path)
+    tuned = plan_for(onnx, BuildConfig(workspace_mib=64, optimization_level=5), flavour, gpu=ORIN, cache=cache)
+    assert plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache, strict=False, build=False).key == tuned.key
+    assert plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache).why_built.startswith("config.workspace_mib is 64")
+
+
+def test_missing_network(cache: PlanCache, flavour: Flavour, tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="no ONNX file at .*absent.onnx"):
+        request_for(tmp_path / "absent.onnx", BuildConfig(), flavour, ORIN)
+
+
+def test_gpu_of_this_machine_is_the_drivers_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgedepth.engines.machine import Driver
+
+    monkeypatch.setattr(plans_module, "driver", lambda: Driver(gpus=(ORIN, Gpu(name="b", capability="8.6"))))
+    assert plans_module.present_gpu() == ORIN
+    monkeypatch.setattr(plans_module, "driver", lambda: Driver(why="none"))
+    assert plans_module.present_gpu() is None
+
+
+# -- bundles ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    files = {f"{name}.onnx": onnx_text(network=name).encode() for name in ("low", "high", "scene")}
+    return write_bundle(tmp_path / "bundle", files)
+
+
+def test_bundle_is_built_with_its_router_and_only_where_missing(bundle: Bundle, cache: PlanCache, flavour: Flavour) -> None:
+    told = []
+    built = build_bundle(bundle, flavour, gpu=ORIN, cache=cache, report=lambda name, phase, share: told.append((name, share)))
+    assert [(entry.role, entry.precision, bool(entry.plan.why_built)) for entry in built] == [
+        ("low", "fp32", True),
+        ("high", "fp32", True),
+        ("router", "fp32", True),
+    ]
+    assert [name for name, share in told if share == 1.0][::2] == ["low.onnx", "high.onnx", "scene.onnx"]
+    assert not any(entry.plan.why_built for entry in build_bundle(bundle, flavour, gpu=ORIN, cache=cache, build=False))
+    with pytest.raises(UnknownNameError, match="'int8'; known: fp32"):
+        build_bundle(bundle, flavour, precision="int8", gpu=ORIN, cache=cache)
+
+
+def test_precision_is_fp16_where_the_depth_networks_have_it(bundle: Bundle, cache: PlanCache, flavour: Flavour) -> None:
+    assert default_precision(bundle) == "fp32"
+    networks = {}
+    for route, entry in bundle.manifest.networks.items():
+        (bundle.folder / f"{route}.fp16.onnx").write_text(onnx_text(network=f"{route} half"))
+        (bundle.folder / f"{route}.rtx.onnx").write_text(onnx_text(network=f"{route} half for rtx"))
+        variants = {
+            **entry.variants,
+            "fp16": file_entry(bundle.folder, f"{route}.fp16.onnx"),
+            "fp16@tensorrt": file_entry(bundle.folder, f"{route}.rtx.onnx"),
+        }
+        networks[route] = entry.model_copy(update={"variants": variants})
+    typed = write_manifest(bundle.folder, bundle.manifest.model_copy(update={"networks": networks}))
+    assert default_precision(typed) == "fp16"
+    built = build_bundle(typed, flavour, gpu=ORIN, cache=cache)
+    assert [(entry.precision, entry.plan.sidecar.network) for entry in built] == [
+        ("fp16", "low.rtx.onnx"),
+        ("fp16", "high.rtx.onnx"),
+        ("fp32", "scene.onnx"),
+    ]
+
+
+def test_carried_plans_run_only_after_trust(bundle: Bundle, cache: PlanCache, flavour: Flavour, tmp_path: Path) -> None:
+    carrying = carry_plans(bundle, build_bundle(bundle, flavour, gpu=ORIN, cache=cache))
+    assert [entry.file for entry in carrying.manifest.plans][:2] == [
+        "plans/low.depth-test.fp32.tensorrt-10.3.0.sm87.plan",
+        "plans/low.depth-test.fp32.tensorrt-10.3.0.sm87.json",
+    ]
+    elsewhere = PlanCache(tmp_path / "elsewhere")
+    with pytest.raises(BackendError, match="none was built of this file"):
+        build_bundle(carrying, flavour, gpu=ORIN, cache=elsewhere, build=False)
+    taken = trust_bundle(carrying, elsewhere)
+    assert {entry.trusted_from for entry in taken} == {carrying.digest}
+    assert len(build_bundle(carrying, flavour, gpu=ORIN, cache=elsewhere, build=False)) == 3
+    trust_bundle(carrying, elsewhere)
+    assert len(elsewhere.entries()) == 3
+    assert carry_plans(carrying, build_bundle(carrying, flavour, gpu=ORIN, cache=cache)).manifest == carrying.manifest
+
+
+def test_trust_refuses_what_does_not_belong_together(bundle: Bundle, cache: PlanCache, flavour: Flavour) -> None:
+    with pytest.raises(BundleError, match="carries no plans; build them with"):
+        trust_bundle(bundle, cache)
+    carrying = carry_plans(bundle, build_bundle(bundle, flavour, gpu=ORIN, cache=cache))
+    cache.clear()
+    plan, sidecar_file = (carrying.folder / entry.file for entry in carrying.manifest.plans[:2])
+    original, account = plan.read_bytes(), sidecar_file.read_text()
+
+    def relist(**changes: Any) -> Bundle:
+        entries = tuple(file_entry(carrying.folder, entry.file) for entry in carrying.manifest.plans)
+        return write_manifest(carrying.folder, carrying.manifest.model_copy(update={"plans": entries, **changes}))
+
+    plan.write_bytes(original + b" ")
+    with pytest.raises(BundleError, match="was altered"):
+        Bundle.load(carrying.folder)
+    with pytest.raises(BundleError, match=r"plan_sha256 differs\); do not trust it"):
+        trust_bundle(relist(), cache)
+    plan.write_bytes(original)
+    sidecar_file.write_text(account.replace(Sidecar.from_json(account, "").onnx_sha256, "f" * 64))
+    with pytest.raises(BundleError, match="of a network that the bundle does not hold"):
+        trust_bundle(relist(), cache)
+    sidecar_file.write_text(account)
+    only_plan = (carrying.manifest.plans[0],)
+    with pytest.raises(BundleError, match="has no sidecar in bundle"):
+        trust_bundle(relist(plans=only_plan), cache)
+    assert cache.entries() == []
