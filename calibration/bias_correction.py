@@ -38,9 +38,7 @@ def correct_biases(
     return graph.model
 
 
-def corrected_bias(
-    graph: Graph, layer: Layer, means: Mapping[str, NDArray[np.float64]]
-) -> NDArray[np.float32] | None:
+def corrected_bias(graph: Graph, layer: Layer, means: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float32] | None:
     """(C_out,) the bias of a layer that makes up for the rounding of its weights; None where it cannot be known."""
     node = graph.producer(layer.name)
     weight = graph.constant(layer.weight)

@@ -33,16 +33,22 @@ from edgedepth.calibration.report import BackendReport, CalibrationReport, Netwo
 from edgedepth.calibration.speed import Timing, compare_speed
 from edgedepth.calibration.switchboard import Switchboard, switchboard
 from edgedepth.calibration.unpack import unpack
-from edgedepth.core.bundle import Bundle, default_bundle_folder, file_entry, write_manifest
-from edgedepth.core.errors import BundleError, InputError
+from edgedepth.core.bundle import Bundle, editable, file_entry, write_manifest
+from edgedepth.core.errors import InputError
 from edgedepth.core.files import write_atomic
 from edgedepth.core.manifest import DepthNetwork, Int8Record
 from edgedepth.core.routing import Route
 from edgedepth.engines import open_session, probe_all
 from edgedepth.export.passes.graph import Graph
 
+_AUDITED = 4  # frames that FP16's range is checked on
+
 # Step, how much of it is done, and how much there is (0: nobody knows).
 Progress = Callable[[str, int, int], object]
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +88,7 @@ def calibrate_bundle(
     config: CalibrationConfig | None = None,
     output: str | Path | None = None,
     reuse: Sequence[str | Path] = (),
-    progress: Progress = lambda step, done, total: None,
+    progress: Progress = _silent,
 ) -> CalibrationReport:
     """Add INT8 files to a bundle.
 
@@ -96,7 +102,7 @@ def calibrate_bundle(
         BundleError: the bundle is missing, malformed, or cannot be changed in place.
     """
     chosen = config or CalibrationConfig()
-    bundle = _editable(Bundle.load(bundle_folder), str(bundle_folder), output)
+    bundle = editable(bundle_folder, output)
     records = _records(reuse)
     gathered = gather(bundle, source, limit=chosen.limit, progress=lambda read: progress("reading frames", read, 0))
     networks = dict(bundle.manifest.networks)
@@ -167,16 +173,19 @@ class _NetworkCalibration:
             answer = answer_of(session)
             return with_truth(frames, [answer(frame.image).copy() for frame in frames.check])
 
-    def _observe(
-        self, model: onnx.ModelProto, scratch: Path
-    ) -> tuple[list[Tried], CalibrationRecord, onnx.ModelProto]:
+    def _observe(self, model: onnx.ModelProto, scratch: Path) -> tuple[list[Tried], CalibrationRecord, onnx.ModelProto]:
         total = 2 * len(self._frames.observed)
         step = f"observing {self._entry.network}"
         kitchen = Kitchen.observe(model, self._frames, lambda done: self._progress(step, done, total))
         backend = next((name for name in self._config.backends if name in self._available), self._config.backends[0])
         self._progress(f"comparing recipes for {self._entry.network}", 0, 0)
         tried = try_recipes(
-            kitchen, self._config.methods, form_for(backend), self._frames, folder=scratch, backend=self._runner(backend)
+            kitchen,
+            self._config.methods,
+            form_for(backend),
+            self._frames,
+            folder=scratch,
+            backend=self._runner(backend),
         )
         recipe = best_recipe(tried).recipe
         record = kitchen.record(
@@ -259,7 +268,9 @@ class _NetworkCalibration:
     def _write(
         self, path: Path, backend: str, record: CalibrationRecord, base: onnx.ModelProto, keep: Sequence[str]
     ) -> None:
-        write_atomic(path, int8_model(base, record, form_for(backend), keep=keep).SerializeToString())
+        audit = self._frames.observed[:_AUDITED]
+        model = int8_model(base, record, form_for(backend), keep=keep, audit=audit)
+        write_atomic(path, model.SerializeToString())
 
     def _fits(self, fp32: Score, int8: Score) -> bool:
         return self._config.budget.holds(fp32, int8, labelled=self._labelled)
@@ -319,20 +330,3 @@ def _name_of(record: CalibrationRecord) -> str:
 def _records(paths: Sequence[str | Path]) -> dict[str, CalibrationRecord]:
     records = [CalibrationRecord.load(Path(path)) for path in paths]
     return {record.network: record for record in records}
-
-
-def _editable(bundle: Bundle, place: str, output: str | Path | None) -> Bundle:
-    """The bundle that will be changed: a copy at `output`, or the folder itself.
-
-    Raises:
-        BundleError: the bundle is the shipped one or a zip, and no output is given; or the output exists.
-    """
-    if output is None:
-        if bundle.folder == default_bundle_folder() or Path(place).is_file():
-            raise BundleError(f"{place} is not changed in place; name a folder for the result with -o/--output")
-        return bundle
-    target = Path(output)
-    if target.exists() and any(target.iterdir()):
-        raise BundleError(f"{target} is not empty; choose another folder with -o/--output")
-    shutil.copytree(bundle.folder, target, dirs_exist_ok=True)
-    return Bundle.load(target)

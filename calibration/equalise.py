@@ -159,7 +159,9 @@ def _scale(graph: Graph, stream: Stream, seen: Mapping[str, Statistics]) -> NDAr
     if not observed:
         return None
     active = np.max(observed, axis=0)
-    weights = [w for w in (_reading(graph, reader, offset, width) for reader, offset in stream.readers) if w is not None]
+    weights = [
+        w for w in (_reading(graph, reader, offset, width) for reader, offset in stream.readers) if w is not None
+    ]
     read = np.max(weights, axis=0) if weights else np.ones(width)
     raw = np.sqrt(active / np.maximum(read, 1e-12)) if weights else active
     alive = (active > 0) & (read > 0)

@@ -7,13 +7,15 @@ frames are observed; the fourth is kept back to check the result on, with its tr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedepth.calibration.observe import Progress, silent
+from edgedepth.calibration.world_frames import WORLD, world_datasets
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
@@ -29,6 +31,7 @@ ASKED = 128  # distinct frames per network below which a calibration is worth a 
 LEAST = 32  # and below which there is none
 LIMIT = 256  # frames per network that are kept; longer sources are thinned evenly
 CHECK_EVERY = 4
+_SPREAD = 4  # samples of a data set that are looked at, per frame that may be kept: routes and duplicates take some
 
 _THUMBNAIL_WH = (32, 24)
 # Mean difference of grey thumbnails, of 255, below which a frame shows the same as the one before.
@@ -97,12 +100,11 @@ class Gathered:
     warnings: tuple[str, ...] = ()
 
 
-def gather(
-    bundle: Bundle, source: str, *, limit: int = LIMIT, progress: Callable[[int], object] = lambda read: None
-) -> Gathered:
+def gather(bundle: Bundle, source: str, *, limit: int = LIMIT, progress: Progress = silent) -> Gathered:
     """Read a source once and keep what a calibration of the bundle's networks needs.
 
-    source: anything `edgedepth run` reads, or a data set `kind:path`. progress: called with the frames read so far.
+    source: anything `edgedepth run` reads, a data set `kind:path`, or "world" for the rendered default.
+    progress: called with the frames rendered or read so far.
 
     Raises:
         InputError: the source cannot be read, or leaves every network with fewer than `LEAST` frames.
@@ -111,9 +113,9 @@ def gather(
     kept = {route: _Thinned(limit) for route in specs}
     sieve = _Sieve()
     read = 0
-    router = FrameRouter.of(bundle, lambda variants: open_session(bundle.path(variants["fp32"])))
+    router = FrameRouter.of(bundle, lambda variants, _: open_session(bundle.path(variants["fp32"]), "onnxruntime"))
     try:
-        for view in sieve(_views(source)):
+        for view in sieve(_views(bundle, source, _SPREAD * limit, progress)):
             route = view.route if view.route is not None else router.decide(view.image_bgr).route
             if route in kept:
                 kept[route].offer(view, specs[route])
@@ -153,14 +155,23 @@ def _why_not(route: Route, found: int, sieve: _Sieve) -> str:
     return reason
 
 
-def _views(source: str) -> Iterator[View]:
-    if source.partition(":")[0] in READERS:
-        for sample in open_dataset(source):
-            yield View(sample.image_bgr, sample.camera, sample.depth_m, sample.route)
+def _views(bundle: Bundle, source: str, most: int, progress: Progress) -> Iterator[View]:
+    """The frames of a source in order; of a data set, which can be read at any place, `most` samples all over it.
+
+    The test split of a data set is never calibrated on.
+    """
+    if source == WORLD:
+        datasets = world_datasets(bundle, progress=progress)
+    elif source.partition(":")[0] in READERS:
+        datasets = [open_dataset(source)]
+    else:
+        with open_source(source) as frames:
+            for frame in frames:
+                yield View(frame.image_bgr, frame.camera)
         return
-    with open_source(source) as frames:
-        for frame in frames:
-            yield View(frame.image_bgr, frame.camera)
+    for dataset in datasets:
+        for sample in dataset.where(lambda info: info.split != "test").limited(most):
+            yield View(sample.image_bgr, sample.camera, sample.depth_m, sample.route)
 
 
 @dataclass

@@ -180,9 +180,7 @@ def search(
     return tried[count], [tried[n] for n in sorted(tried)]
 
 
-def sweep(
-    board: Switchboard, frames: Sequence[CheckFrame], worst_first: Sequence[str], points: int = 9
-) -> list[Mix]:
+def sweep(board: Switchboard, frames: Sequence[CheckFrame], worst_first: Sequence[str], points: int = 9) -> list[Mix]:
     """Mixes from all layers in INT8 to none, the worst ones leaving first: the curve of accuracy against work."""
     counts = sorted({round(value) for value in np.linspace(0, len(worst_first), points)})
     return [mix_of(board, frames, worst_first, count) for count in counts]

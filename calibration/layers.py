@@ -50,7 +50,11 @@ def _layer(graph: Graph, node: NodeProto) -> Layer:
     weight, output = graph.shape(node.input[1]) or (), graph.shape(node.output[0]) or ()
     macs = math.prod(weight) * math.prod(output[2:]) * (output[0] if output else 0)
     return Layer(
-        name=node.output[0], source=node.input[0], weight=node.input[1], kind=_kind(graph, node, weight, output), macs=macs
+        name=node.output[0],
+        source=node.input[0],
+        weight=node.input[1],
+        kind=_kind(graph, node, weight, output),
+        macs=macs,
     )
 
 

@@ -25,7 +25,11 @@ BINS = 2048  # per sign
 _SAMPLED = 1 << 14
 
 Frame = NDArray[np.uint8]
-Progress = Callable[[int], object]
+Progress = Callable[[int], object]  # told how many frames are done
+
+
+def silent(done: int) -> None:
+    """Tell nobody."""
 
 
 @dataclass
@@ -107,7 +111,7 @@ class Statistics:
         self.count += 1
         flat = values.ravel()
         stride = 1 if flat.size <= _SAMPLED else _stride(flat.size)
-        self.histogram.add(flat[:: stride])
+        self.histogram.add(flat[::stride])
         if values.ndim == 4:
             largest = np.maximum(values.max(axis=(0, 2, 3)), -values.min(axis=(0, 2, 3))).astype(np.float64)
             mean = values.mean(axis=(0, 2, 3), dtype=np.float64)
@@ -126,7 +130,7 @@ def observe(
     frames: Iterable[Frame],
     tensors: Sequence[str],
     *,
-    progress: Progress = lambda done: None,
+    progress: Progress = silent,
 ) -> dict[str, Statistics]:
     """Run the FP32 graph over frames and gather the statistics of activations.
 

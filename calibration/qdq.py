@@ -14,10 +14,13 @@ import numpy as np
 import onnx
 from onnx import NodeProto
 
-from edgedepth.calibration.layers import Kind, Layer, layers_of
 from edgedepth.calibration.affine import Affine, Range, Signedness, affine_of, quantise_weights
+from edgedepth.calibration.layers import Kind, Layer, layers_of
 from edgedepth.core.errors import EdgeDepthError, InputError
 from edgedepth.export.passes.graph import Graph
+
+# Operators that move values about and change none.
+_MOVERS = ("Concat", "DepthToSpace", "Slice")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,7 @@ class Form:
     residual: what is added to a quantised layer's output is read quantised too, where it is quantised anyway or
         its range is known: the addition then fuses with the layer.
     outputs: quantise the outputs of quantised layers as well, for engines that only know whole integer operators.
+    early: round before values are joined or shuffled, so that a quarter of the bytes are moved.
     half: type the rest of the network FP16 (see `edgedepth.export.precision`); otherwise it stays FP32.
     """
 
@@ -67,13 +71,13 @@ def insert_qdq(
         EdgeDepthError: the result is not a valid model.
     """
     graph = Graph(model)
-    writer = _Writer(graph, ranges, form)
+    writer = _Writer(graph, [layer.name for layer in layers], ranges, form)
     for layer in layers:
         writer.quantise_layer(layer)
     if form.residual:
-        writer.quantise_residuals({layer.name for layer in layers})
+        writer.quantise_residuals()
     if form.outputs:
-        writer.quantise_outputs({layer.name for layer in layers})
+        writer.quantise_outputs()
     graph.tidy()
     try:
         onnx.checker.check_model(graph.model, full_check=True)
@@ -85,11 +89,13 @@ def insert_qdq(
 class _Writer:
     """Adds one Q/DQ pair per activation and one DQ per weight, and lets the readers read them."""
 
-    def __init__(self, graph: Graph, ranges: Mapping[str, Range], form: Form) -> None:
+    def __init__(self, graph: Graph, layers: Collection[str], ranges: Mapping[str, Range], form: Form) -> None:
         self._graph = graph
+        self._layers = layers
         self._ranges = ranges
         self._form = form
         self._pairs: dict[str, str] = {}
+        self._moved: dict[tuple[str, Affine], str] = {}
 
     def quantise_layer(self, layer: Layer) -> None:
         node = self._graph.producer(layer.name)
@@ -102,9 +108,9 @@ class _Writer:
         names = [self._graph.add_constant(integers, base), self._graph.add_constant(scales, f"{base}/scale")]
         node.input[1] = self._graph.add("DequantizeLinear", names, f"{base}/real", axis=0)
 
-    def quantise_residuals(self, layers: Collection[str]) -> None:
+    def quantise_residuals(self) -> None:
         for node in self._graph.of_type("Add"):
-            made = [index for index, name in enumerate(node.input) if name in layers]
+            made = [index for index, name in enumerate(node.input) if name in self._layers]
             if len(made) != 1:
                 continue
             other = 1 - made[0]
@@ -112,43 +118,47 @@ class _Writer:
             if name in self._pairs or name in self._ranges:
                 node.input[other] = self._rounded(name)
 
-    def quantise_outputs(self, layers: Collection[str]) -> None:
+    def quantise_outputs(self) -> None:
         """Round what quantised layers make, after the ReLU where one follows at once."""
-        for name in list(layers):
-            tensor = name
+        for name in self._layers:
             reader = self._graph.only_consumer(name)
-            if reader is not None and reader.op_type == "Relu":
-                tensor = reader.output[0]
-            if self._graph.is_output(tensor):
+            tensor = reader.output[0] if reader is not None and reader.op_type == "Relu" else name
+            if self._graph.is_output(tensor) or tensor not in self._ranges:
                 continue
-            # before the rounding is made, as that becomes a reader itself
-            readers = [n for n in self._graph.consumers(tensor) if n.op_type != "QuantizeLinear"]
-            if not readers or tensor not in self._ranges:
-                continue
-            rounded = self._rounded(tensor)
-            for node in readers:
-                _replace_input(node, tensor, rounded)
+            # found before rounding is added, as that reads the tensor too
+            readers = [node for node in self._graph.consumers(tensor) if node.op_type != "QuantizeLinear"]
+            if readers:
+                rounded = self._rounded(tensor)
+                for node in readers:
+                    _replace_input(node, tensor, rounded)
 
     def _rounded(self, tensor: str) -> str:
         """The tensor after rounding to eight bits; each is rounded once, for all its readers."""
         if tensor not in self._pairs:
             affine = affine_of(self._range(tensor), self._form.activations)
-            self._pairs[tensor] = self._early(tensor, affine) if self._form.early else add_pair(self._graph, tensor, affine)
+            self._pairs[tensor] = self._add(tensor, affine)
         return self._pairs[tensor]
 
-    def _early(self, tensor, affine):
+    def _add(self, tensor: str, affine: Affine) -> str:
+        """Round a tensor; before it is joined or shuffled from others, where the form says so and nobody else reads it.
+
+        Rounding and moving values about commute, so this changes no value.
+        """
         maker = self._graph.producer(tensor)
-        if maker is not None and maker.op_type in ("Concat", "DepthToSpace", "Slice"):
-            count = len(maker.input) if maker.op_type == "Concat" else 1
-            readers = self._graph.consumers(tensor)
-            for index in range(count):
-                name = maker.input[index]
-                key = (name, affine.scale, affine.zero_point)
-                if key not in self._pairs:
-                    self._pairs[key] = self._early(name, affine)
-                maker.input[index] = self._pairs[key]
-            return tensor
-        return add_pair(self._graph, tensor, affine)
+        if not self._form.early or maker is None or maker.op_type not in _MOVERS:
+            return add_pair(self._graph, tensor, affine)
+        exact = [node for node in self._graph.consumers(tensor) if node.output[0] not in self._layers]
+        if exact or self._graph.is_output(tensor):
+            return add_pair(self._graph, tensor, affine)
+        for index in range(len(maker.input) if maker.op_type == "Concat" else 1):
+            maker.input[index] = self._add_once(maker.input[index], affine)
+        return tensor
+
+    def _add_once(self, tensor: str, affine: Affine) -> str:
+        key = (tensor, affine)
+        if key not in self._moved:
+            self._moved[key] = self._add(tensor, affine)
+        return self._moved[key]
 
     def _range(self, tensor: str) -> Range:
         if tensor not in self._ranges:

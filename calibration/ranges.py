@@ -113,7 +113,7 @@ def _divergence(counts: NDArray[np.float64], stop: int) -> float:
     members = np.bincount(level[filled], minlength=_LEVELS)
     coarse = np.where(filled, (merged / np.maximum(members, 1))[level], 0.0)
     p, q = true / true.sum(), coarse / max(coarse.sum(), 1e-12)
-    # where clipping put values into an empty last bin, Q has none: a small floor makes the divergence large, not infinite
+    # clipping may put values into an empty last bin, where Q has none: a floor makes the divergence large, not infinite
     present = p > 0
     return float((p[present] * np.log(p[present] / np.maximum(q[present], 1e-9))).sum())
 

@@ -16,12 +16,13 @@ from edgedepth.calibration.equalise import equalise
 from edgedepth.calibration.frames import RouteFrames
 from edgedepth.calibration.guard import Score, score_file
 from edgedepth.calibration.layers import Layer
-from edgedepth.calibration.observe import Progress, Statistics, observe
+from edgedepth.calibration.observe import Frame, Progress, Statistics, as_inputs, observe, silent
 from edgedepth.calibration.qdq import Form, insert_qdq, quantisable, tensors_to_observe
 from edgedepth.calibration.record import CalibrationRecord, all_ranges
 from edgedepth.core.files import write_atomic
 from edgedepth.export.passes.graph import Graph
 from edgedepth.export.precision import to_float16
+from edgedepth.export.range_audit import audited_float16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +34,7 @@ class Recipe:
     corrected: bool = False
 
     def __str__(self) -> str:
-        return " + ".join(
-            [self.method, *["equalisation"] * self.equalised, *["bias correction"] * self.corrected]
-        )
+        return " + ".join([self.method, *["equalisation"] * self.equalised, *["bias correction"] * self.corrected])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +71,7 @@ class Kitchen:
     equalised: Observed
 
     @classmethod
-    def observe(cls, model: onnx.ModelProto, frames: RouteFrames, progress: Progress = lambda done: None) -> Kitchen:
+    def observe(cls, model: onnx.ModelProto, frames: RouteFrames, progress: Progress = silent) -> Kitchen:
         """Observe the FP32 graph, equalise it and observe it again; progress counts the frames of both passes."""
         tensors = tensors_to_observe(Graph(model))
         seen = observe(model, frames.observed, tensors, progress=progress)
@@ -89,7 +88,9 @@ class Kitchen:
         """What a form quantises; the same with and without equalisation, but for the names of weights."""
         return quantisable(Graph(self.plain.model), form)
 
-    def record(self, recipe: Recipe, *, network: str, graph_sha256: str, source: str, frames: RouteFrames) -> CalibrationRecord:
+    def record(
+        self, recipe: Recipe, *, network: str, graph_sha256: str, source: str, frames: RouteFrames
+    ) -> CalibrationRecord:
         """The calibration file of a recipe."""
         observed = self.observed(recipe)
         sources = {layer.source for layer in quantisable(Graph(observed.model), Form(activations="int8"))}
@@ -107,20 +108,26 @@ class Kitchen:
 
 
 def int8_model(
-    model: onnx.ModelProto, record: CalibrationRecord, form: Form, *, keep: Collection[str] = (), method: str | None = None
+    model: onnx.ModelProto,
+    record: CalibrationRecord,
+    form: Form,
+    *,
+    keep: Collection[str] = (),
+    audit: Sequence[Frame] = (),
 ) -> onnx.ModelProto:
     """The INT8 form of a network's FP32 graph by its calibration.
 
     model: the FP32 graph that the record's ranges are of, equalised if the record is.
-    keep: layers that stay in floating point.
+    keep: layers that stay in floating point. audit: frames at network size; where a form is typed FP16, what they show
+        not to fit into it stays FP32.
     """
     layers = [layer for layer in quantisable(Graph(model), form) if layer.name not in keep]
-    if record.means:
-        model = correct_biases(model, layers, record.means)
-        named = {layer.name for layer in layers}
-        layers = [layer for layer in quantisable(Graph(model), form) if layer.name in named]
-    rounded = insert_qdq(model, layers, record.chosen(method), form)
-    return to_float16(rounded) if form.half else rounded
+    model = correct_biases(model, layers, record.means)
+    rounded = insert_qdq(model, layers, record.chosen(), form)
+    if not form.half:
+        return rounded
+    inputs = [as_inputs(model.graph.input[0].name, frame)[model.graph.input[0].name] for frame in audit]
+    return audited_float16(rounded, inputs)[0] if inputs else to_float16(rounded)
 
 
 def best_recipe(rows: Sequence[Tried]) -> Tried:

@@ -107,7 +107,9 @@ class CalibrationRecord:
         except OSError as error:
             raise InputError(f"cannot read the calibration file {path}: {error.strerror}") from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{path} is not a calibration file ({error!r}); make one with: edgedepth calibrate") from None
+            raise InputError(
+                f"{path} is not a calibration file ({error!r}); make one with: edgedepth calibrate"
+            ) from None
 
 
 def all_ranges(statistics: Mapping[str, Statistics]) -> dict[str, dict[str, Range]]:

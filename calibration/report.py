@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from edgedepth.calibration.guard import Mix, Score, Sensitivity
 from edgedepth.calibration.recipe import Tried
 from edgedepth.calibration.speed import Timing
 from edgedepth.core.bundle import Bundle
-from edgedepth.core.errors import require
+from edgedepth.core.errors import InputError, require
 from edgedepth.core.files import atomic_path
 from edgedepth.core.routing import Route
 
@@ -73,7 +72,10 @@ class BackendReport:
             note = f"  {len(self.kept_float)} layers stay in floating point"
             if self.timing is not None and self.full_timing is not None:
                 note += f": {self.timing.ms['int8']:.2f} ms instead of {self.full_timing.ms['int8']:.2f} ms"
-            lines += [note, f"  with all of them in INT8: abs_rel {self.full.abs_rel:.4f}, delta1 {self.full.delta1:.4f}"]
+            lines += [
+                note,
+                f"  with all of them in INT8: abs_rel {self.full.abs_rel:.4f}, delta1 {self.full.delta1:.4f}",
+            ]
         if self.measured_on != self.backend:
             lines.append(f"  scored by {self.measured_on}, as {self.backend} is not installed here")
         return lines
@@ -105,7 +107,11 @@ class NetworkReport:
         """The recipes and what they cost, as a Markdown table."""
         rows = [f"| {row.recipe} | {row.score.abs_rel:.4f} | {row.score.delta1:.4f} |" for row in self.tried]
         fp32 = self.backends[0].fp32
-        head = ["| recipe | abs_rel | delta1 |", "|---|---:|---:|", f"| FP32 | {fp32.abs_rel:.4f} | {fp32.delta1:.4f} |"]
+        head = [
+            "| recipe | abs_rel | delta1 |",
+            "|---|---:|---:|",
+            f"| FP32 | {fp32.abs_rel:.4f} | {fp32.delta1:.4f} |",
+        ]
         return "\n".join([*head, *rows])
 
 
@@ -180,3 +186,34 @@ def _backend_json(entry: BackendReport) -> dict[str, Any]:
             for layer in entry.sensitivities
         ],
     }
+
+
+def plot_mixes(report: CalibrationReport, path: Path) -> None:
+    """Draw abs_rel against the share of INT8 work, a line per network and backend; PNG or SVG by the file's ending.
+
+    Raises:
+        InputError: no mixes were measured.
+        OutputError: the file cannot be written.
+    """
+    curves = [
+        (f"{network.network} {entry.backend}", entry)
+        for network in report.networks
+        for entry in network.backends
+        if entry.mixes
+    ]
+    if not curves:
+        raise InputError("no mixes were measured; calibrate with --explain")
+    if path.suffix not in (".png", ".svg"):
+        raise InputError(f"a plot is a .png or a .svg, but got {path.name}")
+    figure_module = require("matplotlib.figure", extra="train")
+    figure = figure_module.Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for label, entry in curves:
+        mixes = sorted(entry.mixes, key=lambda mix: mix.int8_macs)
+        share, error = [100 * mix.int8_macs for mix in mixes], [mix.score.abs_rel for mix in mixes]
+        (line,) = axes.plot(share, error, marker="o", label=label)
+        axes.axhline(entry.fp32.abs_rel, linestyle=":", color=line.get_color())
+    axes.set(xlabel="share of quantisable multiply-adds in INT8 (%)", ylabel="abs_rel (dotted: FP32)")
+    axes.legend()
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=150)

@@ -36,20 +36,22 @@ def switchboard(
 ) -> onnx.ModelProto:
     """The FP32 graph with a rounded twin beside every layer.
 
-    It takes one more input, `switches`, (L,) bool in the order of `layers`: true computes the layer in INT8. It gives
+    It takes one more input, `switches`, (L,) uint8 in the order of `layers`: 1 computes the layer in INT8. It gives
     one more output, `powers`, (L, 2): mean square of the layer's output, and of what rounding changes in it.
 
     means: of the activations, to correct the biases of the rounded twins; None leaves them as they are.
     """
     graph = Graph(model)
     board = graph.model.graph
-    board.input.append(onnx.helper.make_tensor_value_info(SWITCHES, onnx.TensorProto.BOOL, [len(layers)]))
+    board.input.append(onnx.helper.make_tensor_value_info(SWITCHES, onnx.TensorProto.UINT8, [len(layers)]))
+    chosen = graph.add("Cast", [SWITCHES], f"{SWITCHES}/bool", to=onnx.TensorProto.BOOL)
     pairs: dict[str, str] = {}
     rows = []
     for number, layer in enumerate(layers):
         if layer.source not in pairs:
             pairs[layer.source] = add_pair(graph, layer.source, affine_of(ranges[layer.source], activations))
-        rows.append(_add_twin(graph, layer, number, pairs[layer.source], corrected_bias(graph, layer, means or {})))
+        switch = graph.add("Gather", [chosen, graph.add_constant(np.array([number], np.int64), "number")], "switch")
+        rows.append(_add_twin(graph, layer, switch, pairs[layer.source], corrected_bias(graph, layer, means or {})))
     powers = graph.add("Concat", rows, f"{POWERS}/rows", axis=0)
     onnx_node = graph.producer(powers)
     assert onnx_node is not None
@@ -60,7 +62,7 @@ def switchboard(
     return graph.model
 
 
-def _add_twin(graph: Graph, layer: Layer, number: int, rounded: str, bias: NDArray[np.float32] | None) -> str:
+def _add_twin(graph: Graph, layer: Layer, switch: str, rounded: str, bias: NDArray[np.float32] | None) -> str:
     """Add a layer's twin and the switch between them; the name of its row of powers, (1, 2)."""
     node = graph.producer(layer.name)
     weight = graph.constant(layer.weight)
@@ -78,8 +80,6 @@ def _add_twin(graph: Graph, layer: Layer, number: int, rounded: str, bias: NDArr
     made.attribute.extend(node.attribute)
     exact = graph.fresh(f"{layer.name}/exact")
     node.output[0] = exact
-    index = graph.add_constant(np.array([number], np.int64), f"{base}/index")
-    switch = graph.add("Gather", [SWITCHES, index], f"{base}/switch")
     chosen = graph.add("Where", [switch, twin, exact], f"{base}/chosen")
     picked = graph.producer(chosen)
     assert picked is not None
@@ -116,7 +116,7 @@ class Switchboard:
         return self._run(frame, (), POWERS).astype(np.float64)
 
     def _run(self, frame: Frame, int8: Collection[str], output: str) -> NDArray[Any]:
-        switches = np.array([layer.name in int8 for layer in self.layers])
+        switches = np.array([layer.name in int8 for layer in self.layers], np.uint8)
         return self._session.run({**as_inputs(self._input, frame), SWITCHES: switches}, [output])[output]
 
     def close(self) -> None:

@@ -24,6 +24,6 @@ def unpack(model: onnx.ModelProto) -> onnx.ModelProto:
         else:
             result = np.asarray(values[0]) * np.asarray(values[1])
         graph.remove([node])
-        graph.model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(result, order="C"), name))
+        graph.redirect(name, graph.add_constant(result, f"{name}/unpacked"))
     graph.tidy()
     return graph.model

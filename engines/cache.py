@@ -203,5 +203,3 @@ def _check_private(path: Path) -> None:
         raise BackendError(
             f"{path} can be written by others, and plans are code; run: chmod -R go-w {path}, or set {FOLDER_VARIABLE}"
         )
-
-

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -11,6 +14,9 @@ from edgedepth.trainers import create_network
 from edgedepth.trainers.config import LossConfig
 from edgedepth.trainers.models.registry import default_spec
 from edgedepth.trainers.objectives import DepthObjective
+
+# Looked for, not imported: importing it is what `timm_import` has to do first.
+needs_timm = pytest.mark.skipif(find_spec("timm") is None, reason="backbones of timm: pip install 'edgedepth[timm]'")
 
 
 def on_meta(name: str, **options: object) -> nn.Module:

@@ -31,8 +31,13 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
         {"core", "io", "evaluation", "engines", "trainers"},
         {"torch", "onnx", "onnxsim", "onnxruntime", "cv2"},
     ),
+    "calibration": (
+        {"core", "io", "datasets", "world", "evaluation", "engines", "runtime", "export"},
+        {"onnx", "cv2", "matplotlib"},
+    ),
     "cli": (
-        {"core", "io", "datasets", "world", "evaluation", "engines", "runtime", "trainers", "export"},
+        {"core", "io", "datasets", "world", "evaluation", "engines", "runtime", "trainers", "export",
+         "calibration"},
         {"typer", "rich", "cv2"},
     ),
 }
@@ -46,7 +51,7 @@ BACKEND_OF_FOLDER = {"onnxruntime": {"onnxruntime"}, "openvino": {"openvino"}}
 
 def _folders() -> dict[str, Path]:
     folders = {p.name: p for p in (ROOT / "toolkit").iterdir() if (p / "__init__.py").is_file()}
-    return folders | {name: ROOT / name for name in ("engines", "export", "trainers") if (ROOT / name).is_dir()}
+    return folders | {name: ROOT / name for name in ("calibration", "engines", "export", "trainers") if (ROOT / name).is_dir()}
 
 
 def _imports(path: Path) -> set[str]:

@@ -32,7 +32,8 @@ def gmacs(name: str, wh: tuple[int, int]) -> float:
 
 
 def test_names() -> None:
-    assert network_names() == ("ds-sidenet-low", "ds-sidenet-high", "edge-low", "edge-high")
+    ours = ("ds-sidenet-low", "ds-sidenet-high", "edge-low", "edge-high")
+    assert network_names() == (*ours, "sid-deeplab", "hqmd", "drnet", "rside", "rsn")
     assert classifier_names() == ("scene-small", "scene-wrn18")
 
 

@@ -45,7 +45,8 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheel_holds_every_module_and_asset(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    for folder, package in (("toolkit", ""), ("engines", "engines/"), ("export", "export/"), ("trainers", "trainers/")):
+    top = ("calibration", "engines", "export", "trainers")
+    for folder, package in (("toolkit", ""), *((name, f"{name}/") for name in top)):
         for path in (REPOSITORY / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 assert f"edgedepth/{package}{path.relative_to(REPOSITORY / folder)}" in names

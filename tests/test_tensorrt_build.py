@@ -76,7 +76,9 @@ def squares(name: str, *sizes: int) -> Profile:
     return Profile(name=name, ranges=(InputRange(input="x", min=low, opt=usual, max=high),))
 
 
-def build(folder: Path, graph: ModelProto | bytes, flavour: Flavour, config: BuildConfig = SM86, **options: Any) -> Engine:
+def build(
+    folder: Path, graph: ModelProto | bytes, flavour: Flavour, config: BuildConfig = SM86, **options: Any
+) -> Engine:
     path = folder / "net.onnx"
     if isinstance(graph, bytes):
         path.write_bytes(graph)
@@ -114,12 +116,18 @@ def test_one_engine_for_several_gpus_that_are_not_here(tmp_path: Path, rtx: Flav
     several = build(tmp_path, conv((1, 3, 32, 32)), rtx, BuildConfig(targets=("sm86", "SM89", "sm120", "sm86")))
     assert several.sidecar.compute_capabilities == ("8.6", "8.9", "12.0")
     assert len(several.plan) > len(one.plan)
-    assert build(tmp_path, conv((1, 3, 32, 32)), rtx, BuildConfig()).sidecar.compute_capabilities == ("8.6", "8.9", "12.0")
+    assert build(tmp_path, conv((1, 3, 32, 32)), rtx, BuildConfig()).sidecar.compute_capabilities == (
+        "8.6",
+        "8.9",
+        "12.0",
+    )
 
 
 def test_dynamic_batch_and_size_with_two_profiles(tmp_path: Path, rtx: Flavour) -> None:
     ranges = InputRange(input="x", min=(1, 3, 32, 32), opt=(2, 3, 64, 64), max=(4, 3, 128, 128))
-    config = BuildConfig(targets=("sm86",), profiles=(squares("small", 32, 32, 64), Profile(name="batch", ranges=(ranges,))))
+    config = BuildConfig(
+        targets=("sm86",), profiles=(squares("small", 32, 32, 64), Profile(name="batch", ranges=(ranges,)))
+    )
     engine = build(tmp_path, conv(("n", 3, "h", "w")), rtx, config)
     assert engine.sidecar.inputs == ("x: float32 ?x3x?x?",)
     assert [profile["name"] for profile in engine.sidecar.config["profiles"]] == ["small", "batch"]
@@ -295,7 +303,13 @@ def test_same_build_for_every_tensorrt(tmp_path: Path, shape: str) -> None:
     config = BuildConfig(workspace_mib=256, optimization_level=4, hardware="ampere+", version_compatible=True)
     told: list[float] = []
     engine = build(
-        tmp_path, onnx_text().encode(), flavour, config, gpu=gpu, timing_cache=timing, report=lambda _, s: told.append(s)
+        tmp_path,
+        onnx_text().encode(),
+        flavour,
+        config,
+        gpu=gpu,
+        timing_cache=timing,
+        report=lambda _, s: told.append(s),
     )
     settings = trt.state["configs"][0]
     assert settings.pools == {"WORKSPACE": 256 << 20}
@@ -326,7 +340,11 @@ def test_tensorrt_needs_a_gpu_and_builds_for_that_one(tmp_path: Path) -> None:
 def test_parser_builder_and_driver_failures_of_tensorrt(tmp_path: Path) -> None:
     trt = fake_trt("10.3")
     flavour, gpu = flavour_of("tensorrt", trt), Gpu(name="Orin", capability="8.7")
-    bias = ["w_DequantizeLinear", "DequantizeLinear", "input has type Int32 but must have type FP8, FP4, Int4, Int8, or UInt8"]
+    bias = [
+        "w_DequantizeLinear",
+        "DequantizeLinear",
+        "input has type Int32 but must have type FP8, FP4, Int4, Int8, or UInt8",
+    ]
     with pytest.raises(BackendError, match=r"node 'w_DequantizeLinear' .*biases are quantised"):
         build(tmp_path, onnx_text(parse_error=bias).encode(), flavour, BuildConfig(), gpu=gpu)
     with pytest.raises(BackendError, match=r"cannot build net.onnx: \"Out of memory.*; (free|allow)"):
@@ -335,7 +353,7 @@ def test_parser_builder_and_driver_failures_of_tensorrt(tmp_path: Path) -> None:
         strange = [{"name": "x", "shape": [1], "dtype": "fp8"}]
         build(tmp_path, onnx_text(inputs=strange).encode(), flavour, BuildConfig(), gpu=gpu)
     trt.state["no_driver"] = True
-    with pytest.raises(BackendError, match="cannot start a builder: \"CUDA initialization failure.*nvidia-smi"):
+    with pytest.raises(BackendError, match='cannot start a builder: "CUDA initialization failure.*nvidia-smi'):
         build(tmp_path, onnx_text().encode(), flavour, BuildConfig(), gpu=gpu)
 
 

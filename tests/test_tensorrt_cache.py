@@ -6,9 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
-import subprocess
-import sys
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -218,36 +216,28 @@ def test_where_the_cache_is_and_how_large(tmp_path: Path, monkeypatch: pytest.Mo
         PlanCache()
 
 
-def test_lock_holds_off_another_process(cache: PlanCache) -> None:
-    script = (
-        "import sys; from pathlib import Path; from edgedepth.engines.cache import PlanCache\n"
-        "with PlanCache(Path(sys.argv[1])).lock('k'):\n"
-        "    print('mine', flush=True); sys.stdin.readline()\n"
-    )
-    command = [sys.executable, "-c", script, str(cache.folder.parent)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdin is not None
-        assert other.stdout is not None
-        assert other.stdout.readline() == "mine\n"
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as third:
-            assert third.stdout is not None
-            time.sleep(0.5)
-            assert third.poll() is None
-            os.set_blocking(third.stdout.fileno(), False)
-            assert not third.stdout.read()
-            other.stdin.write("done\n")
-            other.stdin.flush()
-            assert other.wait(20) == 0
-            third.communicate("done\n", timeout=20)
-            assert third.returncode == 0
+def test_lock_holds_off_whoever_opens_it_next(cache: PlanCache) -> None:
+    # the lock belongs to the opened file, so that a thread meets it as another process would
+    entered = threading.Event()
+
+    def second() -> None:
+        with PlanCache(cache.folder.parent).lock("k"):
+            entered.set()
+
     with cache.lock("k"):
-        pass
+        thread = threading.Thread(target=second, daemon=True)
+        thread.start()
+        assert not entered.wait(0.2)
+    assert entered.wait(10)
+    thread.join()
 
 
 # -- finding or building ---------------------------------------------------------------------------------------
 
 
-def test_built_once_then_found_and_rebuilt_when_something_differs(cache: PlanCache, flavour: Flavour, tmp_path: Path) -> None:
+def test_built_once_then_found_and_rebuilt_when_something_differs(
+    cache: PlanCache, flavour: Flavour, tmp_path: Path
+) -> None:
     onnx = network(tmp_path)
     first = plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache)
     assert first.why_built == "none was built of this file"
@@ -263,11 +253,15 @@ def test_built_once_then_found_and_rebuilt_when_something_differs(cache: PlanCac
     assert plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache).why_built == "none was built of this file"
 
 
-def test_tuned_plan_serves_whoever_does_not_ask_for_its_tuning(cache: PlanCache, flavour: Flavour, tmp_path: Path) -> None:
+def test_tuned_plan_serves_whoever_does_not_ask_for_its_tuning(
+    cache: PlanCache, flavour: Flavour, tmp_path: Path
+) -> None:
     onnx = network(tmp_path)
     tuned = plan_for(onnx, BuildConfig(workspace_mib=64, optimization_level=5), flavour, gpu=ORIN, cache=cache)
     assert plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache, strict=False, build=False).key == tuned.key
-    assert plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache).why_built.startswith("config.workspace_mib is 64")
+    assert plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache).why_built.startswith(
+        "config.workspace_mib is 64"
+    )
 
 
 def test_missing_network(cache: PlanCache, flavour: Flavour, tmp_path: Path) -> None:
@@ -293,9 +287,13 @@ def bundle(tmp_path: Path) -> Bundle:
     return write_bundle(tmp_path / "bundle", files)
 
 
-def test_bundle_is_built_with_its_router_and_only_where_missing(bundle: Bundle, cache: PlanCache, flavour: Flavour) -> None:
+def test_bundle_is_built_with_its_router_and_only_where_missing(
+    bundle: Bundle, cache: PlanCache, flavour: Flavour
+) -> None:
     told = []
-    built = build_bundle(bundle, flavour, gpu=ORIN, cache=cache, report=lambda name, phase, share: told.append((name, share)))
+    built = build_bundle(
+        bundle, flavour, gpu=ORIN, cache=cache, report=lambda name, phase, share: told.append((name, share))
+    )
     assert [(entry.role, entry.precision, bool(entry.plan.why_built)) for entry in built] == [
         ("low", "fp32", True),
         ("high", "fp32", True),

@@ -50,7 +50,10 @@ def test_every_version_makes_a_strongly_typed_network(shape: str) -> None:
     assert flavour.targets == ()
 
 
-@pytest.mark.parametrize("sizes", [{"device_memory_size": 5}, {"device_memory_size": 4, "device_memory_size_v2": 5}, {"device_memory_size_v2": 5}])
+@pytest.mark.parametrize(
+    "sizes",
+    [{"device_memory_size": 5}, {"device_memory_size": 4, "device_memory_size_v2": 5}, {"device_memory_size_v2": 5}],
+)
 def test_activation_memory_under_its_old_and_new_name(sizes: dict[str, int]) -> None:
     assert flavour_of("tensorrt", fake_trt("10.3")).activation_bytes(SimpleNamespace(**sizes)) == 5
 
@@ -163,7 +166,11 @@ _OLD = (
 
 @pytest.mark.parametrize("text", [_NEW, _OLD], ids=["1.7", "1.4"])
 def test_kernel_list_of_both_versions(text: str) -> None:
-    lines = [LogLine("VERBOSE", "Layers:\nName: stale, LayerType: x"), LogLine("VERBOSE", text), LogLine("INFO", "done")]
+    lines = [
+        LogLine("VERBOSE", "Layers:\nName: stale, LayerType: x"),
+        LogLine("VERBOSE", text),
+        LogLine("INFO", "done"),
+    ]
     first, second = kernels_of(lines)
     assert first == Kernel(
         name="__myl_Cast_0",
@@ -178,8 +185,17 @@ def test_kernel_list_of_both_versions(text: str) -> None:
 
 
 def test_memory_that_the_builder_speaks_of() -> None:
-    lines = ["Total Activation Memory: 8511488 bytes", "Total Weights Memory: 552204 bytes", "Max Scratch Memory: 5 bytes", "x"]
-    assert memory_of([LogLine("INFO", text) for text in lines]) == {"activation": 8511488, "weights": 552204, "scratch": 5}
+    lines = [
+        "Total Activation Memory: 8511488 bytes",
+        "Total Weights Memory: 552204 bytes",
+        "Max Scratch Memory: 5 bytes",
+        "x",
+    ]
+    assert memory_of([LogLine("INFO", text) for text in lines]) == {
+        "activation": 8511488,
+        "weights": 552204,
+        "scratch": 5,
+    }
 
 
 # -- progress --------------------------------------------------------------------------------------------------
@@ -267,7 +283,9 @@ class FakeLibrary:
 
 def test_driver_is_asked_without_any_package() -> None:
     found = machine.ask_driver(FakeLibrary())  # type: ignore[arg-type]
-    assert found == Driver(cuda="12.6", gpus=(Gpu(name="Orin", capability="8.7", integrated=True, memory_bytes=8 << 30),))
+    assert found == Driver(
+        cuda="12.6", gpus=(Gpu(name="Orin", capability="8.7", integrated=True, memory_bytes=8 << 30),)
+    )
     assert machine.ask_driver(FakeLibrary(count=0)).why == "the NVIDIA driver sees no GPU"  # type: ignore[arg-type]
     assert "CUDA error 100" in machine.ask_driver(FakeLibrary(100)).why  # type: ignore[arg-type]
 
@@ -291,14 +309,21 @@ def test_jetson_facts_come_from_its_files(tmp_path: Path, monkeypatch: pytest.Mo
         (Driver(why="no NVIDIA driver"), True, False, "no NVIDIA driver; building with --target works"),
         (Driver(gpus=(Gpu(name="RTX 4090", capability="8.9"),)), True, True, ""),
         (Driver(gpus=(Gpu(name="RTX 4090", capability="8.9"),)), False, False, "pycuda is not installed"),
-        (Driver(gpus=(Gpu(name="H200", capability="9.0"),)), True, False, "does not support this GPU (sm90"),
+        (
+            Driver(gpus=(Gpu(name="H200", capability="9.0"),)),
+            True,
+            False,
+            "TensorRT-RTX does not support this GPU (sm90",
+        ),
     ],
 )
 def test_rtx_probe(monkeypatch: pytest.MonkeyPatch, driver: Driver, pycuda: bool, available: bool, why: str) -> None:
     monkeypatch.setattr(probe_module, "driver", lambda: driver)
     real = probe_module.importlib.util.find_spec
     monkeypatch.setattr(
-        probe_module.importlib.util, "find_spec", lambda name: (object() if pycuda else None) if name == "pycuda" else real(name)
+        probe_module.importlib.util,
+        "find_spec",
+        lambda name: (object() if pycuda else None) if name == "pycuda" else real(name),
     )
     found = probe_module.probe("tensorrt-rtx")
     assert (found.available, found.why[: len(why)]) == (available, why)
@@ -363,7 +388,9 @@ class FakePycuda:
 
         self._note(f"pagelocked {mem_flags}")
         base = np.empty(size, dtype)
-        return SimpleNamespace(nbytes=size, base=SimpleNamespace(get_device_pointer=lambda: 99), __getitem__=base.__getitem__)
+        return SimpleNamespace(
+            nbytes=size, base=SimpleNamespace(get_device_pointer=lambda: 99), __getitem__=base.__getitem__
+        )
 
     def mem_alloc(self, size: int) -> Any:
         class Allocation(int):

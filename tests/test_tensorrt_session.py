@@ -37,7 +37,9 @@ class Bench:
         self.devices = SharedDevice(lambda: self.device)
         self.cache = PlanCache(folder)
 
-    def open(self, recorder: FakeRecorder | None = None, config: BuildConfig | None = None, **onnx: object) -> TensorRtSession:
+    def open(
+        self, recorder: FakeRecorder | None = None, config: BuildConfig | None = None, **onnx: object
+    ) -> TensorRtSession:
         path = self.folder / f"{len(list(self.folder.glob('*.onnx')))}.onnx"
         path.write_text(onnx_text(**onnx))
         plan = plan_for(
@@ -51,7 +53,12 @@ class Bench:
 def test_answers_and_gives_everything_back(tmp_path: Path, shape: str, integrated: bool) -> None:
     bench = Bench(tmp_path, shape, integrated=integrated)
     with bench.open() as session:
-        assert (session.backend, session.device, session.precision, session.built) == ("tensorrt", "CUDA:0", "fp16", True)
+        assert (session.backend, session.device, session.precision, session.built) == (
+            "tensorrt",
+            "CUDA:0",
+            "fp16",
+            True,
+        )
         assert [str(info) for info in (*session.inputs, *session.outputs)] == [
             "frame: uint8 1x2x4x3",
             "depth_m: float32 1x1x2x4",
@@ -160,7 +167,9 @@ def test_profile_follows_the_shape_and_a_shape_outside_all_is_named(tmp_path: Pa
         for size, profile in ((2, 0), (5, 1), (3, 0)):
             session.run({"frame": np.zeros((1, size, size, 3), np.uint8)})
             assert session._profile == profile
-        with pytest.raises(BackendError, match=r"no profile .* holds frame 1x9x9x3; it has 1x2x2x3 / 1x2x2x3 / 1x3x3x3"):
+        with pytest.raises(
+            BackendError, match=r"no profile .* holds frame 1x9x9x3; it has 1x2x2x3 / 1x2x2x3 / 1x3x3x3"
+        ):
             session.run({"frame": np.zeros((1, 9, 9, 3), np.uint8)})
         session.run({"frame": np.zeros((1, 3, 3, 3), np.uint8)})
 
@@ -175,7 +184,10 @@ def test_wrong_inputs_and_outputs_are_named(tmp_path: Path) -> None:
 
 def test_engine_that_fails_to_run_or_start_is_an_error_and_frees_the_device(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    with bench.open(run_error=True) as session, pytest.raises(BackendError, match=r"TensorRT 11.4.0 failed to run \(0.onnx\)"):
+    with (
+        bench.open(run_error=True) as session,
+        pytest.raises(BackendError, match=r"TensorRT 11.4.0 failed to run \(0.onnx\)"),
+    ):
         session.run({"frame": FRAME})
     assert bench.device.closed
     with pytest.raises(BackendError, match="cannot start 1.onnx"):
@@ -194,7 +206,9 @@ def test_damaged_plan_is_refused_with_the_librarys_words(tmp_path: Path) -> None
     assert bench.devices._device is None
 
 
-def test_open_session_builds_once_and_refuses_to_build_when_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_session_builds_once_and_refuses_to_build_when_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench = Bench(tmp_path)
     monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "home"))
     monkeypatch.setattr(session_module, "SHARED", bench.devices)

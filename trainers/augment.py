@@ -118,6 +118,24 @@ def _colours(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     return x.add_(grey.mul_(contrast * (1 - saturation)).add_(level * (1 - contrast)))
 
 
+def _levels(x: Tensor, inside: Tensor, chance: float, generator: torch.Generator) -> Tensor:
+    """Stretch some images between two of their quantiles, as automatic exposure does, in place; (B, 3, H, W).
+
+    Real photographs fill the range and burn out walls and windows, which rendered ones seldom do. `inside` (B, 1, H, W)
+    is 1 on the frame's own pixels, whose grey levels count.
+    """
+    grey = x[..., ::4, ::4].mean(dim=1).flatten(1)
+    grey = grey.masked_fill(inside[..., ::4, ::4].flatten(1) == 0, math.nan)
+    # of a hundred pixels up to 6 end black and up to 30 white, mostly far fewer
+    dark = torch.nanquantile(grey, 0.06 * float(torch.rand((), generator=generator)) ** 2, dim=1)
+    light = torch.nanquantile(grey, 1 - 0.3 * float(torch.rand((), generator=generator)) ** 2, dim=1)
+    draw = _uniform((len(x), 2), x, generator)
+    share = torch.where(draw[:, 0] < chance, draw[:, 1].sqrt(), 0.0)
+    low = dark * share
+    gain = 1 / (1 + share * ((light - dark).clamp_min(0.05) - 1)).clamp_min(0.05)
+    return x.sub_(low[:, None, None, None]).mul_(gain[:, None, None, None])
+
+
 def _sharpness(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Blur (towards the 3x3 mean) or sharpen (away from it), half of the images each."""
     amount = _uniform((x.shape[0], 1, 1, 1), x, generator) * 1.7 - 0.9
@@ -151,17 +169,38 @@ def photometric(image: Tensor, content: Tensor, config: AugmentConfig, generator
         (B, 3, H, W) float32 in 0..1.
     """
     x = to_float(image)
+    inside = content_mask(content, x.shape[-2], x.shape[-1])
     strength = config.photometric
     if strength > 0:
         x = _sharpness(x, strength, generator)
         x = _colours(x, strength, generator).mul_(_ramp(x, strength, generator))
+        x = _levels(x, inside, 0.7 * min(strength, 1.0), generator)
         gamma = (_normal((len(x), 1, 1, 1), x, generator) * 0.2 * strength).exp()
         x = x.clamp_(1e-4, 1.0).pow_(gamma)
         noise = _uniform((len(x), 1, 1, 1), x, generator).square() * 0.08 * strength
         x = x.add_(_normal(tuple(x.shape), x, generator).mul_(noise)).clamp_(0.0, 1.0)
+    if config.spectra > 0:
+        x = mix_spectra(x, config.spectra, generator)
     if config.cutout > 0:
         x = _cut_out(x, config.cutout, generator)
-    return x.mul_(content_mask(content, x.shape[-2], x.shape[-1]))
+    return x.mul_(inside)
+
+
+def mix_spectra(x: Tensor, chance: float, generator: torch.Generator) -> Tensor:
+    """Give some images part of another image's amplitude spectrum and keep their phase; (B, 3, H, W) in 0..1.
+
+    The amplitude holds light, colour and texture, the phase where things are: a network that sees near and far
+    images exchange the former has to look at the latter (Xu et al., "A Fourier-based framework for domain
+    generalization", 2021, section 3.2). The share exchanged is uniform in 0..0.7, `chance` the share of images hit.
+    """
+    count = len(x)
+    other = torch.randperm(count, generator=generator, device=generator.device).to(x.device)
+    share = _uniform((count, 1, 1, 1), x, generator) * 0.7
+    share = share * (_uniform((count, 1, 1, 1), x, generator) < chance)
+    spectrum = torch.fft.rfft2(x)
+    amplitude = spectrum.abs()
+    mixed = torch.lerp(amplitude, amplitude[other], share)
+    return torch.fft.irfft2(spectrum * (mixed / amplitude.clamp_min(1e-6)), s=x.shape[-2:]).clamp(0.0, 1.0)
 
 
 def content_mask(content: Tensor, height: int, width: int) -> Tensor:

@@ -66,7 +66,8 @@ class AugmentConfig:
     `max_zoom` bounds the random crop; `reshape` is the share of crops that take a random shape out of `aspects` (width
     over height), which letterboxing then pads with black, `whole` the share of frames that are not cropped; `flip`
     mirrors every second one.
-    `photometric` scales the strength of every change of colour, `cutout` is the share of images with a hole.
+    `photometric` scales the strength of every change of colour, `spectra` is the share of images that take over another
+    image's texture and light, `cutout` the share of images with a hole.
     """
 
     max_zoom: float = 1.5
@@ -75,6 +76,7 @@ class AugmentConfig:
     whole: float = 0.3
     flip: bool = True
     photometric: float = 0.8
+    spectra: float = 0.0
     cutout: float = 0.1
 
     def __post_init__(self) -> None:
@@ -82,7 +84,7 @@ class AugmentConfig:
         low, high = self.aspects
         _need(0 < low <= high, f"aspects must be two positive numbers in order, but got {self.aspects}")
         _need(self.photometric >= 0, f"photometric must not be negative, but got {self.photometric}")
-        for name in ("reshape", "whole", "cutout"):
+        for name in ("reshape", "whole", "spectra", "cutout"):
             value = getattr(self, name)
             _need(0 <= value <= 1, f"{name} is a share in [0, 1], but got {value}")
 

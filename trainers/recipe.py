@@ -58,27 +58,35 @@ RENDERINGS: Mapping[str, Rendering] = {
 
 # A router sees whole scenes: little zoom, but every colour there is. Every window takes a random shape, for rooms and
 # streets are rendered in different ones, and the shape must not tell them apart.
-_SCENE = AugmentConfig(max_zoom=1.35, aspects=(0.8, 2.2), reshape=1.0, whole=0.0, photometric=1.2, cutout=0.25)
+# Without exchanged spectra it told far from near by their light and went wrong on real rooms (docs/decisions.md).
+_SCENE = AugmentConfig(
+    max_zoom=1.35, aspects=(0.8, 2.2), reshape=1.0, whole=0.0, photometric=1.0, spectra=0.5, cutout=0.2
+)
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
 _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
 _NO_SECOND_HEAD = {"regression": False}
 
-# Most steps are made at half size, where one costs a quarter; the last stage meets the size that is shipped.
+# What is learned first, how large things are and how they lie, does not need many pixels: a step at a third of the size
+# costs a tenth. Each stage goes on from the one before; the last one meets the size that is shipped.
 STAGES: Mapping[str, Stage] = {
-    "router": Stage(network="scene-small", minutes=8, lr=2e-3, batch=32, augment=_SCENE),
-    "low-half": Stage(network="edge-low", minutes=48, lr=2e-3, batch=16, size=(160, 120), options=_NO_SECOND_HEAD),
-    "low": Stage(network="edge-low", minutes=16, lr=6e-4, batch=8, after="low-half", augment=_FINE),
-    "high-half": Stage(
+    "router": Stage(network="scene-small", minutes=12, lr=2e-3, batch=32, augment=_SCENE),
+    "low-third": Stage(network="edge-low", minutes=26, lr=1.5e-3, batch=8, size=(96, 72), options=_NO_SECOND_HEAD),
+    "low-half": Stage(network="edge-low", minutes=20, lr=1e-3, batch=8, size=(160, 120), after="low-third"),
+    "low": Stage(network="edge-low", minutes=9, lr=4e-4, batch=8, after="low-half", augment=_FINE),
+    "high-third": Stage(
         network="edge-high",
-        minutes=52,
-        lr=2e-3,
-        batch=16,
-        size=(224, 128),
+        minutes=26,
+        lr=1.5e-3,
+        batch=8,
+        size=(144, 82),
         augment=_WIDE,
         options=_NO_SECOND_HEAD,
     ),
-    "high": Stage(network="edge-high", minutes=20, lr=6e-4, batch=8, after="high-half", augment=_FINE_WIDE),
+    "high-half": Stage(
+        network="edge-high", minutes=20, lr=1e-3, batch=8, size=(224, 128), after="high-third", augment=_WIDE
+    ),
+    "high": Stage(network="edge-high", minutes=9, lr=4e-4, batch=8, after="high-half", augment=_FINE_WIDE),
 }
 
 

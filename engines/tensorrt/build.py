@@ -110,7 +110,9 @@ def parse_network(flavour: Flavour, builder: Any, data: bytes, name: str, lines:
     if not parser.parse(data) or network.num_outputs == 0:
         faults = flavour.parser_faults(parser)
         if network.num_outputs == 0 and not faults:  # bytes that are no protobuf parse to an empty model
-            raise BackendError(f"{flavour.title} cannot read {name}: it is not an ONNX model; run edgedepth export again")
+            raise BackendError(
+                f"{flavour.title} cannot read {name}: it is not an ONNX model; run edgedepth export again"
+            )
         raise failure(flavour, f"cannot read {name}", lines, faults)
     return network
 

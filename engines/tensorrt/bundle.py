@@ -5,18 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from edgedepth.core.bundle import Bundle, file_entry, write_manifest
-from edgedepth.core.errors import BackendError, BundleError, UnknownNameError
+from edgedepth.core.errors import BundleError, UnknownNameError
 from edgedepth.core.files import write_atomic
-from edgedepth.core.manifest import BundleFile, Variants
+from edgedepth.core.manifest import BundleFile, Variants, variant_keys
 from edgedepth.core.spec import ResizePolicy
 from edgedepth.engines.cache import PlanCache
 from edgedepth.engines.machine import Gpu
 from edgedepth.engines.tensorrt.config import BuildConfig, CameraInput
-from edgedepth.engines.tensorrt.flavour import Flavour
-from edgedepth.engines.tensorrt.plans import Plan, plan_for
+from edgedepth.engines.tensorrt.flavour import Flavour, installed_flavours, load_flavour
+from edgedepth.engines.tensorrt.plans import Plan, plan_for, present_gpu
+from edgedepth.engines.tensorrt.probe import probe
 from edgedepth.engines.tensorrt.sidecar import Sidecar
 
 PLAN_FOLDER = "plans"
@@ -102,6 +102,20 @@ def build_bundle(
     return built
 
 
+def build_for_this_machine(bundle: Bundle, *, report: BundleReport | None = None) -> list[BuiltPlan]:
+    """Build a bundle's engines with the flavour that runs here; nothing where there is no GPU or no TensorRT.
+
+    What `edgedepth export` does at its end, so that the first `run` need not.
+
+    Raises:
+        BackendError: an engine cannot be built.
+    """
+    for name in installed_flavours():
+        if probe(name).available:
+            return build_bundle(bundle, load_flavour(name), gpu=present_gpu(), report=report)
+    return []
+
+
 def carry_plans(bundle: Bundle, plans: Sequence[BuiltPlan]) -> Bundle:
     """Put plans into a bundle's folder, each with its sidecar, and list both by sha256 in its manifest.
 
@@ -134,21 +148,17 @@ def trust_bundle(bundle: Bundle, cache: PlanCache | None = None) -> list[Sidecar
     if not plans:
         raise BundleError(f"bundle {bundle.manifest.name} carries no plans; build them with: edgedepth build")
     known = {entry.sha256 for entry in bundle.manifest.files()}
-    kept = {entry.sidecar.plan_sha256 for entry in store.entries()}
-    taken = []
-    for file in plans:
-        sidecar = _carried_sidecar(bundle, listed, file)
+    accounts = {file: _carried_sidecar(bundle, listed, file) for file in plans}
+    for file, sidecar in accounts.items():  # all are looked at before any is taken
         if sidecar.onnx_sha256 not in known:
             raise BundleError(f"{file} is of a network that the bundle does not hold; build it again: edgedepth build")
-        plan = bundle.path(listed[file]).read_bytes()
+    kept = {entry.sidecar.plan_sha256 for entry in store.entries()}
+    taken = []
+    for file, sidecar in accounts.items():
         mine = dataclasses.replace(sidecar, trusted_from=bundle.digest, checked="", rejected="")
         taken.append(mine)
-        if sidecar.plan_sha256 in kept:
-            continue
-        try:
-            store.put(f"trusted-{listed[file].sha256[:24]}", plan, mine)
-        except BackendError as error:
-            raise BundleError(f"{file} is not the plan that its sidecar describes: {error}") from error
+        if sidecar.plan_sha256 not in kept:
+            store.put(f"trusted-{sidecar.plan_sha256[:24]}", bundle.path(listed[file]).read_bytes(), mine)
     return taken
 
 
@@ -186,8 +196,7 @@ def _has(variants: Variants, precision: str) -> bool:
 
 
 def _variant(variants: Variants, precision: str, flavour: str) -> BundleFile:
-    """The most specific file: of this flavour, of TensorRT in general, or the common one."""
-    for key in (f"{precision}@{flavour}", f"{precision}@tensorrt", precision):
+    for key in variant_keys(precision, flavour):
         if key in variants:
             return variants[key]
     raise UnknownNameError.of("precision", precision, sorted({key.partition("@")[0] for key in variants}))

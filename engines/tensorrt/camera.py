@@ -38,7 +38,9 @@ def resize_in_front(trt: Any, network: Any, camera: CameraInput) -> None:
     if len(casts) != 1 or casts[0].type != trt.LayerType.CAST:
         raise BackendError("resizing on the GPU needs a network that casts its uint8 input first; export it again")
     cast, inner = casts[0], casts[0].get_output(0)
-    readers = [(layer, i) for layer in _layers(network) for i in range(layer.num_inputs) if _reads(layer, i, inner.name)]
+    readers = [
+        (layer, i) for layer in _layers(network) for i in range(layer.num_inputs) if _reads(layer, i, inner.name)
+    ]
     old.name = f"{_INPUT}_at_network_size"
     frame_w, frame_h = camera.frame_wh
     frame = network.add_input(_INPUT, old.dtype, (1, frame_h, frame_w, 3))

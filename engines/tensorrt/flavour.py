@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -99,7 +100,9 @@ class Flavour:
     def parser_faults(self, parser: Any) -> list[ParserFault]:
         """The parser's errors, with the node each is about."""
         faults = [parser.get_error(index) for index in range(parser.num_errors)]
-        return [ParserFault(node=fault.node_name(), operator=fault.node_operator(), text=fault.desc()) for fault in faults]
+        return [
+            ParserFault(node=fault.node_name(), operator=fault.node_operator(), text=fault.desc()) for fault in faults
+        ]
 
     @property
     def has_timing_cache(self) -> bool:
@@ -179,6 +182,13 @@ class Flavour:
         """Device memory an execution context needs; `device_memory_size` went away with 11."""
         size = getattr(engine, "device_memory_size_v2", None)
         return int(engine.device_memory_size if size is None else size)
+
+    def engine_layers(self, engine: Any) -> list[Any]:
+        """The layers of an engine as its inspector lists them; dicts, or names where the plan has no details."""
+        inspector = engine.create_engine_inspector()
+        text = inspector.get_engine_information(self.trt.LayerInformationFormat.JSON)
+        layers: list[Any] = json.loads(text).get("Layers", [])
+        return layers
 
     def may_load(self, built: Version, *, version_compatible: bool) -> bool:
         """Whether a plan that `built` made loads here: the same version, or an older one if built for that."""

@@ -72,7 +72,11 @@ def _kernel(entry: str) -> Kernel:
 def _split(entry: str) -> dict[str, str]:
     """The fields of an entry; "Name:" also stands inside braces, where it is a tensor's."""
     fields: dict[str, str] = {}
-    marks = [match for match in _FIELDS.finditer(entry) if entry.count("{", 0, match.start()) == entry.count("}", 0, match.start())]
+    marks = [
+        match
+        for match in _FIELDS.finditer(entry)
+        if entry.count("{", 0, match.start()) == entry.count("}", 0, match.start())
+    ]
     for mark, following in zip(marks, [*marks[1:], None], strict=True):
         end = following.start() if following is not None else len(entry)
         fields.setdefault(mark[1], entry[mark.end() : end])

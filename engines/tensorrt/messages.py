@@ -48,9 +48,7 @@ _PREFIX = re.compile(r"^[\w:<>\[\]. ]+: Error Code \d+: [\w ]+ \(|^\[[\w.:]+\] E
 _PLACE = re.compile(r"\s*In \w+ at \S+:\d+")
 
 
-def failure(
-    flavour: Flavour, what: str, lines: Sequence[LogLine], faults: Sequence[ParserFault] = ()
-) -> BackendError:
+def failure(flavour: Flavour, what: str, lines: Sequence[LogLine], faults: Sequence[ParserFault] = ()) -> BackendError:
     """The error for a step that failed.
 
     what: the step and its object, as in "cannot build low.onnx".

@@ -76,7 +76,9 @@ class Sidecar:
             tuples = {key: tuple(data[key]) for key in ("compute_capabilities", "inputs", "outputs")}
             return cls(**{**data, **tuples})
         except (ValueError, TypeError, AttributeError) as error:
-            raise BackendError(f"{where} is not a plan's sidecar: {error}; clear it with: edgedepth cache clear") from None
+            raise BackendError(
+                f"{where} is not a plan's sidecar: {error}; clear it with: edgedepth cache clear"
+            ) from None
 
 
 @dataclass(frozen=True, kw_only=True)

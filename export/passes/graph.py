@@ -99,6 +99,7 @@ class Graph:
         """Store a constant and return its name."""
         name = self.fresh(base)
         self.model.graph.initializer.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
+        self._constants[name] = self.model.graph.initializer[-1]
         return name
 
     def add(self, op_type: str, inputs: Sequence[str], base: str, **attributes: Any) -> str:
@@ -127,6 +128,15 @@ class Graph:
             for index, name in enumerate(node.input):
                 if name == old:
                     node.input[index] = new
+
+    def check(self) -> None:
+        """Let ONNX judge the graph.
+
+        Raises:
+            onnx.checker.ValidationError: a node is not of its operator's form.
+            onnx.shape_inference.InferenceError: types or shapes do not fit.
+        """
+        onnx.checker.check_model(_light(self.model), full_check=True)
 
     def tidy(self) -> None:
         """Drop dead nodes and constants, sort topologically and infer every shape anew."""
@@ -177,7 +187,12 @@ def attribute(node: NodeProto, name: str, default: Any) -> Any:
 
 
 def _inferred(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
-    """Shapes and types of the tensors between nodes. Large constants stand in by their shape: no copies of weights."""
+    """Shapes and types of the tensors between nodes."""
+    return list(shape_inference.infer_shapes(_light(model), data_prop=True).graph.value_info)
+
+
+def _light(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with inputs in the place of its large constants, so that asking about it copies no weights."""
     light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     graph = light.graph
     graph.name = model.graph.name
@@ -189,7 +204,7 @@ def _inferred(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
             graph.initializer.append(entry)
         else:
             graph.input.append(helper.make_tensor_value_info(entry.name, entry.data_type, list(entry.dims)))
-    return list(shape_inference.infer_shapes(light, data_prop=True).graph.value_info)
+    return light
 
 
 def _live_in_order(graph: onnx.GraphProto) -> list[NodeProto]:

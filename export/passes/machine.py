@@ -76,13 +76,19 @@ def run_passes(
     graph = Graph(model)
     reports = []
     for entry in passes:
-        reports.append(_run_one(graph, entry))
-        try:
-            onnx.checker.check_model(graph.model, full_check=True)
-        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-            detail = " ".join(str(error).split())
-            raise EdgeDepthError(f"pass {entry.name} left an invalid graph: {detail}") from error
+        report = _run_one(graph, entry)
+        reports.append(report)
+        if report.fired:
+            _check(graph, entry.name)
     return graph.model, tuple(reports)
+
+
+def _check(graph: Graph, name: str) -> None:
+    try:
+        graph.check()
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        detail = " ".join(str(error).split())
+        raise EdgeDepthError(f"pass {name} left an invalid graph: {detail}") from error
 
 
 def _run_one(graph: Graph, entry: Rewrite[Any]) -> PassReport:

@@ -21,6 +21,8 @@ COMMANDS = (
     ("build", "build", "build"),
     ("trust", "trust", "trust"),
     ("cache", "cache", "cache"),
+    ("calibrate", "calibrate", "calibrate"),
+    ("scale", "scale", "scale"),
     ("eval", "eval", "evaluate"),
     ("train", "train", "train"),
     ("synth", "synth", "synth"),

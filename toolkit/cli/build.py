@@ -15,6 +15,7 @@ from edgedepth.cli.common import JSON_HELP, print_json, say
 if TYPE_CHECKING:
     from edgedepth.core.bundle import Bundle
     from edgedepth.engines.tensorrt.bundle import BuiltPlan
+    from edgedepth.engines.tensorrt.flavour import Flavour
     from edgedepth.runtime.golden import GoldenResult
 
 
@@ -49,7 +50,9 @@ def build(
     version_compatible: Annotated[
         bool, typer.Option("--version-compatible", help="The engine also loads in later versions.")
     ] = False,
-    no_build: Annotated[bool, typer.Option("--no-build", help="Only say what is there; fail if any is missing.")] = False,
+    no_build: Annotated[
+        bool, typer.Option("--no-build", help="Only say what is there; fail if any is missing.")
+    ] = False,
     no_check: Annotated[bool, typer.Option("--no-check", help="Skip the golden check on the device.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
@@ -65,7 +68,7 @@ def build(
     from edgedepth.engines.tensorrt.plans import present_gpu
     from edgedepth.engines.tensorrt.profiles import size_named
 
-    flavour = _flavour(backend)
+    flavour = flavour_to_build_with(backend)
     targets = _listed(target)
     carried = carry if carry is not None else bool(targets or output)
     opened = Bundle.load(bundle)
@@ -107,7 +110,12 @@ def build(
         say(f"{opened.folder} carries the engines; on the machine that runs them: edgedepth trust {opened.folder}")
 
 
-def _flavour(backend: str | None) -> Any:
+def flavour_to_build_with(backend: str | None) -> Flavour:
+    """The flavour of that name, or the one that is installed.
+
+    Raises:
+        BackendError: it is not installed, or none is; the message has the remedy.
+    """
     from edgedepth.core.errors import BackendError
     from edgedepth.engines.tensorrt.flavour import installed_flavours, load_flavour
     from edgedepth.engines.tensorrt.probe import install_hint

@@ -4,38 +4,45 @@ from __future__ import annotations
 
 import platform
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgedepth.cli.common import JSON_HELP, print_json
 
+if TYPE_CHECKING:
+    from edgedepth.core.bundle import Bundle
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False) -> None:
-    """Say which backends work here, which one `auto` takes, and why the others do not.
 
-    Example: edgedepth doctor --json
+def doctor(
+    bundle: Annotated[
+        str | None, typer.Argument(help="Also hold this bundle's engines against its golden frames.")
+    ] = None,
+    backend: Annotated[str, typer.Option(help="Backend of the golden check.")] = "auto",
+    precision: Annotated[
+        str | None, typer.Option(help="Precision of the golden check; all that the bundle has if not given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Say what works here, which backend `auto` takes and why, and how to get what is missing.
+
+    With a bundle, its golden frames go through the FP32 reference on the CPU and through the backend, and the
+    difference is held against the bundle's limits. Exit code 1 if it is beyond.
+
+    Examples:
+    edgedepth doctor --json;
+    edgedepth doctor mybundle --backend tensorrt --precision fp16
     """
     report = diagnose()
+    if bundle is not None:
+        report["golden"] = _golden(bundle, backend, precision)
     if as_json:
         print_json(report)
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("backend", "works", "version", "devices", "note")
-    for name, backend in report["backends"].items():
-        table.add_row(
-            name,
-            "yes" if backend["available"] else "no",
-            backend["version"] or "",
-            ", ".join(backend["devices"]),
-            backend["why"],
-        )
-    console = Console()
-    console.print(table)
-    console.print(f"auto takes: [bold]{report['auto']}[/bold]   bundle: {report['bundle']}")
-    console.print(f"edgedepth {report['edgedepth']}, Python {report['python']}, {report['machine']}")
+    else:
+        _print(report)
+    failed = [check["fault"] for check in report.get("golden", []) if not check["passed"]]
+    if failed:
+        raise typer.Exit(1)
 
 
 def diagnose() -> dict[str, Any]:
@@ -65,9 +72,126 @@ def diagnose() -> dict[str, Any]:
     return {
         "backends": backends,
         "auto": auto,
+        "auto_why": _auto_why(backends, auto),
+        "gpu": _gpu(),
+        "media": _media(),
         "bundle": bundle,
         "edgedepth": __version__,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "executable": sys.executable,
     }
+
+
+def _auto_why(backends: dict[str, dict[str, Any]], auto: str | None) -> str:
+    """Why `auto` is what it is: it is the first in order of speed that works."""
+    if auto is None:
+        return "no backend works here"
+    passed_over = [name for name in list(backends)[: list(backends).index(auto)]]
+    reason = "the fastest that works here"
+    return reason + (f"; before it in order of speed, and not available: {', '.join(passed_over)}" if passed_over else "")
+
+
+def _gpu() -> dict[str, Any]:
+    """Driver, GPUs and Jetson, without any package."""
+    import dataclasses
+
+    from edgedepth.engines.machine import driver, driver_version, jetson
+
+    cuda, board = driver(), jetson()
+    return {
+        "driver": driver_version(),
+        "cuda": cuda.cuda,
+        "gpus": [dataclasses.asdict(gpu) for gpu in cuda.gpus],
+        "why": cuda.why,
+        "jetson": None if board is None else dataclasses.asdict(board),
+        "tensorrt_cache": _cache(),
+    }
+
+
+def _cache() -> str:
+    from edgedepth.core.errors import EdgeDepthError
+    from edgedepth.engines.cache import PlanCache
+
+    try:
+        store = PlanCache()
+    except EdgeDepthError as error:
+        return str(error)
+    return f"{len(store.entries())} engines in {store.folder}"
+
+
+def _media() -> dict[str, Any]:
+    """What reads and writes video here."""
+    import re
+
+    import av
+    import cv2
+
+    information = cv2.getBuildInformation()
+    found: dict[str, Any] = {"opencv": cv2.__version__, "pyav": av.__version__}
+    for name in ("GStreamer", "FFMPEG", "CUDA"):
+        match = re.search(rf"^\s*(?:NVIDIA )?{name}:\s*(\S+)", information, re.MULTILINE)
+        found[f"opencv_{name.lower()}"] = match is not None and match[1].upper() == "YES"
+    if not found["opencv_gstreamer"]:
+        found["why"] = (
+            "this OpenCV has no GStreamer; csi:// and gst: sources need the system's: on a Jetson,"
+            " sudo apt install python3-opencv"
+        )
+    return found
+
+
+def _golden(place: str, backend: str, precision: str | None) -> list[dict[str, Any]]:
+    from edgedepth.core.bundle import Bundle
+    from edgedepth.engines.registry import choose_backend
+    from edgedepth.runtime.golden import check_bundle
+
+    bundle = Bundle.load(place)
+    chosen = choose_backend(backend)
+    precisions = _precisions(bundle) if precision is None else [precision]
+    return [check.as_dict() for each in precisions for check in check_bundle(bundle, backend=chosen, precision=each)]
+
+
+def _precisions(bundle: Bundle) -> list[str]:
+    """The precisions that every depth network of the bundle has."""
+    sets = [{key.partition("@")[0] for key in network.variants} for network in bundle.manifest.networks.values()]
+    return sorted(set.intersection(*sets))
+
+
+def _print(report: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("backend", "works", "version", "devices", "note")
+    for name, backend in report["backends"].items():
+        works = "yes" if backend["available"] else "no"
+        table.add_row(name, works, backend["version"] or "", ", ".join(backend["devices"]), backend["why"])
+    console = Console()
+    console.print(table)
+    console.print(f"auto takes: [bold]{report['auto']}[/bold] ({report['auto_why']})")
+    console.print(f"GPU: {_gpu_line(report['gpu'])}")
+    console.print(f"engines: {report['gpu']['tensorrt_cache']}")
+    media = report["media"]
+    gstreamer = "with" if media["opencv_gstreamer"] else "without"
+    console.print(f"video: OpenCV {media['opencv']} {gstreamer} GStreamer, PyAV {media['pyav']}")
+    if "why" in media:
+        console.print(f"  {media['why']}")
+    console.print(f"bundle: {report['bundle']}")
+    console.print(f"edgedepth {report['edgedepth']}, Python {report['python']}, {report['machine']}")
+    for check in report.get("golden", []):
+        verdict = "passed" if check["passed"] else f"[bold red]failed[/bold red]: {check['fault']}"
+        console.print(
+            f"golden {check['route']}: {check['network']} {check['precision']} on {check['backend']}: abs_rel"
+            f" {check['abs_rel']:.5f}, delta1 {check['delta1']:.5f}, {check['non_finite']} non-finite: {verdict}"
+        )
+
+
+def _gpu_line(gpu: dict[str, Any]) -> str:
+    if gpu["jetson"] is not None:
+        board = gpu["jetson"]
+        where = f"{board['model']}, L4T {board['l4t']}, JetPack {board['jetpack'] or 'not installed as a package'}; "
+    else:
+        where = ""
+    if not gpu["gpus"]:
+        return f"{where}{gpu['why']}"
+    cards = ", ".join(f"{card['name']} (compute capability {card['capability']})" for card in gpu["gpus"])
+    return f"{where}{cards}; driver {gpu['driver'] or 'unknown'}, CUDA {gpu['cuda']}"

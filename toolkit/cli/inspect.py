@@ -1,7 +1,8 @@
-"""`edgedepth inspect`: what is in a bundle."""
+"""`edgedepth inspect`: what is in a bundle, an ONNX file or an engine."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,14 +12,29 @@ from edgedepth.core.bundle import Bundle
 
 
 def inspect(
-    bundle: Annotated[str, typer.Argument(help="Bundle folder or zip, or 'default'.")] = "default",
+    target: Annotated[
+        str, typer.Argument(help="Bundle folder or zip, 'default', an ONNX file, or an engine (.plan, .engine).")
+    ] = "default",
+    backend: Annotated[
+        str | None, typer.Option(help="tensorrt or tensorrt-rtx, to look into an ONNX file; the installed one if not given.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Check a bundle and print what it holds: router, networks, ranges, precisions, parity and provenance.
+    """Check a bundle and print what it holds; of an ONNX file or engine: layers, types, shapes, memory and kernels.
 
-    Example: edgedepth inspect mybundle --json
+    The kernels of an ONNX file are those of a TensorRT engine built for the purpose and thrown away.
+
+    Examples:
+    edgedepth inspect mybundle --json;
+    edgedepth inspect mybundle/edge-low.fp16.onnx
     """
-    opened = Bundle.load(bundle)
+    path = Path(target)
+    if path.suffix.lower() in (".onnx", ".plan", ".engine", ".trt"):
+        from edgedepth.cli.inspect_engine import inspect_file
+
+        inspect_file(path, backend, as_json)
+        return
+    opened = Bundle.load(target)
     if as_json:
         print_json(describe(opened))
         return
@@ -76,6 +92,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
             for route, network in manifest.networks.items()
         },
         "golden": len(manifest.golden),
+        "plans": [file.model_dump() for file in manifest.plans],
         "provenance": manifest.provenance,
         "licence": manifest.licence,
     }

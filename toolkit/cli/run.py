@@ -41,6 +41,13 @@ def run(
         str | None, typer.Option(help="Intrinsics: fx,fy,cx,cy in pixels of the source, or a JSON file.")
     ] = None,
     confidence: Annotated[bool, typer.Option("--confidence", help="Also answer confidence (npz).")] = False,
+    camera_size: Annotated[
+        str | None,
+        typer.Option(metavar="WxH", help="Size that all frames have: TensorRT then resizes them on the GPU."),
+    ] = None,
+    no_build: Annotated[
+        bool, typer.Option("--no-build", help="Fail rather than build an engine that is not in the cache.")
+    ] = False,
     show: Annotated[bool, typer.Option("--show", help="Show the picture in a window while running.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
@@ -48,6 +55,7 @@ def run(
 
     Example: edgedepth run video.mp4 --save video,png16
     """
+    from edgedepth.core.spec import parse_size
     from edgedepth.io.sinks import open_sinks, run_folder
     from edgedepth.io.sources import open_source
     from edgedepth.runtime.depth_runtime import DepthRuntime
@@ -56,7 +64,14 @@ def run(
     intrinsics = None if camera is None else parse_camera(camera)
     with (
         open_source(source) as opened,
-        DepthRuntime.load(bundle, backend=backend, precision=precision, threads=threads) as runtime,
+        DepthRuntime.load(
+            bundle,
+            backend=backend,
+            precision=precision,
+            threads=threads,
+            frame_wh=None if camera_size is None else parse_size(camera_size),
+            build=not no_build,
+        ) as runtime,
     ):
         colours = _colours(runtime, colour_range, colormap)
         folder = run_folder() if output is None else output

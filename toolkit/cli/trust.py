@@ -27,7 +27,9 @@ def trust(
     opened = Bundle.load(bundle)
     taken = trust_bundle(opened)
     if as_json:
-        print_json({"bundle": opened.manifest.name, "digest": opened.digest, "trusted": [dataclasses.asdict(s) for s in taken]})
+        print_json(
+            {"bundle": opened.manifest.name, "digest": opened.digest, "trusted": [dataclasses.asdict(s) for s in taken]}
+        )
         return
     for sidecar in taken:
         gpus = ", ".join(sidecar.compute_capabilities)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.errors import BundleError
-from edgedepth.core.files import sha256_of, write_atomic
+from edgedepth.core.files import output_error, sha256_of, write_atomic
 from edgedepth.core.manifest import BundleFile, DepthNetwork, Manifest, parse_manifest
 
 MANIFEST_NAME = "bundle.json"
@@ -115,6 +115,27 @@ def write_manifest(folder: Path, manifest: Manifest) -> Bundle:
     """
     write_atomic(folder / MANIFEST_NAME, manifest.model_dump_json(indent=1, exclude_defaults=False) + "\n")
     return Bundle.load(folder)
+
+
+def editable(place: str | Path, output: str | Path | None) -> Bundle:
+    """Open a bundle that will be changed: in place, or as a copy in the folder `output`.
+
+    Raises:
+        BundleError: it is the shipped bundle or a zip and no output is given, or the output folder is not empty.
+    """
+    bundle = Bundle.load(place)
+    if output is None:
+        if bundle.folder == default_bundle_folder() or Path(place).is_file():
+            raise BundleError(f"bundle {place} is not changed in place; name a folder for the result with -o/--output")
+        return bundle
+    target = Path(output)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise BundleError(f"{target} is not an empty folder; choose another with -o/--output")
+    try:
+        shutil.copytree(bundle.folder, target, dirs_exist_ok=True)
+    except OSError as error:
+        raise output_error(target, error) from error
+    return Bundle.load(target)
 
 
 def _unzip(archive: Path, folder: Path) -> None:

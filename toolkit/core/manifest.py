@@ -37,6 +37,12 @@ class BundleFile(_Part):
 Variants = dict[str, BundleFile]  # keyed "<precision>" or "<precision>@<backend>"
 
 
+def variant_keys(precision: str, backend: str) -> tuple[str, ...]:
+    """Keys of the files a backend can take, the most specific first; TensorRT-RTX takes TensorRT's own."""
+    forms = (backend, "tensorrt") if backend == "tensorrt-rtx" else (backend,)
+    return (*(f"{precision}@{form}" for form in forms), precision)
+
+
 class _Network(_Part):
     network: str
     params: int = Field(ge=0)
@@ -49,7 +55,7 @@ class _Network(_Part):
         Raises:
             UnknownNameError: the bundle has no file of that precision; the message lists those it has.
         """
-        for key in (f"{precision}@{backend}", precision):
+        for key in variant_keys(precision, backend):
             if key in self.variants:
                 return self.variants[key]
         raise UnknownNameError.of(f"precision of {self.network} for {backend}", precision, self.variants)

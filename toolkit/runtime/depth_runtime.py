@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgedepth.core.bundle import DEFAULT_BUNDLE, Bundle
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
-from edgedepth.core.manifest import BundleFile, DepthNetwork
+from edgedepth.core.manifest import BundleFile, DepthNetwork, MetricScale, variant_keys
 from edgedepth.core.preprocess import Placement, focal_scale
 from edgedepth.core.results import DepthResult, PixelState
 from edgedepth.core.routing import Decision, Route, RouteKeeper
@@ -25,6 +25,9 @@ from edgedepth.runtime.golden import check_new_engines
 from edgedepth.runtime.network import FrameNetwork
 from edgedepth.runtime.profiling import stopwatch
 from edgedepth.runtime.router import FrameRouter
+
+# A negative shift leaves no pixel behind the camera.
+_NEAREST_M = 0.01
 
 
 class DepthRuntime:
@@ -45,14 +48,12 @@ class DepthRuntime:
     ) -> None:
         self.bundle = bundle
         self.backend = auto_backend() if backend == "auto" else backend_named(backend).name
-        self.precision = _choose_precision(bundle, precision)
+        self.precision = _choose_precision(bundle, precision, self.backend)
         self._threads, self._frame_wh, self._build = threads, frame_wh, build
         self._router = FrameRouter.of(bundle, self._open)
         # All networks are opened at once: a stream must not stall when its route first changes.
         self._networks = {
-            route: FrameNetwork(
-                self._open(entry.variants, entry.spec.resize), entry.spec.input_wh, entry.spec.resize
-            )
+            route: FrameNetwork(self._open(entry.variants, entry.spec.resize), entry.spec.input_wh, entry.spec.resize)
             for route, entry in bundle.manifest.networks.items()
         }
         check_new_engines(bundle, {route: network.session for route, network in self._networks.items()})
@@ -72,7 +73,8 @@ class DepthRuntime:
         """Open a bundle (folder, zip or `default`) on a backend.
 
         backend: a name of `edgedepth doctor`, or "auto" for the fastest that is installed.
-        precision: "fp32", "fp16", "int8" as far as the bundle has them, or "auto".
+        precision: "fp32", "fp16", "int8" as far as the bundle has them, or "auto": "int8" where every network's
+            calibration held its budget and was measured to be faster on this backend, else "fp32".
         threads: CPU threads of a CPU backend; None takes all cores.
         frame_wh: size of the camera's frames, where all have it: TensorRT then resizes them on the GPU.
         build: False refuses where an engine would first have to be built.
@@ -147,7 +149,7 @@ class DepthRuntime:
             answer = network.run()
         with stopwatch(times, "postprocess"):
             scale = focal_scale(camera, placement, entry.spec)
-            result = self._result(answer, placement, entry.spec, scale, decision, camera, confidence, out)
+            result = self._result(answer, placement, entry, scale, decision, camera, confidence, out)
         result.timings_ms.update(times)
         return result
 
@@ -217,7 +219,7 @@ class DepthRuntime:
 
     def _open(self, variants: dict[str, BundleFile], resize: ResizePolicy) -> Session:
         for precision in (self.precision, "fp32"):  # a router may come in fp32 only
-            for key in (f"{precision}@{self.backend}", precision):
+            for key in variant_keys(precision, self.backend):
                 if key in variants:
                     path = self.bundle.path(variants[key])
                     return open_session(
@@ -242,7 +244,7 @@ class DepthRuntime:
         self,
         answer: dict[str, NDArray[np.float32]],
         placement: Placement,
-        spec: DepthSpec,
+        entry: DepthNetwork,
         scale: float,
         decision: Decision,
         camera: Camera | None,
@@ -256,9 +258,8 @@ class DepthRuntime:
         raw = placement.to_frame(answer["depth_m"][0, 0], out=None if out is None else out.raw_depth_m)
         depth = np.empty(shape, np.float32) if out is None else out.depth_m
         valid = np.empty(shape, np.uint8) if out is None else out.valid
-        self._mark(raw, spec, valid)
-        if scale != 1.0:
-            raw *= np.float32(scale)
+        self._mark(raw, entry.spec, valid)
+        _to_camera(raw, scale, entry.scale)
         np.copyto(depth, raw)
         mask = self._mask(shape)
         np.not_equal(valid, PixelState.MEASURED, out=mask)
@@ -274,7 +275,7 @@ class DepthRuntime:
             route=decision.route,
             score=decision.score,
             votes=decision.votes,
-            camera=_canonical_camera(placement, spec) if camera is None else camera,
+            camera=_canonical_camera(placement, entry.spec) if camera is None else camera,
             camera_given=camera is not None,
         )
 
@@ -307,10 +308,21 @@ def _check_frame(frame: NDArray[np.uint8]) -> None:
         raise InputError(f"a frame must not be empty, but got {frame.shape}")
 
 
-def _choose_precision(bundle: Bundle, precision: str) -> str:
+def _to_camera(raw_m: NDArray[np.float32], focal: float, correction: MetricScale | None) -> None:
+    """Bring a network's depth to the user's camera, in place: by focal length, then by the stored correction."""
+    factor = focal if correction is None else focal * correction.factor
+    if factor != 1.0:
+        raw_m *= np.float32(factor)
+    if correction is not None and correction.shift_m != 0.0:
+        raw_m += np.float32(correction.shift_m)
+        np.maximum(raw_m, np.float32(_NEAREST_M), out=raw_m)
+
+
+def _choose_precision(bundle: Bundle, precision: str, backend: str) -> str:
+    networks = bundle.manifest.networks.values()
     if precision == "auto":
-        return "fp32"
-    known = {key.partition("@")[0] for network in bundle.manifest.networks.values() for key in network.variants}
+        return "int8" if all(network.int8_pays_on(backend) for network in networks) else "fp32"
+    known = {key.partition("@")[0] for network in networks for key in network.variants}
     if precision not in known:
         raise InputError(f"bundle {bundle.manifest.name} has no {precision} files; it has: {', '.join(sorted(known))}")
     return precision

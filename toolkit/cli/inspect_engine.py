@@ -1,0 +1,78 @@
+"""The part of `edgedepth inspect` that looks into ONNX files and engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgedepth.cli.common import print_json
+from edgedepth.core.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def inspect_file(path: Path, backend: str | None, as_json: bool) -> None:
+    """Print what is in an ONNX file or a plan.
+
+    Raises:
+        InputError: the file is missing.
+        BackendError: it cannot be read or built, or is a plan that this user's cache does not know.
+    """
+    from edgedepth.cli.build import flavour_to_build_with
+    from edgedepth.engines.cache import PlanCache
+    from edgedepth.engines.tensorrt.describe import PLAN_SUFFIXES, describe_onnx, describe_plan
+    from edgedepth.engines.tensorrt.plans import present_gpu
+
+    if not path.is_file():
+        raise InputError(f"no file at {path}")
+    if path.suffix.lower() in PLAN_SUFFIXES:
+        report = describe_plan(path, PlanCache())
+    else:
+        report = describe_onnx(path, flavour_to_build_with(backend), gpu=present_gpu())
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+
+
+def _print(report: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    console.print(f"[bold]{report['file']}[/bold]  {report['precision']}, {report['flavour']}")
+    for name in ("inputs", "outputs"):
+        console.print(f"{name}: {', '.join(report[name])}")
+    memory = ", ".join(f"{kind} {size / 1e6:.1f} MB" for kind, size in report["memory_bytes"].items())
+    console.print(f"device memory: {memory or 'not told'}")
+    if report["kind"] == "plan":
+        console.print(f"for compute capability {', '.join(report['compute_capabilities'])}; {report['kernels']} kernels")
+        console.print(f"golden check: {report['rejected'] or report['checked'] or 'not yet'}")
+        console.print(report.get("note", f"{len(report['layers'])} layers"))
+        return
+    console.print(_types(report["types"]))
+    if report["kernels"]:
+        console.print(_kernels(report["kernels"]))
+    console.print(f"{len(report['layers'])} layers become {len(report['kernels']) or 'an untold number of'} kernels")
+
+
+def _types(types: dict[str, dict[str, int]]) -> Table:
+    from rich.table import Table
+
+    table = Table("layer", "count by type", title="before fusion")
+    for kind, counts in types.items():
+        table.add_row(kind.lower(), ", ".join(f"{count} {dtype}" for dtype, count in counts.items()))
+    return table
+
+
+def _kernels(kernels: list[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
+    table = Table("#", "kernel", "reads", "writes", "made of", title="after fusion")
+    for number, kernel in enumerate(kernels):
+        shapes = ["x".join(map(str, shape)) for shape in kernel["output_shapes"]]
+        writes = [f"{dtype} {shape}" for dtype, shape in zip(kernel["output_types"], shapes, strict=False)]
+        table.add_row(
+            str(number), kernel["kind"], ", ".join(kernel["input_types"]), ", ".join(writes), ", ".join(kernel["nodes"])
+        )
+    return table

@@ -1,0 +1,149 @@
+"""`edgedepth scale`: metric scale of a bundle for your camera, from a tape measure or sparse depth."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgedepth.cli.common import JSON_HELP, RouteChoice, forced_route, parse_camera, print_json, say
+from edgedepth.core.errors import InputError
+
+if TYPE_CHECKING:
+    from edgedepth.core.bundle import Bundle
+    from edgedepth.core.manifest import MetricScale
+    from edgedepth.core.results import DepthResult
+    from edgedepth.core.routing import Route
+    from edgedepth.runtime.metric_scale import Region
+
+
+def scale(
+    bundle: Annotated[str, typer.Argument(help="Bundle folder, or 'default' with -o.")],
+    source: Annotated[str, typer.Argument(help="What your camera sees: an image, a video or a camera index.")] = "0",
+    distance: Annotated[
+        float | None, typer.Option(help="Metres from the camera to what fills the region, along the optical axis.")
+    ] = None,
+    roi: Annotated[
+        str | None, typer.Option("--roi", metavar="X,Y,W,H", help="The region in pixels; the middle if not given.")
+    ] = None,
+    sparse: Annotated[
+        Path | None, typer.Option(help="CSV of sparse depth of the first frame: u,v,depth_m, or x,y,z with --camera.")
+    ] = None,
+    shift: Annotated[bool, typer.Option("--shift", help="Also fit a constant shift (needs --sparse).")] = False,
+    camera: Annotated[
+        str | None, typer.Option(help="Intrinsics: fx,fy,cx,cy in pixels of the source, or a JSON file.")
+    ] = None,
+    route: Annotated[RouteChoice, typer.Option(help="auto lets the router decide; low, high force a route.")] = "auto",
+    max_frames: Annotated[int, typer.Option(min=1, help="Frames to measure on.")] = 30,
+    undo: Annotated[bool, typer.Option("--undo", help="Take the stored scales out again.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the changed bundle; in place if not given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Measure what is left between a bundle's depth and the truth of your camera, and store it in the bundle.
+
+    Focal length is corrected first: give --camera here and when running. --undo takes the scale out again.
+
+    Example: edgedepth scale mybundle wall.jpg --distance 2.0 --camera 525,525,319.5,239.5
+    """
+    from edgedepth.core.bundle import Bundle, editable
+    from edgedepth.core.routing import Route
+
+    if undo:
+        if distance is not None or sparse is not None:
+            raise InputError("--undo takes no measurement; leave --distance and --sparse out")
+        opened = editable(bundle, output)
+        stored: dict[Route, MetricScale | None] = {
+            kind: None for kind in Route if kind in opened.manifest.networks and opened.manifest.networks[kind].scale
+        }
+    else:
+        if (distance is None) == (sparse is None):
+            raise InputError("give either --distance METRES or --sparse FILE.csv, or --undo")
+        if shift and sparse is None:
+            raise InputError("one distance tells no shift; --shift needs --sparse")
+        # nothing is copied or changed before the measurement is good
+        stored = dict([_measure(Bundle.load(bundle), source, distance, roi, sparse, shift, camera, route, max_frames)])
+        opened = editable(bundle, output)
+    from edgedepth.runtime.metric_scale import store_scale
+
+    changed = store_scale(opened, stored)
+    if as_json:
+        print_json(_describe(changed))
+        return
+    for kind, entry in stored.items():
+        say(f"{kind}: {_words(entry)}")
+    say(f"wrote {changed.folder}" if stored else f"no scale is stored in {changed.folder}")
+
+
+def _measure(
+    bundle: Bundle,
+    source: str,
+    distance: float | None,
+    roi: str | None,
+    sparse: Path | None,
+    shift: bool,
+    camera: str | None,
+    route: RouteChoice,
+    max_frames: int,
+) -> tuple[Route, MetricScale]:
+    from edgedepth.io.sources import open_source
+    from edgedepth.runtime.depth_runtime import DepthRuntime
+    from edgedepth.runtime.metric_scale import (
+        fit_scale,
+        pairs_at_distance,
+        pairs_at_points,
+        read_points,
+        without_scale,
+    )
+
+    intrinsics = None if camera is None else parse_camera(camera)
+    results: list[DepthResult] = []
+    with open_source(source) as frames, DepthRuntime.load(without_scale(bundle)) as runtime:
+        for frame in islice(frames, 1 if sparse is not None else max_frames):
+            height, width = frame.image_bgr.shape[:2]
+            seen_by = frame.camera if intrinsics is None else intrinsics((width, height))
+            # one route for all frames, or the factor would be of two networks
+            forced = results[0].route if results else forced_route(route)
+            results.append(runtime(frame.image_bgr, camera=seen_by, route=forced))
+    if not results:
+        raise InputError(f"{source} gives no frame to measure on")
+    if sparse is None:
+        assert distance is not None
+        pairs = pairs_at_distance(results, distance, None if roi is None else _region(roi))
+        told = f"{distance:g} m"
+    else:
+        given = results[0].camera if results[0].camera_given else None
+        pairs = pairs_at_points(results[0], read_points(sparse, given))
+        told = f"{pairs.measured_m.size} points"
+    return results[0].route, fit_scale(pairs, shift=shift, source=told)
+
+
+def _region(text: str) -> Region:
+    try:
+        x, y, w, h = (int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--roi is X,Y,W,H in pixels, for example 200,150,100,80, but got {text!r}") from None
+    return x, y, w, h
+
+
+def _words(entry: MetricScale | None) -> str:
+    if entry is None:
+        return "scale removed"
+    words = f"depth x {entry.factor:.4f}"
+    if entry.shift_m:
+        words += f" {entry.shift_m:+.3f} m"
+    return f"{words}, from {entry.source} in {entry.frames} frames; {100 * entry.residual:.1f} % left (median)"
+
+
+def _describe(bundle: Bundle) -> dict[str, Any]:
+    return {
+        "bundle": str(bundle.folder),
+        "digest": bundle.digest,
+        "scale": {
+            route.value: None if network.scale is None else network.scale.model_dump(mode="json")
+            for route, network in bundle.manifest.networks.items()
+        },
+    }
