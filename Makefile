@@ -7,11 +7,12 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -
 CLIP := examples/walk.mp4
 TYPED := .typing/edgedepth
 
-.PHONY: help demo test lint types unit recipe clean
+.PHONY: help demo test lint types unit recipe sweep clean
 
 help:
 	@echo "make demo   install into $(VENV), run depth on $(CLIP), say where the results are"
 	@echo "make test   install the development tools, then lint, types and tests (what CI runs)"
+	@echo "make sweep  build every network with TensorRT-RTX 1.7 and 1.4 (no GPU needed)"
 	@echo "make recipe render the world and train the default weights again (hours)"
 
 $(VENV)/.python:
@@ -29,7 +30,7 @@ $(VENV)/.base: $(VENV)/.python pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.base
 	@echo "installing the development tools into $(VENV)"
 	@$(PIP) torch
-	@$(PIP) -e '.[train,export,world,dev]'
+	@$(PIP) -e '.[train,export,world,rtx,dev]'
 	@touch $@
 
 demo: $(VENV)/.base
@@ -57,5 +58,18 @@ unit: $(VENV)/.dev
 recipe: $(VENV)/.dev
 	@$(BIN)/python -m edgedepth.trainers.recipe
 
+# Every network as a TensorRT-RTX engine, by the library with TensorRT 11's API and by the one with 10.16's.
+SWEEP := runs/sweep
+$(VENV)-rtx14/.rtx14: pyproject.toml
+	@$(PYTHON) -m venv $(VENV)-rtx14
+	@$(VENV)-rtx14/bin/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -c constraints.txt -e .
+	@$(VENV)-rtx14/bin/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) tensorrt-rtx==1.4.0.76
+	@touch $@
+
+sweep: $(VENV)/.dev $(VENV)-rtx14/.rtx14
+	@$(BIN)/python benchmarks/tensorrt_sweep.py export $(SWEEP)
+	@$(BIN)/python benchmarks/tensorrt_sweep.py build $(SWEEP)
+	@$(VENV)-rtx14/bin/python benchmarks/tensorrt_sweep.py build $(SWEEP)
+
 clean:
-	rm -rf $(VENV) .typing .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-rtx14 .typing .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

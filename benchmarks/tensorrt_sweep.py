@@ -94,11 +94,11 @@ def _row(name: str, precision: str, engine: Engine, seconds: float) -> dict[str,
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> str:
-    lines = [f"## {title}, for {', '.join(TARGETS)}", "",
-             "| network | precision | layers | kernels | plan (MB) | activations (MB) | build (s) |", "|---|---|---|---|---|---|---|"]  # fmt: skip
+    heads = ("network", "precision", "layers", "kernels", "plan_mb", "activation_mb", "seconds")
+    lines = [f"## {title}, for {', '.join(TARGETS)}", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in rows:
         if "kernels" in row:
-            cells = [row[key] for key in ("network", "precision", "layers", "kernels", "plan_mb", "activation_mb", "seconds")]
+            cells = [row[key] for key in heads]
         else:
             cells = [row["network"], row["precision"], row["error"], "", "", "", ""]
         lines.append("| " + " | ".join(map(str, cells)) + " |")

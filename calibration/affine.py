@@ -5,6 +5,7 @@ Scales are numbers of float16, so that a typed FP16 graph holds exactly the scal
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +15,14 @@ from numpy.typing import NDArray
 Range = tuple[float, float]
 Signedness = Literal["int8", "uint8"]
 
+_DIGITS = 6  # of numbers in calibration files
+
 _SMALLEST = float(np.finfo(np.float16).smallest_subnormal)
+
+
+def written(values: Iterable[float]) -> list[float]:
+    """Numbers as a calibration file holds them, so that what is made at once and from the file is the same."""
+    return [float(f"{value:.{_DIGITS}g}") for value in values]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto
 
+from edgedepth.calibration.affine import written
 from edgedepth.calibration.observe import Statistics
 from edgedepth.export.passes.graph import Graph, attribute
 
@@ -58,7 +59,7 @@ def equalise(model: onnx.ModelProto, seen: Mapping[str, Statistics]) -> tuple[on
     for stream in streams_of(graph):
         scale = _scale(graph, stream, seen)
         if scale is not None:
-            scales[stream.name] = [float(value) for value in scale]
+            scales[stream.name] = written(scale)
     return apply_scales(model, scales), scales
 
 

@@ -29,7 +29,7 @@ from edgedepth.runtime.router import FrameRouter
 
 ASKED = 128  # distinct frames per network below which a calibration is worth a warning
 LEAST = 32  # and below which there is none
-LIMIT = 256  # frames per network that are kept; longer sources are thinned evenly
+LIMIT = 256  # frames per network that are kept; of longer sources, frames are drawn evenly
 CHECK_EVERY = 4
 _SPREAD = 4  # samples of a data set that are looked at, per frame that may be kept: routes and duplicates take some
 
@@ -110,7 +110,7 @@ def gather(bundle: Bundle, source: str, *, limit: int = LIMIT, progress: Progres
         InputError: the source cannot be read, or leaves every network with fewer than `LEAST` frames.
     """
     specs = {route: network.spec for route, network in bundle.manifest.networks.items()}
-    kept = {route: _Thinned(limit) for route in specs}
+    kept = {route: _Reservoir(limit) for route in specs}
     sieve = _Sieve()
     read = 0
     router = FrameRouter.of(bundle, lambda variants, _: open_session(bundle.path(variants["fp32"]), "onnxruntime"))
@@ -123,7 +123,7 @@ def gather(bundle: Bundle, source: str, *, limit: int = LIMIT, progress: Progres
         read = sieve.read
     finally:
         router.close()
-    routes = {route: thinned.split() for route, thinned in kept.items()}
+    routes = {route: reservoir.split() for route, reservoir in kept.items()}
     refused = {
         route: _why_not(route, len(frames.observed), sieve) for route, frames in routes.items()
         if len(frames.observed) < LEAST
@@ -207,27 +207,26 @@ class _Sieve:
         return False
 
 
-class _Thinned:
-    """Keeps at most `limit` frames, spread evenly over all that are offered, however many come."""
+class _Reservoir:
+    """At most `limit` frames, each offered one with the same chance, however many come (J. Vitter, 1985)."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._stride = 1
         self._offered = 0
-        self._frames: list[CheckFrame] = []
+        self._random = np.random.default_rng(0)  # the same source gives the same frames
+        self._frames: list[tuple[int, CheckFrame]] = []
 
     def offer(self, view: View, spec: DepthSpec) -> None:
-        if self._offered % self._stride == 0:
-            if len(self._frames) == self._limit:
-                self._frames = self._frames[::2]
-                self._stride *= 2
-            if self._offered % self._stride == 0:
-                self._frames.append(at_network_size(view, spec))
+        place = len(self._frames) if self._offered < self._limit else int(self._random.integers(self._offered + 1))
+        if place < self._limit:
+            entry = (self._offered, at_network_size(view, spec))
+            self._frames[place : place + 1] = [entry]
         self._offered += 1
 
     def split(self) -> RouteFrames:
-        check = self._frames[CHECK_EVERY - 1 :: CHECK_EVERY]
-        observed = [f for i, f in enumerate(self._frames) if i % CHECK_EVERY != CHECK_EVERY - 1]
+        in_order = [frame for _, frame in sorted(self._frames, key=lambda entry: entry[0])]
+        check = in_order[CHECK_EVERY - 1 :: CHECK_EVERY]
+        observed = [f for i, f in enumerate(in_order) if i % CHECK_EVERY != CHECK_EVERY - 1]
         return RouteFrames(tuple(frame.image for frame in observed), tuple(check))
 
 

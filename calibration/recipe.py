@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgedepth.calibration.affine import Range
+from edgedepth.calibration.affine import Range, written
 from edgedepth.calibration.bias_correction import correct_biases
 from edgedepth.calibration.equalise import equalise
 from edgedepth.calibration.frames import RouteFrames
@@ -59,7 +59,7 @@ class Observed:
         cls, model: onnx.ModelProto, statistics: Mapping[str, Statistics], scales: Mapping[str, list[float]]
     ) -> Observed:
         """Condense statistics."""
-        means = {name: seen.channel_mean for name, seen in statistics.items()}
+        means = {name: np.asarray(written(seen.channel_mean)) for name, seen in statistics.items()}
         return cls(model=model, ranges=all_ranges(statistics), means=means, scales=scales)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedepth.calibration.affine import Range
+from edgedepth.calibration.affine import Range, written
 from edgedepth.calibration.observe import Statistics
 from edgedepth.calibration.ranges import METHODS
 from edgedepth.core.errors import InputError
@@ -19,7 +19,6 @@ from edgedepth.core.files import write_atomic
 
 FORMAT = "edgedepth-calibration"
 VERSION = 1
-_DIGITS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,16 +58,16 @@ class CalibrationRecord:
         tensors = {
             name: {
                 "method": self.method,
-                "range": _rounded(methods[self.method]),
+                "range": written(methods[self.method]),
                 "count": self.frames,
-                "ranges": {method: _rounded(span) for method, span in methods.items()},
+                "ranges": {method: written(span) for method, span in methods.items()},
             }
             for name, methods in self.ranges.items()
         }
         parts = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
         parts.append(_lines("tensors", tensors))
-        parts.append(_lines("scales", {name: _rounded(values) for name, values in self.scales.items()}))
-        parts.append(_lines("means", {name: _rounded(values) for name, values in self.means.items()}))
+        parts.append(_lines("scales", {name: written(values) for name, values in self.scales.items()}))
+        parts.append(_lines("means", {name: written(values) for name, values in self.means.items()}))
         return "{\n" + ",\n".join(parts) + "\n}\n"
 
     def save(self, path: Path) -> None:
@@ -114,11 +113,12 @@ class CalibrationRecord:
 
 def all_ranges(statistics: Mapping[str, Statistics]) -> dict[str, dict[str, Range]]:
     """The range of every tensor by every method."""
-    return {name: {key: method(seen) for key, method in METHODS.items()} for name, seen in statistics.items()}
+    return {name: {key: _written(method(seen)) for key, method in METHODS.items()} for name, seen in statistics.items()}
 
 
-def _rounded(values: Any) -> list[float]:
-    return [float(f"{value:.{_DIGITS}g}") for value in values]
+def _written(span: Range) -> Range:
+    low, high = written(span)
+    return low, high
 
 
 def _lines(key: str, entries: Mapping[str, Any]) -> str:

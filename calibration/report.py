@@ -14,6 +14,9 @@ from edgedepth.core.errors import InputError, require
 from edgedepth.core.files import atomic_path
 from edgedepth.core.routing import Route
 
+# Share of the multiply-adds in INT8 below which a file whose speed is not known is not worth having.
+_LEAST_UNMEASURED = 0.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class BackendReport:
@@ -48,8 +51,9 @@ class BackendReport:
 
     @property
     def accepted(self) -> bool:
-        """True where the file is kept."""
-        return self.within_budget and (self.speedup is None or self.speedup > 1.0)
+        """True where the file is kept. Where speed was not measured, half of the work in INT8 must stand for it."""
+        pays = self.int8_macs >= _LEAST_UNMEASURED if self.speedup is None else self.speedup > 1.0
+        return self.within_budget and pays
 
     @property
     def why(self) -> str:
@@ -61,6 +65,8 @@ class BackendReport:
         gain = "speed not measured here" if self.speedup is None else f"{self.speedup:.2f}x as fast"
         if not self.within_budget:
             return f"INT8 is left out: no mix of layers holds the budget ({cost})"
+        if not self.accepted and self.speedup is None:
+            return f"INT8 is left out: only {100 * self.int8_macs:.0f} % of the work holds the budget ({gain}; {cost})"
         if not self.accepted:
             return f"INT8 is left out: it is not faster than floating point here ({gain}; {cost})"
         return f"INT8 in {self.int8_layers} layers, {100 * self.int8_macs:.0f} % of the work: {cost}; {gain}"

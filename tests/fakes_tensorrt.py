@@ -319,7 +319,11 @@ def fake_trt(shape: str, device: FakeDevice | None = None) -> SimpleNamespace:
             try:
                 engine = _Engine(json.loads(plan), device)
             except ValueError:
-                self.logger.log(Severity.ERROR, "IRuntime::deserializeCudaEngine: Error Code 1: Serialization (Serialization assertion header.magicTag == kEXPECTED_MAGIC_TAG failed.)")  # fmt: skip
+                self.logger.log(
+                    Severity.ERROR,
+                    "IRuntime::deserializeCudaEngine: Error Code 1: Serialization (Serialization assertion"
+                    " header.magicTag == kEXPECTED_MAGIC_TAG failed.)",
+                )
                 return None
             sizes = {"device_memory_size": 4096} if major == 10 else {}
             sizes |= {} if old else {"device_memory_size_v2": 4096}

@@ -40,7 +40,9 @@ class _Net:
         weight = self.rng.normal(0, (2 / fan_in) ** 0.5, (c_out, c_in // group, k, k)).astype(np.float32)
         bias = self.rng.normal(0, 0.1, c_out).astype(np.float32)
         names = [source, self.const(f"{output}.weight", weight), self.const(f"{output}.bias", bias)]
-        return self.add("Conv", names, output, pads=[k // 2] * 4, strides=[stride] * 2, group=group, kernel_shape=[k] * 2)
+        return self.add(
+            "Conv", names, output, pads=[k // 2] * 4, strides=[stride] * 2, group=group, kernel_shape=[k] * 2
+        )
 
     def relu(self, source: str) -> str:
         return self.add("Relu", [source], f"{source}.relu")

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from edgedepth.core.camera import Camera  # noqa: E402
 from edgedepth.core.spec import DepthSpec  # noqa: E402
 from edgedepth.datasets import DepthDataset, DepthSample, Entry, SampleInfo  # noqa: E402
-from edgedepth.trainers.augment import Window, content_mask, degrade, photometric, random_window  # noqa: E402
+from edgedepth.trainers.augment import Window, content_mask, degrade, mix_spectra, photometric, random_window  # noqa: E402
 from edgedepth.trainers.cache import FrameCache  # noqa: E402
 from edgedepth.trainers.config import AugmentConfig  # noqa: E402
 from edgedepth.trainers.data import DepthFrames, EndlessKeys, collate, in_order  # noqa: E402
@@ -215,3 +215,24 @@ def test_content_mask_is_one_inside() -> None:
 def test_in_order_spreads_a_limit_over_the_set(cache: FrameCache) -> None:
     batches = list(in_order(DepthFrames(cache, SPEC), batch=2, limit=2))
     assert [len(batch.image) for batch in batches] == [2]
+
+
+def test_levels_and_spectra_keep_padding_black_and_values_in_range() -> None:
+    image = torch.randint(0, 256, (4, 24, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    content = torch.tensor([[4, 20, 0, 32]] * 4)
+    config = AugmentConfig(photometric=1.0, spectra=1.0, cutout=0.0)
+    out = photometric(image, content, config, torch.Generator().manual_seed(2))
+    assert out.shape == (4, 3, 24, 32)
+    assert out.min() >= 0
+    assert out.max() <= 1
+    assert (out[:, :, :4] == 0).all()
+    assert (out[:, :, 20:] == 0).all()
+
+
+def test_mixed_spectra_keep_the_phase() -> None:
+    x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(3)) * 0.2 + 0.4
+    mixed = mix_spectra(x, 1.0, torch.Generator().manual_seed(4))
+    phase, new = torch.fft.rfft2(x).angle(), torch.fft.rfft2(mixed).angle()
+    strong = torch.fft.rfft2(x).abs() > 0.3
+    assert torch.cos(phase - new)[strong].min() > 0.99
+    assert torch.allclose(mix_spectra(x, 0.0, torch.Generator().manual_seed(4)), x, atol=1e-5)

@@ -120,7 +120,8 @@ class _Reader(ort_calibrate.CalibrationDataReader):
     [
         ("minmax", ort_calibrate.CalibrationMethod.MinMax, 1e-5),
         ("percentile", ort_calibrate.CalibrationMethod.Percentile, 0.05),
-        ("entropy", ort_calibrate.CalibrationMethod.Entropy, 0.25),
+        # theirs tells 64 magnitudes apart and counts exact zeros, ours 128 and does not
+        ("entropy", ort_calibrate.CalibrationMethod.Entropy, 0.5),
     ],
 )
 def test_agrees_with_onnxruntime(

@@ -209,7 +209,7 @@ class FakeOrt:
 
 def test_cuda_that_falls_back_to_the_cpu_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ort_session, "ort", FakeOrt(["CPUExecutionProvider"]))
-    with pytest.raises(BackendError, match="asked for CUDA but fell back to the CPU"):
+    with pytest.raises(BackendError, match="asked for CUDAExecutionProvider but fell back to the CPU"):
         ort_session.open_session(tmp_path / "m.onnx", "CUDA", registry.SessionConfig())
 
 
@@ -232,3 +232,59 @@ def test_both_onnxruntimes_are_reported(monkeypatch: pytest.MonkeyPatch) -> None
     both = [SimpleNamespace(metadata={"Name": name}) for name in ("onnxruntime", "onnxruntime_gpu")]
     monkeypatch.setattr(ort_probe.metadata, "distributions", lambda: both)
     assert "both installed" in ort_probe.probe("CPU").why
+
+
+def test_rtx_plugin_is_named_where_it_is_missing(tmp_path: Path) -> None:
+    found = ort_probe.probe("TensorRT-RTX")
+    assert not found.available
+    assert "pip install onnxruntime-ep-nv-tensorrt-rtx" in found.why
+    with pytest.raises(BackendError, match="plugin of onnxruntime is not installed"):
+        ort_session.open_session(tmp_path / "m.onnx", "TensorRT-RTX", registry.SessionConfig())
+
+
+class FakePluginOrt(FakeOrt):
+    """An onnxruntime that takes a plugin; `devices` are what the plugin finds."""
+
+    def __init__(self, obtained: list[str], devices: list[str], failure: str = "") -> None:
+        super().__init__(obtained)
+        self.devices, self.failure = devices, failure
+        self.registered: list[tuple[str, str]] = []
+        self.given: list[object] = []
+
+    def get_ep_devices(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(ep_name=name) for name in self.devices] if self.registered else []
+
+    def register_execution_provider_library(self, name: str, path: str) -> None:
+        if self.failure:
+            raise RuntimeError(self.failure)
+        self.registered.append((name, path))
+
+    def SessionOptions(self) -> SimpleNamespace:  # type: ignore[override]
+        return SimpleNamespace(add_provider_for_devices=lambda devices, options: self.given.extend(devices))
+
+
+RTX = "NvTensorRTRTXExecutionProvider"
+
+
+@pytest.mark.parametrize(
+    ("fake", "why"),
+    [
+        (FakePluginOrt([RTX, "CPUExecutionProvider"], ["CPUExecutionProvider", RTX]), ""),
+        (FakePluginOrt(["CPUExecutionProvider"], [RTX]), "fell back to the CPU; check the NVIDIA driver"),
+        (FakePluginOrt([RTX], []), "finds no device"),
+        (FakePluginOrt([], [], "libcuda.so.1: cannot open"), "does not load: libcuda.so.1: cannot open"),
+    ],
+)
+def test_rtx_plugin_is_registered_once_and_its_session_verified(
+    monkeypatch: pytest.MonkeyPatch, fake: FakePluginOrt, why: str
+) -> None:
+    plugin = SimpleNamespace(get_library_path=lambda: "/somewhere/libplugin.so")
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime_ep_nv_tensorrt_rtx", plugin)
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", fake)
+    for _ in range(2):
+        found = ort_probe.probe("TensorRT-RTX")
+        assert found.available is (not why)
+        assert why in found.why
+    if not why:
+        assert fake.registered == [("onnxruntime-rtx", "/somewhere/libplugin.so")]
+        assert [device.ep_name for device in fake.given] == [RTX, RTX]

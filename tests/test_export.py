@@ -397,7 +397,7 @@ def test_command(tmp_path: Path, made: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--int8"], "INT8 needs calibration"),
+        (["--int8", "--budget", "little"], "--budget is ABS_REL"),
         (["--size", "320"], "written WxH"),
         (["--golden", "middle:x.png"], "low:FILE or high:FILE"),
         (["--golden", "low:absent.png"], "absent.png is not an image"),

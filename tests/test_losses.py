@@ -161,3 +161,14 @@ def test_a_refined_map_is_trained_on_every_level() -> None:
     terms = refinement_objective(heads, target, DECADES, config)
     assert terms["index"].item() == pytest.approx(math.log(10) * 0.5 / 4, rel=1e-5)
     assert terms["auxiliary"].item() == pytest.approx(0.5 * math.log(10) * 0.5, rel=1e-5)
+
+
+def test_relative_loss_is_abs_rel() -> None:
+    bins = Bins(count=10, min_m=1.0, max_m=100.0)
+    truth = torch.tensor([2.0, 10.0, 50.0]).view(1, 1, 1, 3)
+    answer = torch.tensor([3.0, 5.0, 50.0]).view(1, 1, 1, 3)
+    weight = torch.tensor([1.0, 1.0, 2.0]).view(1, 1, 1, 3)
+    loss = losses.relative_loss(bins.index_of(answer, torch), bins.index_of(truth, torch), weight, bins)
+    assert float(loss) == pytest.approx((0.5 + 0.5 + 0.0) / 4, abs=1e-5)
+    far_off = losses.relative_loss(torch.full_like(truth, 10.0), torch.zeros_like(truth), weight, bins, limit=3.0)
+    assert float(far_off) == pytest.approx(3.0, abs=1e-4)  # 100 m for 1 m counts as 4 m

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="the networks need PyTorch: pip install 'edgedepth[train]'")
@@ -11,9 +13,12 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from edgedepth.core.errors import InputError  # noqa: E402
 from edgedepth.trainers import create_network  # noqa: E402
+from edgedepth.trainers.config import LossConfig  # noqa: E402
 from edgedepth.trainers.models.blocks import halve  # noqa: E402
 from edgedepth.trainers.models.ds_sidenet import UpProj, unpool  # noqa: E402
 from edgedepth.trainers.models.registry import default_spec, resolve_options  # noqa: E402
+from edgedepth.trainers.models.stacks import StackedAtrous, StackedHourglass  # noqa: E402
+from edgedepth.trainers.objectives import DepthObjective  # noqa: E402
 
 # (channels, reduction) after each block, as printed.
 TABLE1 = {
@@ -48,10 +53,12 @@ def pyramid_of(wh: tuple[int, int]) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", TABLE1)
-@pytest.mark.parametrize("block3", ["default", "upproj"])
-def test_block_sizes_are_those_of_the_tables(name: str, block3: str) -> None:
+@pytest.mark.parametrize(
+    ("stack", "stack_at"), [("none", 3), ("sam", 3), ("shg", 3), ("sam", 4), ("shg", 4), ("sam", 5), ("shg", 5)]
+)
+def test_block_sizes_are_those_of_the_tables(name: str, stack: str, stack_at: int) -> None:
     wh = (640, 480) if name == "ds-sidenet-low" else default_spec(name).input_wh
-    network = on_meta(name, **({} if block3 == "default" else {"block3": block3}))
+    network = on_meta(name, stack=stack, stack_at=stack_at)
     pyramid = pyramid_of(wh)
     encoded = network.encoder(pyramid[0])
     decoded = network.classifier.stages(encoded, pyramid)
@@ -132,7 +139,7 @@ def test_a_branch_alone_has_only_its_heads(branches: str) -> None:
 
 
 def test_every_parameter_learns() -> None:
-    network = create_network("ds-sidenet-high", num_bins=8, block3="upproj")
+    network = create_network("ds-sidenet-high", num_bins=8, stack="none")
     heads = network(torch.rand(2, 3, 16, 24))
     (heads.indices[0].square().mean() + heads.depth_m.square().mean()).backward()
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
@@ -149,7 +156,7 @@ def test_the_answering_branch_is_a_choice() -> None:
         raw = networks[2].train(False)._regress(*_features(networks[2], image))
     assert torch.equal(default, classified)
     assert torch.equal(regressed, raw.clamp(1.0, 80.0))
-    with pytest.raises(InputError, match="regression branch has no confidence"):
+    with pytest.raises(InputError, match="answer 'reg' has no confidence"):
         networks[2](image, confidence=True)
 
 
@@ -179,9 +186,12 @@ def test_upproj_adds_its_two_paths() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        ("ds-sidenet-low", {"block3": "sam"}, "needs the layout 'high'"),
+        ("ds-sidenet-high", {"stack": "fpn"}, "stack must be one of"),
+        ("ds-sidenet-high", {"stack_at": 2}, "stack_at must be one of"),
+        ("ds-sidenet-low", {"branches": "cls", "fusion": True}, "fusion needs branches 'both'"),
+        ("ds-sidenet-low", {"answer": "fused"}, "'fused' cannot answer where branches is 'both' and fusion False"),
         ("ds-sidenet-low", {"branches": "none"}, "branches must be one of"),
-        ("ds-sidenet-low", {"branches": "cls", "answer": "reg"}, "cannot answer where only 'cls' exists"),
+        ("ds-sidenet-low", {"branches": "cls", "answer": "reg"}, "'reg' cannot answer where branches is 'cls'"),
         ("ds-sidenet-high", {"skip_rgb": "yes"}, "skip_rgb must be one of"),
         ("ds-sidenet-high", {"max_m": 0.5}, "max_m must exceed min_m"),
     ],
@@ -193,5 +203,74 @@ def test_impossible_options_are_refused(name: str, options: dict[str, object], s
 
 
 def test_the_high_network_has_sam_by_default() -> None:
-    assert resolve_options("ds-sidenet-high", {}).block3 == "sam"
-    assert parameters(on_meta("ds-sidenet-high").classifier.blocks[2]) == 3 * (6 * 9 + 2) * 32 * 32 + 3 * 8 * 64
+    assert (resolve_options("ds-sidenet-high", {}).stack, resolve_options("ds-sidenet-high", {}).stack_at) == ("sam", 3)
+    assert parameters(on_meta("ds-sidenet-high").classifier.stack) == 3 * (6 * 9 + 2) * 32 * 32 + 3 * 8 * 64
+
+
+@pytest.mark.parametrize(("stack_at", "channels"), [(3, 32), (4, 16), (5, 8)])
+def test_stacks_replace_a_block_that_keeps_the_size_and_follow_one_that_does_not(stack_at: int, channels: int) -> None:
+    plain = parameters(on_meta("ds-sidenet-high", stack="none", branches="cls"))
+    third = parameters(on_meta("ds-sidenet-high", stack="none").classifier.blocks[2])
+    for stack, weights in (("sam", 3 * (54 + 2)), ("shg", 3 * (9 * (2 + 4 + 4 + 4 + 4 + 2)))):
+        network = on_meta("ds-sidenet-high", stack=stack, stack_at=stack_at, branches="cls")
+        norms = sum(p.numel() for p in network.classifier.stack.parameters() if p.ndim == 1)
+        added = weights * channels**2 + norms - (third if stack_at == 3 else 0)
+        assert parameters(network) == plain + added
+
+
+@pytest.mark.parametrize("hw", [(5, 7), (8, 8), (1, 1)])
+@pytest.mark.parametrize("stack", [StackedAtrous, StackedHourglass])
+def test_stacks_keep_every_size(stack: type[torch.nn.Module], hw: tuple[int, int]) -> None:
+    assert stack(8).eval()(torch.rand(1, 8, *hw)).shape == (1, 8, *hw)
+
+
+def test_fusion_starts_as_the_mean_of_both_branches_in_bins() -> None:
+    torch.manual_seed(0)
+    network = create_network("ds-sidenet-high", num_bins=8, fusion=True)
+    heads = network(torch.rand(2, 3, 16, 24))
+    ((name, fused),) = heads.further
+    inside = heads.depth_m.clamp(1.0, 80.0)
+    expected = (heads.indices[0] + network.bins.index_of(inside, torch)) / 2
+    assert name == "fusion"
+    assert torch.allclose(fused, expected, atol=1e-4)
+    image = torch.rand(1, 3, 16, 24)
+    network.eval()
+    with torch.no_grad():
+        assert network(image).shape == (1, 1, 16, 24)
+    with pytest.raises(InputError, match="answer 'fused' has no confidence"):
+        network(image, confidence=True)
+
+
+def test_the_branches_are_not_trained_through_their_fusion() -> None:
+    network = create_network("ds-sidenet-high", num_bins=8, fusion=True)
+    ((_, fused),) = network(torch.rand(2, 3, 16, 24)).further
+    fused.mean().backward()
+    assert {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None} == {"fusion"}
+
+
+def test_rgbd_joins_a_coarse_depth_that_has_its_own_loss() -> None:
+    torch.manual_seed(0)
+    network = create_network("ds-sidenet-high", num_bins=8, rgbd=True, branches="cls")
+    assert network.encoder.block1[0][0].in_channels == 4
+    assert network.coarse.options.layout == "low"
+    heads = network(torch.rand(2, 3, 16, 24))
+    ((name, coarse),) = heads.further
+    assert (name, coarse.shape) == ("coarse", (2, 1, 16, 24))
+    heads.indices[0].mean().backward()
+    assert all(p.grad is None for p in network.coarse.parameters())
+    network.eval()
+    with torch.no_grad():
+        assert network(torch.rand(1, 3, 9, 11)).shape == (1, 1, 9, 11)
+
+
+def test_every_branch_and_addition_has_a_loss_term() -> None:
+    torch.manual_seed(0)
+    options = {"num_bins": 8, "fusion": True, "rgbd": True}
+    network = create_network("ds-sidenet-high", **options)
+    batch = torch.rand(2, 3, 16, 24), torch.rand(2, 1, 16, 24) * 60 + 2, torch.ones(2)
+    spec = default_spec("ds-sidenet-high", **options)
+    soft = DepthObjective(network, spec, LossConfig())(*batch)
+    assert set(soft) == {"loss", "classification", "regression", "coarse", "fusion"}
+    hard = DepthObjective(network, spec, LossConfig(hard=True))(*batch)
+    assert float(hard["classification"].detach()) == pytest.approx(math.log(8), abs=0.05)  # nothing is known yet
+    assert float(soft["classification"].detach()) != pytest.approx(float(hard["classification"].detach()), abs=0.1)

@@ -53,7 +53,7 @@ def test_iterations_share_their_weights() -> None:
 def test_shrink_averages_cells_and_cut_cells() -> None:
     x = torch.arange(15.0).view(1, 1, 3, 5)
     assert shrink(x, 2)[0, 0].tolist() == [[3.0, 5.0, 6.5], [10.5, 12.5, 14.0]]
-    assert shrink(x, 160)[0, 0].tolist() == [[7.0]]
+    assert float(shrink(x, 160)) == pytest.approx(7.0)
     assert POOLS == (2, 4, 8, 10, 20, 40, 80, 160)
 
 
@@ -120,7 +120,7 @@ def test_it_exports(tmp_path: Path) -> None:
     from edgedepth.export.parity import parity_of
 
     torch.manual_seed(0)
-    network = create_network("rsn", iterations=2, **SMALL)
+    network = create_network("rsn", iterations=1, **SMALL)
     for module in (network.generation, network.refinement):
         torch.nn.init.normal_(module.regression[-1].weight, std=0.005)  # answers that differ and stay in the range
     spec = spec_for("rsn", (30, 22))

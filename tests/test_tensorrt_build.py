@@ -239,7 +239,7 @@ FAULTY: dict[str, tuple[ModelProto | bytes, BuildConfig, str]] = {
         r"node 'sum' \(Add\): \".*types Float and Half\"; tensors of two types meet.*--fp16",
     ),
     "not an ONNX file": (b"hello world", SM86, r"cannot read net.onnx: it is not an ONNX model; run edgedepth export"),
-    "target it does not know": (conv((1, 3, 8, 8)), BuildConfig(targets=("sm87",)), r"knows no target sm87; it knows sm75"),
+    "unknown target": (conv((1, 3, 8, 8)), BuildConfig(targets=("sm87",)), r"knows no target sm87; it knows sm75"),
     "hardware compatibility": (
         conv((1, 3, 8, 8)),
         BuildConfig(targets=("sm86",), hardware="ampere+"),
@@ -333,7 +333,7 @@ def test_tensorrt_needs_a_gpu_and_builds_for_that_one(tmp_path: Path) -> None:
     gpu = Gpu(name="Orin", capability="8.7")
     with pytest.raises(BackendError, match="targets belong to --backend tensorrt-rtx"):
         build(tmp_path, onnx_text().encode(), flavour, SM86, gpu=gpu)
-    with pytest.raises(BackendError, match="no hardware compatibility 'same-capability'.*update TensorRT"):
+    with pytest.raises(BackendError, match=r"no hardware compatibility 'same-capability'.*update TensorRT"):
         build(tmp_path, onnx_text().encode(), flavour, BuildConfig(hardware="same-capability"), gpu=gpu)
 
 
@@ -349,11 +349,11 @@ def test_parser_builder_and_driver_failures_of_tensorrt(tmp_path: Path) -> None:
         build(tmp_path, onnx_text(parse_error=bias).encode(), flavour, BuildConfig(), gpu=gpu)
     with pytest.raises(BackendError, match=r"cannot build net.onnx: \"Out of memory.*; (free|allow)"):
         build(tmp_path, onnx_text(build_error="Out of memory: out of memory").encode(), flavour, BuildConfig(), gpu=gpu)
+    strange = [{"name": "x", "shape": [1], "dtype": "fp8"}]
     with pytest.raises(BackendError, match="has the type FP8"):
-        strange = [{"name": "x", "shape": [1], "dtype": "fp8"}]
         build(tmp_path, onnx_text(inputs=strange).encode(), flavour, BuildConfig(), gpu=gpu)
     trt.state["no_driver"] = True
-    with pytest.raises(BackendError, match='cannot start a builder: "CUDA initialization failure.*nvidia-smi'):
+    with pytest.raises(BackendError, match=r'cannot start a builder: "CUDA initialization failure.*nvidia-smi'):
         build(tmp_path, onnx_text().encode(), flavour, BuildConfig(), gpu=gpu)
 
 

@@ -87,7 +87,7 @@ def test_sidecar_goes_to_json_and_back() -> None:
     "text", ["", "[]", "{}", json.dumps({"schema": 1}), json.dumps({**dataclasses.asdict(sidecar()), "schema": 2})]
 )
 def test_text_that_is_no_sidecar_is_refused(text: str) -> None:
-    with pytest.raises(BackendError, match="x.json is not a plan's sidecar.*edgedepth cache clear"):
+    with pytest.raises(BackendError, match=r"x.json is not a plan's sidecar.*edgedepth cache clear"):
         Sidecar.from_json(text, "x.json")
 
 
@@ -265,7 +265,7 @@ def test_tuned_plan_serves_whoever_does_not_ask_for_its_tuning(
 
 
 def test_missing_network(cache: PlanCache, flavour: Flavour, tmp_path: Path) -> None:
-    with pytest.raises(BackendError, match="no ONNX file at .*absent.onnx"):
+    with pytest.raises(BackendError, match=r"no ONNX file at .*absent.onnx"):
         request_for(tmp_path / "absent.onnx", BuildConfig(), flavour, ORIN)
 
 

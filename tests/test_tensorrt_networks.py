@@ -121,5 +121,3 @@ def test_first_kernel_takes_the_cameras_bytes(build: Build) -> None:
     _, engine = build("edge-low", "fp16")
     assert engine.kernels[0].input_types == ("UInt8",)
     assert [kernel for kernel in engine.kernels[1:] if "UInt8" in kernel.input_types] == []
-
-

@@ -74,7 +74,7 @@ def test_module_that_does_not_load(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
     assert installed_flavours() == ("tensorrt", "tensorrt-rtx")
-    with pytest.raises(BackendError, match="tensorrt does not load: libnvinfer.so.10: cannot open.*never pip's"):
+    with pytest.raises(BackendError, match=r"tensorrt does not load: libnvinfer.so.10: cannot open.*never pip's"):
         load_flavour("tensorrt")
 
 
@@ -116,8 +116,8 @@ def test_one_log_per_library_and_process() -> None:
     ("said", "short", "remedy"),
     [
         (
-            "IBuilder::buildSerializedNetwork: Error Code 4: API Usage Error (Network has dynamic or shape inputs, but no"
-            " optimization profile has been defined. In validate at /_src/optimizer/api/network.cpp:4023)",
+            "IBuilder::buildSerializedNetwork: Error Code 4: API Usage Error (Network has dynamic or shape inputs, but"
+            " no optimization profile has been defined. In validate at /_src/optimizer/api/network.cpp:4023)",
             "Network has dynamic or shape inputs, but no optimization profile has been defined",
             "profile of every dynamic input",
         ),
@@ -134,13 +134,19 @@ def test_one_log_per_library_and_process() -> None:
             "",
             "Python's logger",
         ),
-        ("MyelinCheckException: cudnn_impl.cpp:1040: CHECK(dtype == myelinTypeFloat || Half) failed",
-         "MyelinCheckException: cudnn_impl.cpp:1040: CHECK(dtype == myelinTypeFloat || Half) failed", "--precision fp16"),
-        ("Assertion failed: shiftIsAllZeros(zeroPoint): Non-zero zero point is not supported.",
-         "Assertion failed: shiftIsAllZeros(zeroPoint): Non-zero zero point is not supported", "must be symmetric int8"),
-        ("Unable to load library: libnvinfer_lean.so.1", "Unable to load library: libnvinfer_lean.so.1", "lean runtime"),
+        (
+            "MyelinCheckException: cudnn_impl.cpp:1040: CHECK(dtype == myelinTypeFloat || Half) failed",
+            "MyelinCheckException: cudnn_impl.cpp:1040: CHECK(dtype == myelinTypeFloat || Half) failed",
+            "--precision fp16",
+        ),
+        (
+            "Assertion failed: shiftIsAllZeros(zeroPoint): Non-zero zero point is not supported.",
+            "Assertion failed: shiftIsAllZeros(zeroPoint): Non-zero zero point is not supported",
+            "must be symmetric int8",
+        ),
+        ("Unable to load library: libnvinfer_lean.so", "Unable to load library: libnvinfer_lean.so", "lean runtime"),
     ],
-)  # fmt: skip
+)
 def test_messages_are_shortened_and_answered(said: str, short: str, remedy: str) -> None:
     assert tidy(said) == short
     assert remedy in remedy_for(tidy(said))
@@ -149,10 +155,11 @@ def test_messages_are_shortened_and_answered(said: str, short: str, remedy: str)
 # -- kernels ---------------------------------------------------------------------------------------------------
 
 _NEW = (
-    "Layers:\nName: __myl_Cast_0, LayerType: kgen, Inputs: [ { Name: frame, Dimensions: [1,96,128,3], Strides: [1,1,1,1],"
+    "Layers:\nName: __myl_Cast_0, LayerType: kgen, Inputs: [ { Name: frame, Dimensions: [1,96,128,3], Strides: [1],"
     " StrideOrder: [3,2,1,0], Datatype: UInt8, Format: (Linear) Row major linear format }], Constants: [ { Name: c,"
-    " Dimensions: [3], Datatype: Int32, Format: (Linear) x }], Outputs: [ { Name: a, Dimensions: [1,4,96,128], Datatype:"
-    " Half, Format: (NHWC) Channel major format }, { Name: b, Dimensions: [2], Datatype: Float, Format: (x) }],"
+    " Dimensions: [3], Datatype: Int32, Format: (Linear) x }], Outputs: [ { Name: a, Dimensions: [1,4,96,128],"
+    " Datatype: Half, Format: (NHWC) Channel major format }, { Name: b, Dimensions: [2], Datatype: Float, Format: (x)"
+    " }],"
     " TacticName: t, StreamId: 0, Metadata: [ONNX Layer: node, odd][ONNX Layer: mul]\n"
     "Name: conv_1, LayerType: correlation, Inputs: [], Outputs: [], TacticName: t, StreamId: 0, Metadata: \n"
 )
@@ -430,7 +437,7 @@ def test_pycuda_uses_the_primary_context_and_shares_memory_where_it_can(
 
 def test_driver_that_refuses_is_our_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_module, "require", lambda name, extra: FakePycuda(integrated=False, broken=True))
-    with pytest.raises(BackendError, match="CUDA does not start: cuInit failed.*nvidia-smi"):
+    with pytest.raises(BackendError, match=r"CUDA does not start: cuInit failed.*nvidia-smi"):
         PycudaDevice()
 
 

@@ -190,7 +190,7 @@ def test_engine_that_fails_to_run_or_start_is_an_error_and_frees_the_device(tmp_
     ):
         session.run({"frame": FRAME})
     assert bench.device.closed
-    with pytest.raises(BackendError, match="cannot start 1.onnx"):
+    with pytest.raises(BackendError, match=r"cannot start 1\.onnx"):
         bench.open(no_context=True)
     assert bench.devices._device is None
 

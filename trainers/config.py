@@ -40,6 +40,7 @@ class LossConfig:
     gradient: float = 0.5
     gradient_scales: int = 4
     silog: float = 0.0
+    relative: float = 0.0
     beyond: float = 0.3
     hard: bool = False
     metric: str | None = None
@@ -52,6 +53,7 @@ class LossConfig:
             "coarse_ce",
             "gradient",
             "silog",
+            "relative",
             "beyond",
         ):
             value = getattr(self, name)

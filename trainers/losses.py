@@ -115,6 +115,15 @@ def soft_bin_cross_entropy(logits: Tensor, index: Tensor, weight: Tensor) -> Ten
     return weighted_mean(entropy, F.pixel_unshuffle(weight, cell)) / math.log(count)
 
 
+def relative_loss(prediction: Tensor, index: Tensor, weight: Tensor, bins: Bins, *, limit: float = 3.0) -> Tensor:
+    """abs_rel itself, |p - g| / g, of two index maps with log bins; errors beyond `limit` are cut off.
+
+    Where depth is uncertain it asks for the nearer answer, which L1 in log depth does not.
+    """
+    ratio = ((prediction - index) * bins.width).clamp(max=math.log(1 + limit)).exp()
+    return weighted_mean((ratio - 1).abs(), weight)
+
+
 def silog_loss(prediction: Tensor, index: Tensor, weight: Tensor, bins: Bins, *, focus: float = 0.85) -> Tensor:
     """Scale-invariant error sqrt(mean(e^2) - focus * mean(e)^2) of e = difference of log depths (log bins)."""
     error = (prediction - index) * bins.width

@@ -13,6 +13,7 @@ from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers import losses
 from edgedepth.trainers.config import LossConfig
 from edgedepth.trainers.losses_classes import class_cross_entropy, rounded_class
+from edgedepth.trainers.models.ds_sidenet import DSSideHeads
 from edgedepth.trainers.models.heads import DepthHeads
 from edgedepth.trainers.models.metric import MetricHeads
 from edgedepth.trainers.models.sid_deeplab import IntervalHeads
@@ -64,6 +65,10 @@ def multi_task_objective(heads: DepthHeads, target: DepthTarget, bins: Bins, con
     if heads.depth_m is not None:
         regressed = losses.regression_loss(heads.depth_m.float(), target.depth_m, target.weight)
         terms["regression"] = config.regression * regressed
+    if isinstance(heads, DSSideHeads):
+        for name, index in heads.further:
+            loss = losses.soft_classification_loss(index.float(), target.depth_m, target.weight, bins)
+            terms[name] = config.classification * loss
     return terms
 
 
@@ -91,6 +96,8 @@ def refinement_objective(heads: DepthHeads, target: DepthTarget, bins: Bins, con
         terms["coarse_ce"] = config.coarse_ce * entropy
     if config.silog > 0:
         terms["silog"] = config.silog * losses.silog_loss(finest, target.index, target.weight, bins)
+    if config.relative > 0:
+        terms["relative"] = config.relative * losses.relative_loss(finest, target.index, target.weight, bins)
     if config.regression > 0 and heads.depth_m is not None:
         regressed = losses.regression_loss(heads.depth_m.float(), target.depth_m, target.weight)
         terms["regression"] = config.regression * regressed / (bins.max_m - bins.min_m)

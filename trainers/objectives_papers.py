@@ -26,9 +26,10 @@ class MapLosses:
 
 @dataclass(frozen=True)
 class RegionLosses:
-    """L_r, L_i and L_c of papers/5, on depth or on its logarithm."""
+    """L_r, L_i and L_c of papers/5, on depth or on its logarithm; `support` False leaves L_i alone."""
 
     log: bool
+    support: bool = True
 
 
 def squared_loss(prediction_m: Tensor, depth_m: Tensor, weight: Tensor) -> Tensor:
@@ -58,6 +59,7 @@ METRIC_LOSSES: Mapping[str, MapLosses | RegionLosses] = {
     # papers/5, Table 3
     "region-linear": RegionLosses(log=False),
     "region-log": RegionLosses(log=True),
+    "region-log-refined": RegionLosses(log=True, support=False),
 }
 
 
@@ -104,12 +106,13 @@ def _region_terms(
     Without regions the generation module learns depth itself ("for depth inference" in Table 3).
     """
     terms: dict[str, Tensor] = {}
-    both = heads.support_m is not None and heads.levels_m[-1] is not heads.support_m
-    if heads.support_m is not None:
+    supported = heads.support_m if chosen.support else None
+    both = supported is not None and heads.levels_m[-1] is not supported
+    if supported is not None:
         target = depth_m if regions is None else losses_region.region_means(depth_m, weight, regions)
-        support = losses_region.region_loss(heads.support_m.float(), target, weight, regions, log=chosen.log)
+        support = losses_region.region_loss(supported.float(), target, weight, regions, log=chosen.log)
         terms["support"] = support * (losses_region.SUPPORT_WEIGHT if both else 1.0)
-    if both or heads.support_m is None:
+    if both or supported is None:
         levels = [level.float() for level in heads.levels_m]
         iterations = losses_region.iteration_loss(levels, depth_m, weight, regions, log=chosen.log)
         terms["iterations"] = iterations * (losses_region.REFINEMENT_WEIGHT if both else 1.0)

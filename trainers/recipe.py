@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from edgedepth.core.errors import InputError, require
 from edgedepth.core.files import write_atomic
-from edgedepth.trainers.config import AugmentConfig, TrainConfig
+from edgedepth.trainers.config import AugmentConfig, LossConfig, TrainConfig
 from edgedepth.trainers.loop import FitResult, progress_bar
 from edgedepth.trainers.train import train
 
@@ -39,7 +39,7 @@ class Rendering:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One training run of the recipe; `after` names the stage whose checkpoint it starts from."""
+    """One training run of the recipe: on which renderings, and after which stage, whose checkpoint it starts from."""
 
     network: str
     minutes: float
@@ -47,33 +47,50 @@ class Stage:
     batch: int
     size: tuple[int, int] | None = None
     after: str | None = None
+    data: tuple[str, ...] = ("indoor", "street")
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     options: Mapping[str, object] = field(default_factory=dict)
 
 
 RENDERINGS: Mapping[str, Rendering] = {
-    "indoor": Rendering(world="indoor", count=4200, wh=(320, 240), seed=1, views_per_scene=3),
-    "street": Rendering(world="street", count=4200, wh=(384, 220), seed=1, views_per_scene=3),
+    "indoor": Rendering(world="indoor", count=3348, wh=(320, 240), seed=1, views_per_scene=3),
+    "street": Rendering(world="street", count=2988, wh=(384, 220), seed=1, views_per_scene=3),
+    "bare": Rendering(world="bare", count=1200, wh=(128, 96), seed=1, views_per_scene=2),
 }
 
 # A router sees whole scenes: little zoom, but every colour there is. Every window takes a random shape, for rooms and
 # streets are rendered in different ones, and the shape must not tell them apart.
-# Without exchanged spectra it told far from near by their light and went wrong on real rooms (docs/decisions.md).
+# Exchanged spectra keep it from telling far from near by their light alone.
 _SCENE = AugmentConfig(
-    max_zoom=1.35, aspects=(0.8, 2.2), reshape=1.0, whole=0.0, photometric=1.0, spectra=0.5, cutout=0.2
+    max_zoom=1.35, aspects=(0.8, 2.2), reshape=1.0, whole=0.0, photometric=0.9, spectra=0.25, cutout=0.15
 )
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
 _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
 _NO_SECOND_HEAD = {"regression": False}
+# Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
+_RELATIVE = LossConfig(relative=0.5)
 
 # What is learned first, how large things are and how they lie, does not need many pixels: a step at a third of the size
 # costs a tenth. Each stage goes on from the one before; the last one meets the size that is shipped.
 STAGES: Mapping[str, Stage] = {
-    "router": Stage(network="scene-small", minutes=12, lr=2e-3, batch=32, augment=_SCENE),
+    "router-first": Stage(network="scene-small", minutes=15, lr=2e-3, batch=32, size=(64, 48), augment=_SCENE),
+    "router": Stage(
+        network="scene-small",
+        minutes=12,
+        lr=1e-3,
+        batch=32,
+        size=(64, 48),
+        after="router-first",
+        data=("indoor", "street", "bare"),
+        augment=_SCENE,
+    ),
     "low-third": Stage(network="edge-low", minutes=26, lr=1.5e-3, batch=8, size=(96, 72), options=_NO_SECOND_HEAD),
-    "low-half": Stage(network="edge-low", minutes=20, lr=1e-3, batch=8, size=(160, 120), after="low-third"),
-    "low": Stage(network="edge-low", minutes=9, lr=4e-4, batch=8, after="low-half", augment=_FINE),
+    "low-half": Stage(
+        network="edge-low", minutes=22, lr=1e-3, batch=16, size=(160, 120), after="low-third", loss=_RELATIVE
+    ),
+    "low": Stage(network="edge-low", minutes=10, lr=4e-4, batch=8, after="low-half", augment=_FINE, loss=_RELATIVE),
     "high-third": Stage(
         network="edge-high",
         minutes=26,
@@ -84,9 +101,18 @@ STAGES: Mapping[str, Stage] = {
         options=_NO_SECOND_HEAD,
     ),
     "high-half": Stage(
-        network="edge-high", minutes=20, lr=1e-3, batch=8, size=(224, 128), after="high-third", augment=_WIDE
+        network="edge-high",
+        minutes=22,
+        lr=1e-3,
+        batch=16,
+        size=(224, 128),
+        after="high-third",
+        augment=_WIDE,
+        loss=_RELATIVE,
     ),
-    "high": Stage(network="edge-high", minutes=9, lr=4e-4, batch=8, after="high-half", augment=_FINE_WIDE),
+    "high": Stage(
+        network="edge-high", minutes=10, lr=4e-4, batch=8, after="high-half", augment=_FINE_WIDE, loss=_RELATIVE
+    ),
 }
 
 
@@ -94,7 +120,7 @@ STAGES: Mapping[str, Stage] = {
 class Recipe:
     """Where and how to repeat it.
 
-    data: rendered data sets to take instead of rendering them below `out`.
+    data: rendered data sets that every stage takes, instead of rendering its own below `out`.
     stages: those to run, all of them if empty. `scale` multiplies image counts and minutes. `seed` is that of the
         weights and batches; the data have their own.
     """
@@ -126,7 +152,7 @@ def run_recipe(recipe: Recipe, say: Say = print) -> dict[str, FitResult]:
         InputError: data are missing or no stage can run.
         OutputError: the folder cannot be written.
     """
-    data = recipe.data or render_worlds(recipe, say)
+    rendered = {} if recipe.data else render_worlds(recipe, say)
     results = {}
     for name in recipe.stages or tuple(STAGES):
         done = recipe.out / name / "done.json"
@@ -134,6 +160,7 @@ def run_recipe(recipe: Recipe, say: Say = print) -> dict[str, FitResult]:
             say(f"{name}: done before")
             continue
         say(f"{name}: {STAGES[name].network} for {STAGES[name].minutes * recipe.scale:.0f} minutes")
+        data = recipe.data or tuple(rendered[rendering] for rendering in STAGES[name].data)
         results[name] = train(stage_config(recipe, name, data))
         write_atomic(done, json.dumps(results[name].figures, indent=1))
     return results
@@ -161,16 +188,17 @@ def stage_config(recipe: Recipe, name: str, data: tuple[str, ...]) -> TrainConfi
         resume=True,
         cache=recipe.out / "cache",
         augment=stage.augment,
+        loss=stage.loss,
         options={} if init else dict(stage.options),
     )
 
 
-def render_worlds(recipe: Recipe, say: Say) -> tuple[str, ...]:
-    """Render what is not rendered yet below `<out>/data`; the names of the data sets."""
+def render_worlds(recipe: Recipe, say: Say) -> dict[str, str]:
+    """Render what is not rendered yet below `<out>/data`; the data sets' names by rendering."""
     require("warp", extra="world")
     from edgedepth.world.synth import SynthConfig, write_dataset
 
-    names = []
+    names = {}
     with progress_bar() as bar:
         for name, rendering in RENDERINGS.items():
             config = SynthConfig(
@@ -183,8 +211,8 @@ def render_worlds(recipe: Recipe, say: Say) -> tuple[str, ...]:
             )
             say(f"{name}: {config.count} views into {config.out}")
             write_dataset(config, _shown(bar, name))
-            names.append(f"synth:{config.out}")
-    return tuple(names)
+            names[name] = f"synth:{config.out}"
+    return names
 
 
 def _shown(bar: Progress, name: str) -> Callable[[int, int], None]:

@@ -7,15 +7,18 @@ from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.loop import FitResult
 from edgedepth.trainers.models.registry import classifier_names, network_names
 from edgedepth.trainers.train_depth import train_depth
+from edgedepth.trainers.train_region import train_region
 from edgedepth.trainers.train_scene import train_scene
 
 
 def train(config: TrainConfig) -> FitResult:
-    """Train a depth network or a scene classifier; see `TrainConfig`, `train_depth` and `train_scene`.
+    """Train a depth network or a scene classifier; see `TrainConfig`, `train_depth`, `train_region` and `train_scene`.
 
     Raises:
         UnknownNameError: there is no such network.
     """
+    if config.network == "rsn":
+        return train_region(config)
     if config.network in network_names():
         return train_depth(config)
     if config.network in classifier_names():

@@ -66,21 +66,24 @@ class SceneTask:
             if not isinstance(start.spec, ClassifierSpec):
                 raise CheckpointError(f"{config.init} holds a depth network, but {config.network} is a classifier")
             self.spec = start.spec
+        self.training_spec = self.spec
+        if config.size is not None:
+            self.training_spec = self.spec.model_copy(update={"input_wh": config.size})
         self.objective = SceneObjective(self.network, self.spec.categories)
         names = {category.name for category in self.spec.categories}
         train, validation = training_split(config.data, lambda info: info.category in names or info.route is not None)
         with progress_bar() as bar:
-            self.frames = SceneFrames(self._cache(train, bar), self.spec, config.augment, config.seed)
-            self.validation = SceneFrames(self._cache(validation, bar), self.spec)
+            self.frames = SceneFrames(self._cache(train, bar), self.training_spec, config.augment, config.seed)
+            self.validation = SceneFrames(self._cache(validation, bar), self.training_spec)
             self.watched = None
             if config.watch is not None:
-                self.watched = SceneFrames(self._cache([open_dataset(config.watch)], bar), self.spec)
+                self.watched = SceneFrames(self._cache([open_dataset(config.watch)], bar), self.training_spec)
         if all(label == UNKNOWN for label in self.frames.labels):
             raise InputError(f"no training frame has a category of {config.network}; known: {', '.join(sorted(names))}")
         self.steps_per_epoch = max(1, len(self.frames) // config.batch)
 
     def _cache(self, datasets: Sequence[DepthDataset], bar: Progress) -> FrameCache:
-        width, height = self.spec.input_wh
+        width, height = self.training_spec.input_wh
         zoom = self.config.augment.max_zoom
         folder = self.config.cache or self.config.out / "cache"
         return FrameCache(datasets, folder, cover_wh=(round(width * zoom), round(height * zoom)), progress=bar)

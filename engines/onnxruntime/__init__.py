@@ -1,1 +1,1 @@
-"""ONNX Runtime: CPU everywhere, CUDA where its provider really loads."""
+"""ONNX Runtime: CPU everywhere; CUDA, TensorRT and TensorRT-RTX where their providers really load."""

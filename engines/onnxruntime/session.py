@@ -12,6 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from edgedepth.core.errors import BackendError
+from edgedepth.engines.onnxruntime.providers import PROVIDERS, Provider, open_on
 from edgedepth.engines.session import (
     Precision,
     Session,
@@ -32,30 +33,22 @@ _DTYPES = {
 }
 
 
-def open_session(onnx_path: Path, device: str, config: SessionConfig) -> Session:
-    """Load a network on "CPU" or "CUDA".
+def open_session(onnx_path: Path, variant: str, config: SessionConfig) -> Session:
+    """Load a network on a provider, by its variant in `PROVIDERS`.
 
     Raises:
-        BackendError: the file cannot be loaded, CUDA was asked for but not obtained, or the precision is
+        BackendError: the file cannot be loaded, the provider was asked for but not obtained, or the precision is
             not one this backend computes in.
     """
     if config.precision == "bf16":
         raise BackendError("onnxruntime computes in the precision of the file; bf16 needs backend openvino")
-    provider = "CUDAExecutionProvider" if device == "CUDA" else "CPUExecutionProvider"
+    provider = PROVIDERS[variant]
     options = ort.SessionOptions()
     options.log_severity_level = 4  # errors reach the user as our exceptions
     if config.threads is not None:
         options.intra_op_num_threads = config.threads
         options.inter_op_num_threads = 1
-    try:
-        session = ort.InferenceSession(str(onnx_path), options, providers=[provider])
-    except Exception as error:  # onnxruntime's C++ exceptions have no common base
-        raise BackendError(f"onnxruntime cannot load {onnx_path}: {one_line(error)}") from error
-    if provider not in session.get_providers():
-        raise BackendError(
-            "onnxruntime was asked for CUDA but fell back to the CPU; check the NVIDIA driver, CUDA and cuDNN"
-        )
-    return OnnxRuntimeSession(session, device, config.precision)
+    return OnnxRuntimeSession(open_on(ort, provider, str(onnx_path), options), provider, config.precision)
 
 
 class OnnxRuntimeSession:
@@ -64,10 +57,10 @@ class OnnxRuntimeSession:
     Outputs of static shape are written straight into arrays that live as long as the session.
     """
 
-    def __init__(self, session: ort.InferenceSession, device: str, precision: Precision) -> None:
+    def __init__(self, session: ort.InferenceSession, provider: Provider, precision: Precision) -> None:
         self._session: ort.InferenceSession | None = session
-        self.backend = "onnxruntime-cuda" if device == "CUDA" else "onnxruntime"
-        self.device = "CUDA:0" if device == "CUDA" else "CPU"
+        self.backend = provider.backend
+        self.device = provider.device
         self.precision: Precision = precision
         self.inputs = tuple(_info(node) for node in session.get_inputs())
         self.outputs = tuple(_info(node) for node in session.get_outputs())

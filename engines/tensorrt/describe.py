@@ -21,7 +21,9 @@ from edgedepth.engines.tensorrt.session import deserialise
 PLAN_SUFFIXES = (".plan", ".engine", ".trt")
 
 
-def describe_onnx(path: Path, flavour: Flavour, *, gpu: Gpu | None, config: BuildConfig | None = None) -> dict[str, Any]:
+def describe_onnx(
+    path: Path, flavour: Flavour, *, gpu: Gpu | None, config: BuildConfig | None = None
+) -> dict[str, Any]:
     """The layers of a network before fusion and the kernels after it, by building an engine that is not kept.
 
     Raises:
@@ -88,5 +90,3 @@ def _layers(flavour: Flavour, plan: Plan) -> list[Any]:
             return flavour.engine_layers(deserialise(flavour, plan))
     finally:
         SHARED.release()
-
-

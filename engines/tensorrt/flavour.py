@@ -1,7 +1,7 @@
 """The flavours of TensorRT, and every difference between their versions.
 
-`tensorrt` is NVIDIA's own on JetPack (10.x) and on desktops (10.x, 11.x); `tensorrt-rtx` is for RTX cards, has wheels on
-the package index and builds without a GPU. Everything else in this package is written once, against what a `Flavour`
+`tensorrt` is NVIDIA's own on JetPack (10.x) and on desktops (10.x, 11.x); `tensorrt-rtx` is for RTX cards, has wheels
+on the package index and builds without a GPU. Everything else in this package is written once, against what a `Flavour`
 answers. Enum members are looked up by name, as their numbers changed between 10 and 11; what a version offers is asked
 of the module rather than derived from its number, as TensorRT-RTX counts on its own (1.4 has the shape of 10.16, 1.7
 that of 11).

@@ -31,12 +31,15 @@ class Recorder(Protocol):
 
 def find_recorder() -> Recorder | None:
     """cuda-python's recorder, or None where it is not installed or does not load."""
-    for name in _MODULES:
-        try:
-            return CudaPythonRecorder(importlib.import_module(name))
-        except (ImportError, RuntimeError):
-            continue
-    return None
+    driver = next((module for name in _MODULES if (module := _loaded(name)) is not None), None)
+    return None if driver is None else CudaPythonRecorder(driver)
+
+
+def _loaded(name: str) -> Any | None:
+    try:
+        return importlib.import_module(name)
+    except (ImportError, RuntimeError):
+        return None
 
 
 class CudaPythonRecorder:

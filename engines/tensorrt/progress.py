@@ -11,7 +11,7 @@ Report = Callable[[str, float], object]
 
 def monitor_for(trt: Any, report: Report) -> Any | None:
     """An object the builder takes as `progress_monitor`, or None where the library has no such thing."""
-    base = getattr(trt, "IProgressMonitor", None)
+    base: Any = getattr(trt, "IProgressMonitor", None)
     if base is None:
         return None
 

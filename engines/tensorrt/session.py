@@ -56,6 +56,7 @@ class TensorRtSession:
     and later ones launch that; `notes` says where it is not, and why.
 
     plan: checked by the cache; whether it was built now is in `built`, as it then wants a golden check.
+    record_graphs: set it to False to run plainly although there is a recorder.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class TensorRtSession:
         self.key = plan.key
         self.built = bool(plan.why_built)
         self.notes: list[str] = [] if recorder is not None else [_NO_RECORDER]
+        self.record_graphs = recorder is not None
         self._flavour, self._devices, self._recorder = flavour, devices, recorder
         self._device: Device = devices.acquire()
         self.device = "CUDA:0"
@@ -182,23 +184,22 @@ class TensorRtSession:
     def _launch(self, names: tuple[str, ...]) -> None:
         """Queue one inference: the first of a shape plainly, the next recorded, the others from the recording."""
         self._runs += 1
-        if names in self._graphs:
-            assert self._recorder is not None
+        if self._recorder is None or not self.record_graphs:
+            self._queue(names)
+        elif names in self._graphs:
             self._recorder.launch(self._graphs[names], self._device.stream)
-            return
-        if self._recorder is None or self._runs == 1 or not self._record(names):
+        elif self._runs == 1 or not self._record(self._recorder, names):
             self._queue(names)
 
-    def _record(self, names: tuple[str, ...]) -> bool:
+    def _record(self, recorder: Recorder, names: tuple[str, ...]) -> bool:
         """Record and launch a graph; False, with a note and for good, where this engine cannot be recorded."""
-        recorder, stream = self._recorder, self._device.stream
-        assert recorder is not None
+        stream = self._device.stream
         try:
             if not self._flavour.capturable(self._context, stream):
                 raise BackendError("the engine says that its work cannot be captured")
             self._graphs[names] = recorder.record(stream, lambda: self._queue(names))
         except BackendError as error:
-            self._recorder = None
+            self.record_graphs = False
             self.notes.append(f"without CUDA graphs: {error}")
             return False
         recorder.launch(self._graphs[names], stream)

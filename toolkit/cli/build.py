@@ -186,8 +186,8 @@ def _line(entry: BuiltPlan) -> str:
     gpus = ", ".join(sidecar.compute_capabilities)
     kernels = f", {sidecar.kernels} kernels" if sidecar.kernels else ""
     return (
-        f"{entry.role}: {entry.network} {sidecar.precision}{size} for {gpus}, {sidecar.flavour} {sidecar.version}: {how},"
-        f" {sidecar.plan_bytes / 1e6:.1f} MB{kernels}"
+        f"{entry.role}: {entry.network} {sidecar.precision}{size} for {gpus}, {sidecar.flavour} {sidecar.version}:"
+        f" {how}, {sidecar.plan_bytes / 1e6:.1f} MB{kernels}"
     )
 
 

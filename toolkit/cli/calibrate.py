@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -83,7 +83,12 @@ def calibrate(
 
 
 def run_calibration(
-    bundle: str | Path, source: str, config: CalibrationConfig, *, output: Path | None, ranges: list[Path]
+    bundle: str | Path,
+    source: str,
+    config: CalibrationConfig,
+    *,
+    output: Path | None = None,
+    ranges: Sequence[Path] = (),
 ) -> CalibrationReport:
     """Calibrate with a progress bar on stderr, silent where that is no terminal."""
     from edgedepth.calibration.calibrate import calibrate_bundle

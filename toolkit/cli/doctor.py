@@ -87,9 +87,11 @@ def _auto_why(backends: dict[str, dict[str, Any]], auto: str | None) -> str:
     """Why `auto` is what it is: it is the first in order of speed that works."""
     if auto is None:
         return "no backend works here"
-    passed_over = [name for name in list(backends)[: list(backends).index(auto)]]
+    passed_over = list(backends)[: list(backends).index(auto)]
     reason = "the fastest that works here"
-    return reason + (f"; before it in order of speed, and not available: {', '.join(passed_over)}" if passed_over else "")
+    return reason + (
+        f"; before it in order of speed, and not available: {', '.join(passed_over)}" if passed_over else ""
+    )
 
 
 def _gpu() -> dict[str, Any]:
@@ -111,8 +113,10 @@ def _gpu() -> dict[str, Any]:
 
 def _cache() -> str:
     from edgedepth.core.errors import EdgeDepthError
-    from edgedepth.engines.cache import PlanCache
+    from edgedepth.engines.cache import PlanCache, cache_folder
 
+    if not cache_folder().is_dir():
+        return f"none yet, in {cache_folder()}"
     try:
         store = PlanCache()
     except EdgeDepthError as error:
@@ -159,12 +163,13 @@ def _precisions(bundle: Bundle) -> list[str]:
 
 def _print(report: dict[str, Any]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("backend", "works", "version", "devices", "note")
     for name, backend in report["backends"].items():
         works = "yes" if backend["available"] else "no"
-        table.add_row(name, works, backend["version"] or "", ", ".join(backend["devices"]), backend["why"])
+        table.add_row(name, works, backend["version"] or "", ", ".join(backend["devices"]), escape(backend["why"]))
     console = Console()
     console.print(table)
     console.print(f"auto takes: [bold]{report['auto']}[/bold] ({report['auto_why']})")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgedepth.calibration.calibrate import CalibrationConfig
+    from edgedepth.calibration.report import CalibrationReport
     from edgedepth.export.bundle_export import ExportReport
 
 
@@ -33,7 +35,13 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the bundle.")] = Path("bundle"),
     name: Annotated[str | None, typer.Option(help="Name of the bundle; the folder's by default.")] = None,
     fp16: Annotated[bool, typer.Option("--fp16", help="Also write typed FP16 graphs.")] = False,
-    int8: Annotated[bool, typer.Option("--int8", help="Also write INT8 graphs (needs calibration).")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Also calibrate to INT8; see edgedepth calibrate.")] = False,
+    calib: Annotated[
+        str, typer.Option(help="Frames for --int8: a video, a folder, kind:path, or 'world' for rendered ones.")
+    ] = "world",
+    budget: Annotated[
+        str | None, typer.Option(help="What --int8 may cost: ABS_REL[,DELTA1]; 0.02,0.005 if not given.")
+    ] = None,
     size: Annotated[str | None, typer.Option(help="Input size of the depth networks, WxH.")] = None,
     golden: Annotated[
         list[str] | None,
@@ -51,10 +59,8 @@ def export(
 ) -> None:
     """Export checkpoints to a bundle of checked ONNX graphs.
 
-    Example: edgedepth export my.safetensors --fp16 --size 320x256 -o mybundle
+    Example: edgedepth export my.safetensors --fp16 --int8 --calib drive.mp4 --size 320x256 -o mybundle
     """
-    if int8:
-        raise InputError("INT8 needs calibration on your frames, which this version does not do; use --fp16")
     request = {
         "name": name or output.resolve().name,
         "precisions": ("fp32", "fp16") if fp16 else ("fp32",),
@@ -63,9 +69,11 @@ def export(
         "golden": _golden(golden or []),
         "half_storage": small,
     }
+    config = _calibration(budget, explain) if int8 else None
     report = _export(source or ["default"], output, request)
+    calibration = None if config is None else _calibrate(report, calib, config)
     if as_json:
-        print_json(_describe(report))
+        print_json(_describe(report, calibration))
         return
     for network, passes in report.passes.items():
         fired = ", ".join(f"{entry.name} {len(entry.fired)}x" for entry in passes if entry.fired)
@@ -82,7 +90,25 @@ def export(
                 f"{route}: {exported.network} {key}, {exported.variants[key].bytes / 1e6:.1f} MB, differs from "
                 f"torch by {parity.p999_relative:.1e} (99.9th percentile), {parity.max_relative:.1e} (maximum)"
             )
+    for line in [] if calibration is None else calibration.lines(explain=explain):
+        say(line)
     say(f"wrote {report.bundle.folder}")
+
+
+def _calibration(budget: str | None, explain: bool) -> CalibrationConfig:
+    from edgedepth.core.errors import require
+
+    require("onnx", extra="export")
+    from edgedepth.calibration.calibrate import CalibrationConfig
+    from edgedepth.calibration.guard import Budget
+
+    return CalibrationConfig(budget=Budget() if budget is None else Budget.parse(budget), explain=explain)
+
+
+def _calibrate(report: ExportReport, source: str, config: CalibrationConfig) -> CalibrationReport:
+    from edgedepth.cli.calibrate import run_calibration
+
+    return run_calibration(report.bundle.folder, source, config)
 
 
 def _export(source: Sequence[str], output: Path, request: dict[str, Any]) -> ExportReport:
@@ -127,16 +153,18 @@ def _golden(entries: Sequence[str]) -> dict[Route, list[NDArray[np.uint8]]]:
     return frames
 
 
-def _describe(report: ExportReport) -> dict[str, Any]:
+def _describe(report: ExportReport, calibration: CalibrationReport | None) -> dict[str, Any]:
     from edgedepth.cli.inspect import describe
 
     passes = {
         network: [{"name": entry.name, "fired": list(entry.fired), "refused": dict(entry.refused)} for entry in entries]
         for network, entries in report.passes.items()
     }
+    bundle = report.bundle if calibration is None else calibration.bundle
     return {
-        "bundle": str(report.bundle.folder),
-        **describe(report.bundle),
+        "bundle": str(bundle.folder),
+        **describe(bundle),
+        "calibration": None if calibration is None else calibration.as_json(),
         "passes": passes,
         "kept_float32": {network: list(tensors) for network, tensors in report.unfit.items()},
     }

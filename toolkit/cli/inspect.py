@@ -16,7 +16,8 @@ def inspect(
         str, typer.Argument(help="Bundle folder or zip, 'default', an ONNX file, or an engine (.plan, .engine).")
     ] = "default",
     backend: Annotated[
-        str | None, typer.Option(help="tensorrt or tensorrt-rtx, to look into an ONNX file; the installed one if not given.")
+        str | None,
+        typer.Option(help="tensorrt or tensorrt-rtx, to look into an ONNX file; the installed one if not given."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
@@ -60,6 +61,12 @@ def inspect(
             ", ".join(f"{key} {parity.max_relative:.1e}" for key, parity in network.parity.items()),
         )
     console.print(table)
+    for route, network in manifest.networks.items():
+        for key, record in network.int8.items():
+            console.print(f"{route} {key}: {record.recipe}; {record.why}", highlight=False)
+        if network.scale is not None:
+            console.print(f"{route} scale: depth x {network.scale.factor:.4f} {network.scale.shift_m:+.3f} m, "
+                          f"measured from {network.scale.source}")  # fmt: skip
     for key, value in manifest.provenance.items():
         console.print(f"{key}: {value}")
     console.print(f"licence: {manifest.licence}")
@@ -88,6 +95,8 @@ def describe(bundle: Bundle) -> dict[str, Any]:
                 "confidence": network.confidence,
                 "variants": {key: file.model_dump() for key, file in network.variants.items()},
                 "parity": {key: parity.model_dump() for key, parity in network.parity.items()},
+                "int8": {key: record.model_dump(mode="json") for key, record in network.int8.items()},
+                "scale": None if network.scale is None else network.scale.model_dump(mode="json"),
             }
             for route, network in manifest.networks.items()
         },

@@ -46,7 +46,9 @@ def _print(report: dict[str, Any]) -> None:
     memory = ", ".join(f"{kind} {size / 1e6:.1f} MB" for kind, size in report["memory_bytes"].items())
     console.print(f"device memory: {memory or 'not told'}")
     if report["kind"] == "plan":
-        console.print(f"for compute capability {', '.join(report['compute_capabilities'])}; {report['kernels']} kernels")
+        console.print(
+            f"for compute capability {', '.join(report['compute_capabilities'])}; {report['kernels']} kernels"
+        )
         console.print(f"golden check: {report['rejected'] or report['checked'] or 'not yet'}")
         console.print(report.get("note", f"{len(report['layers'])} layers"))
         return
@@ -66,6 +68,7 @@ def _types(types: dict[str, dict[str, int]]) -> Table:
 
 
 def _kernels(kernels: list[dict[str, Any]]) -> Table:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("#", "kernel", "reads", "writes", "made of", title="after fusion")
@@ -73,6 +76,10 @@ def _kernels(kernels: list[dict[str, Any]]) -> Table:
         shapes = ["x".join(map(str, shape)) for shape in kernel["output_shapes"]]
         writes = [f"{dtype} {shape}" for dtype, shape in zip(kernel["output_types"], shapes, strict=False)]
         table.add_row(
-            str(number), kernel["kind"], ", ".join(kernel["input_types"]), ", ".join(writes), ", ".join(kernel["nodes"])
+            str(number),
+            kernel["kind"],
+            ", ".join(kernel["input_types"]),
+            ", ".join(writes),
+            escape(", ".join(kernel["nodes"])),
         )
     return table

@@ -84,7 +84,9 @@ def run(
             fps=opened.fps,
             max_m=max(runtime.spec(r).max_m for r in runtime.routes),
         )
-        options = StreamOptions(camera=intrinsics, route=forced_route(route), confidence=confidence, max_frames=max_frames)
+        options = StreamOptions(
+            camera=intrinsics, route=forced_route(route), confidence=confidence, max_frames=max_frames
+        )
         with _progress(opened, max_frames) as on_frame:
             report = run_stream(runtime, opened, sinks, options, on_frame)
         report.outputs.append(str(folder / "run.json"))

@@ -51,6 +51,18 @@ def read_labels_png(path: Path) -> NDArray[Any]:
     return labels
 
 
+def read_first_channel_png(path: Path) -> NDArray[np.uint16]:
+    """The first (red) channel of a 16-bit PNG of one or three channels, (H, W).
+
+    Raises:
+        InputError: the file is missing, not an image, or not of 16 bits.
+    """
+    raw = _decode(path, cv2.IMREAD_UNCHANGED)
+    if raw.dtype != np.uint16:
+        raise InputError(f"{path} must be a PNG of 16 bits, but is {raw.dtype}; copy it again")
+    return raw if raw.ndim == 2 else np.ascontiguousarray(raw[..., 2])  # OpenCV reverses colours: red is last
+
+
 def _decode(path: Path, flags: int) -> NDArray[Any]:
     try:
         data = np.fromfile(path, np.uint8)

@@ -11,7 +11,9 @@ from edgedepth.datasets.kitti import open_kitti
 from edgedepth.datasets.nyu import open_nyu
 from edgedepth.datasets.pairs import open_pairs
 from edgedepth.datasets.sample import DepthDataset
+from edgedepth.datasets.scannet import open_scannet
 from edgedepth.datasets.synth import open_synth
+from edgedepth.datasets.synthia import open_synthia
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,18 @@ READERS: Mapping[str, Reader] = {
         what="a folder with KITTI and its annotated depth",
         evaluation_split="val",
         protocol="kitti-eigen-garg",
+    ),
+    "scannet": Reader(
+        open=open_scannet,
+        what="a folder with exported frames of ScanNet",
+        evaluation_split="val",
+        protocol="scannet-rob",
+    ),
+    "synthia": Reader(
+        open=open_synthia,
+        what="a folder with SYNTHIA-RAND-CITYSCAPES",
+        evaluation_split=None,
+        protocol="native",
     ),
 }
 

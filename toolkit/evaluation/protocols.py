@@ -81,6 +81,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
         Protocol(name="native", what="no crop, range of the sample's network", crop=_whole, range_m=None),
         Protocol(name="nyu-eigen", what="crop 45:471, 41:601, to 10 m", crop=_nyu_eigen, range_m=_NYU_M),
         Protocol(name="nyu-full", what="no crop, to 10 m", crop=_whole, range_m=_NYU_M),
+        Protocol(name="scannet-rob", what="no crop, to 10 m", crop=_whole, range_m=_NYU_M),
         Protocol(name="kitti-eigen-garg", what="Garg's crop, to 80 m", crop=_GARG, range_m=_KITTI_M),
         Protocol(name="kitti-eigen", what="Eigen's crop, to 80 m", crop=_EIGEN, range_m=_KITTI_M),
         Protocol(name="kb-crop", what="bottom centre 1216x352, to 80 m", crop=_kitti_benchmark, range_m=_KITTI_M),

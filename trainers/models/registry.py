@@ -74,7 +74,7 @@ DEPTH_NETWORKS: Mapping[str, DepthEntry] = {
     ),
     "ds-sidenet-high": DepthEntry(
         build=DSSideNet,
-        options=DSSideOptions(layout="high", num_bins=80, min_m=_HIGH_MIN_M, max_m=_HIGH_MAX_M, block3="sam"),
+        options=DSSideOptions(layout="high", num_bins=80, min_m=_HIGH_MIN_M, max_m=_HIGH_MAX_M, stack="sam"),
         input_wh=(1248, 384),
         resize="pad",
         f_canonical_px=721.0,  # of KITTI's rectified colour camera

@@ -1,0 +1,314 @@
+"""The guard: good calibrations pass, bad ones are caught, and what is not faster is not kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+
+from edgedepth import Bundle, DepthRuntime
+from edgedepth.calibration import calibrate as calibrate_module
+from edgedepth.calibration.calibrate import CalibrationConfig, calibrate_bundle
+from edgedepth.calibration.frames import LEAST, View, at_network_size, gather
+from edgedepth.calibration.guard import Budget, Score, mix_of, score, search, sensitivities
+from edgedepth.calibration.observe import observe
+from edgedepth.calibration.qdq import Form, quantisable, tensors_to_observe
+from edgedepth.calibration.ranges import ranges_of
+from edgedepth.calibration.record import CalibrationRecord, all_ranges
+from edgedepth.calibration.report import plot_mixes
+from edgedepth.calibration.speed import Timing
+from edgedepth.calibration.switchboard import Switchboard, switchboard
+from edgedepth.core.camera import Camera
+from edgedepth.core.errors import BundleError, InputError
+from edgedepth.core.manifest import Manifest
+from edgedepth.export.passes.graph import Graph
+from tests.int8_networks import INPUT_WH, SPEC, depth_graph, frames, int8_bundle
+
+COUNT = 48
+LOOSE = Budget(abs_rel=0.5, delta1=0.5, drift=0.1)
+FAST = CalibrationConfig(methods=("minmax",), backends=("onnxruntime",), budget=LOOSE)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("frames")
+    for number, frame in enumerate(frames(COUNT, seed=5)):
+        cv2.imwrite(str(folder / f"{number}.png"), frame)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def speed(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Timing of networks this small is noise, so a table stands in for the clock."""
+    table = {"fp32": 1.0, "int8": 2.5}
+
+    def compare(files: dict[str, Path], backend: str, frame: np.ndarray) -> Timing:
+        assert frame.shape == (INPUT_WH[1], INPUT_WH[0], 3)
+        return Timing(ms={k: 10 / table[k] for k in files}, speedup={k: table[k] for k in files}, device="CPU")
+
+    monkeypatch.setattr(calibrate_module, "compare_speed", compare)
+    return table
+
+
+# -- frames ----------------------------------------------------------------------------------------------
+
+
+def test_frames_are_split_and_placed(tmp_path: Path, pictures: Path) -> None:
+    found = gather(int8_bundle(tmp_path / "b"), str(pictures))
+    kept = found.routes["low"]
+    assert (len(kept.observed), len(kept.check)) == (36, 12)
+    assert not kept.labelled
+    assert kept.observed[0].shape == (24, 32, 3)
+    assert found.warnings == ("low: 36 distinct frames; 128 or more give steadier ranges",)
+
+
+def test_long_sources_are_drawn_from_the_same_way_each_time(tmp_path: Path, pictures: Path) -> None:
+    bundle = int8_bundle(tmp_path / "b")
+    kept, again = (gather(bundle, str(pictures), limit=44).routes["low"] for _ in range(2))
+    assert len(kept.observed) + len(kept.check) == 44
+    assert kept.digest == again.digest
+    assert kept.digest != gather(bundle, str(pictures)).routes["low"].digest
+
+
+def test_repeated_and_empty_frames_are_refused_with_the_reason(tmp_path: Path) -> None:
+    bundle = int8_bundle(tmp_path / "b")
+    folder = tmp_path / "dull"
+    folder.mkdir()
+    still = frames(1)[0]
+    for number in range(40):
+        cv2.imwrite(str(folder / f"a{number}.png"), np.zeros_like(still))
+        cv2.imwrite(str(folder / f"b{number}.png"), still)
+    with pytest.raises(
+        InputError, match=rf"low: 1 distinct frames .* {LEAST} are needed.*40 of 80 frames show nothing"
+    ):
+        gather(bundle, str(folder))
+
+
+def test_one_frame_is_refused(tmp_path: Path, pictures: Path) -> None:
+    with pytest.raises(InputError, match=r"low: 1 distinct frames"):
+        calibrate_bundle(int8_bundle(tmp_path / "b").folder, str(pictures / "0.png"), config=FAST)
+
+
+def test_truth_is_scaled_to_the_canonical_camera() -> None:
+    image = frames(1)[0]
+    truth = np.full((24, 32), 4.0, np.float32)
+    truth[0] = np.nan
+    truth[1] = 30.0
+    camera = Camera(fx=52, fy=52, cx=15.5, cy=11.5, width=32, height=24)  # twice the canonical focal length
+    placed = at_network_size(View(image, camera, truth), SPEC)
+    assert placed.truth_m is not None
+    assert np.nanmax(placed.truth_m) == np.nanmin(placed.truth_m) == 2.0
+    assert np.isnan(placed.truth_m[:2]).all()  # unknown, and beyond the network's range
+
+
+# -- budget and search -----------------------------------------------------------------------------------
+
+
+def test_budget_is_relative_to_fp32_and_to_nothing_without_labels() -> None:
+    fp32 = Score(abs_rel=0.10, delta1=0.90)
+    budget = Budget()
+    assert budget.holds(fp32, Score(abs_rel=0.1019, delta1=0.896), labelled=True)
+    assert not budget.holds(fp32, Score(abs_rel=0.1021, delta1=0.90), labelled=True)
+    assert not budget.holds(fp32, Score(abs_rel=0.10, delta1=0.894), labelled=True)
+    itself = Score(abs_rel=0.0, delta1=1.0)
+    assert budget.holds(itself, Score(abs_rel=0.029, delta1=0.996), labelled=False)
+    assert not budget.holds(itself, Score(abs_rel=0.031, delta1=1.0), labelled=False)
+    assert Budget.parse("0.1") == Budget(abs_rel=0.1)
+    for text in ("much", "1,2,3", ""):
+        with pytest.raises(InputError, match="--budget is"):
+            Budget.parse(text)
+    with pytest.raises(InputError, match="no negative"):
+        Budget.parse("-1")
+
+
+def test_a_collapsed_network_scores_badly_instead_of_failing() -> None:
+    check = [at_network_size(View(frames(1)[0], None, np.full((24, 32), 2.0, np.float32)), SPEC)]
+    assert score(lambda frame: np.full((24, 32), np.nan, np.float32), check).delta1 == 0.0
+    assert score(lambda frame: np.full((24, 32), 2.0, np.float32), check) == Score(abs_rel=0.0, delta1=1.0)
+
+
+@pytest.fixture(scope="module")
+def board() -> Iterator[Switchboard]:
+    model = depth_graph(spread=300.0)
+    layers = quantisable(Graph(model), Form(activations="int8"))
+    ranges = ranges_of(observe(model, frames(6), tensors_to_observe(Graph(model))), "minmax")
+    with Switchboard(switchboard(model, layers, ranges, "int8"), layers) as opened:
+        yield opened
+
+
+def test_switches_choose_layer_by_layer(board: Switchboard, tmp_path: Path) -> None:
+    frame = frames(1, seed=7)[0]
+    exact = board.depth(frame, ())
+    onnx.save(depth_graph(spread=300.0), tmp_path / "fp32.onnx")
+    from edgedepth.engines import open_session
+
+    with open_session(tmp_path / "fp32.onnx", "onnxruntime") as session:
+        np.testing.assert_allclose(exact, session.run({"frame": frame[None]})["depth_m"][0, 0], rtol=1e-5)
+    everything = board.depth(frame, [layer.name for layer in board.layers])
+    alone = [np.abs(board.depth(frame, [layer.name]) - exact).mean() for layer in board.layers]
+    assert all(error > 0 for error in alone)
+    assert np.abs(everything - exact).mean() > 0.5 * max(alone)
+
+
+def test_worst_layer_is_found_and_left_out(board: Switchboard) -> None:
+    check = [at_network_size(View(f, None, board.depth(f, ())), SPEC) for f in frames(8, seed=8)]
+    found = sensitivities(board, check)
+    assert found[0].layer.name == "pointwise"  # reads channels of very different size with one scale
+    assert min(found, key=lambda entry: entry.snr_db).layer.name == "pointwise"
+    order = [entry.layer.name for entry in found]
+    full = mix_of(board, check, order, 0).score.abs_rel
+    without_worst = mix_of(board, check, order, 1)
+    assert without_worst.kept_float == ("pointwise",)
+    assert without_worst.score.abs_rel < 0.5 * full
+    limit = (without_worst.score.abs_rel + full) / 2
+    mix, tried = search(board, check, order, lambda s: s.abs_rel <= limit)
+    assert mix is not None
+    assert mix.kept_float == ("pointwise",)
+    assert [len(entry.kept_float) for entry in tried] == [0, 1]
+    nothing, _ = search(board, check, order, lambda s: False)
+    assert nothing is None
+
+
+# -- whole bundles ---------------------------------------------------------------------------------------
+
+
+def test_a_good_calibration_is_kept_and_told(tmp_path: Path, pictures: Path) -> None:
+    bundle = int8_bundle(tmp_path / "b")
+    steps: list[str] = []
+    report = calibrate_bundle(
+        bundle.folder,
+        str(pictures),
+        config=CalibrationConfig(budget=LOOSE),
+        output=tmp_path / "out",
+        progress=lambda step, done, total: steps.append(step),
+    )
+    assert Bundle.load(bundle.folder).digest == bundle.digest  # the given bundle is untouched
+    network = Bundle.load(tmp_path / "out").manifest.networks["low"]
+    assert {"int8@openvino", "int8@onnxruntime", "int8@tensorrt"} <= set(network.variants)
+    for record in network.int8.values():
+        assert record.accepted
+        assert record.within_budget
+        assert record.truth == "fp32"
+        assert record.abs_rel[0] == pytest.approx(0.0, abs=1e-5)
+        assert 0 < record.abs_rel[1] < 0.1
+    assert network.int8["int8@openvino"].speedup == 2.5
+    assert network.int8["int8@tensorrt"].speedup is None
+    assert network.int8_pays_on("openvino")
+    assert not network.int8_pays_on("tensorrt")
+    assert {"reading frames", "observing small"} <= set(steps)
+    text = "\n".join(report.lines(explain=True))
+    assert "2.50x as fast" in text
+    assert "| mse + equalisation" in text or "+ equalisation |" in text
+    json.dumps(report.as_json())
+    with DepthRuntime.load(tmp_path / "out", backend="onnxruntime") as depth:
+        assert depth.precision == "int8"
+        result = depth(frames(1, seed=3, wh=(64, 48))[0])
+        assert np.isfinite(result.raw_depth_m).all()
+    with DepthRuntime.load(bundle, backend="onnxruntime") as depth:
+        assert depth.precision == "fp32"
+
+
+@pytest.mark.parametrize("fault", ["black", "one frame", "wrong range"])
+def test_bad_calibrations_are_caught(fault: str, tmp_path: Path, pictures: Path) -> None:
+    bundle = int8_bundle(tmp_path / "b")
+    model = depth_graph()
+    tensors = tensors_to_observe(Graph(model))
+    looked_at = [np.zeros((24, 32, 3), np.uint8)] if fault == "black" else [frames(1)[0] // 32]
+    ranges = all_ranges(observe(model, looked_at, tensors))
+    if fault == "wrong range":
+        good = all_ranges(observe(model, frames(8), tensors))
+        ranges = {name: {k: (10 * low, 10 * high + 1) for k, (low, high) in m.items()} for name, m in good.items()}
+    record = CalibrationRecord(
+        network="small",
+        graph_sha256=bundle.manifest.networks["low"].variants["fp32"].sha256,
+        source=fault,
+        digest="0",
+        frames=1,
+        method="minmax",
+        ranges=ranges,
+    )
+    record.save(tmp_path / "bad.json")
+    config = CalibrationConfig(backends=("onnxruntime", "tensorrt"), budget=Budget(drift=0.02))
+    report = calibrate_bundle(bundle.folder, str(pictures), config=config, reuse=[tmp_path / "bad.json"])
+    for entry in report.networks[0].backends:
+        # with every layer in INT8 the budget does not hold, and whatever is kept holds it
+        assert entry.full.abs_rel > 0.02 or entry.full.delta1 < 0.995
+        assert entry.int8.abs_rel <= 0.02 or not entry.accepted
+        assert entry.kept_float or not entry.accepted
+        kept = report.bundle.manifest.networks["low"]
+        assert (f"int8@{entry.backend}" in kept.variants) is entry.accepted
+        assert kept.int8[f"int8@{entry.backend}"].why == entry.why
+
+
+def test_no_mix_in_the_budget_leaves_int8_out(tmp_path: Path, pictures: Path) -> None:
+    bundle = int8_bundle(tmp_path / "b")
+    config = dataclasses.replace(FAST, budget=Budget(drift=0.0, delta1=0.0))
+    report = calibrate_bundle(bundle.folder, str(pictures), config=config)
+    entry = report.networks[0].backends[0]
+    assert not entry.accepted
+    assert "no mix of layers holds the budget" in entry.why
+    assert "int8@onnxruntime" not in report.bundle.manifest.networks["low"].variants
+    with DepthRuntime.load(report.bundle, backend="onnxruntime") as depth:
+        assert depth.precision == "fp32"
+    with pytest.raises(InputError, match="no int8 files"):
+        DepthRuntime.load(report.bundle, backend="onnxruntime", precision="int8")
+
+
+def test_slower_int8_is_left_out(tmp_path: Path, pictures: Path, speed: dict[str, float]) -> None:
+    speed["int8"] = 0.9
+    report = calibrate_bundle(int8_bundle(tmp_path / "b").folder, str(pictures), config=FAST)
+    entry = report.networks[0].backends[0]
+    assert entry.within_budget
+    assert not entry.accepted
+    assert "not faster than floating point" in entry.why
+
+
+def test_calibration_file_is_reused_and_checked(tmp_path: Path, pictures: Path) -> None:
+    first = calibrate_bundle(int8_bundle(tmp_path / "a").folder, str(pictures), config=FAST)
+    file = tmp_path / "a" / "small.calibration.json"
+    record = CalibrationRecord.load(file)
+    assert record.frames == 36
+    assert record.source == str(pictures)
+    assert record.text() == file.read_text()
+    assert set(record.ranges["stem.relu"]) == {"minmax", "percentile", "entropy", "mse"}
+    again = calibrate_bundle(int8_bundle(tmp_path / "b").folder, str(pictures), config=FAST, reuse=[file])
+    pair = [report.bundle.manifest.networks["low"].variants["int8@onnxruntime"].sha256 for report in (first, again)]
+    assert pair[0] == pair[1]
+    with pytest.raises(InputError, match="made for another FP32 file"):
+        calibrate_bundle(int8_bundle(tmp_path / "c", seed=1).folder, str(pictures), config=FAST, reuse=[file])
+    with pytest.raises(InputError, match="is not a calibration file"):
+        CalibrationRecord.load(tmp_path / "a" / "bundle.json")
+
+
+def test_shipped_bundle_is_not_changed_in_place(pictures: Path) -> None:
+    with pytest.raises(BundleError, match=r"not changed in place|no bundle at default"):
+        calibrate_bundle("default", str(pictures))
+
+
+def test_plot_needs_measured_mixes(tmp_path: Path, pictures: Path) -> None:
+    config = dataclasses.replace(FAST, explain=True)
+    report = calibrate_bundle(int8_bundle(tmp_path / "b").folder, str(pictures), config=config)
+    mixes = report.networks[0].backends[0].mixes
+    assert mixes[0].int8_macs == 1.0
+    assert mixes[-1].int8_macs == 0.0
+    assert mixes[-1].score.abs_rel < 1e-6  # nothing in INT8 is FP32
+    plot_mixes(report, tmp_path / "curve.png")
+    assert cv2.imread(str(tmp_path / "curve.png")) is not None
+    with pytest.raises(InputError, match=r"\.png or a \.svg"):
+        plot_mixes(report, tmp_path / "curve.gif")
+    unmeasured = calibrate_bundle(int8_bundle(tmp_path / "c").folder, str(pictures), config=FAST)
+    with pytest.raises(InputError, match="--explain"):
+        plot_mixes(unmeasured, tmp_path / "none.png")
+
+
+def test_manifest_with_records_is_read_back(tmp_path: Path, pictures: Path) -> None:
+    report = calibrate_bundle(int8_bundle(tmp_path / "b").folder, str(pictures), config=FAST)
+    text = (tmp_path / "b" / "bundle.json").read_text()
+    assert Manifest.model_validate_json(text) == report.bundle.manifest
+    assert any(file.file == "small.calibration.json" for file in report.bundle.manifest.files())

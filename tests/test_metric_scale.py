@@ -1,0 +1,161 @@
+"""Metric scale for the user's camera: measured, stored, applied after focal length, and undone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgedepth import Bundle, Camera, DepthRuntime, Route
+from edgedepth.cli import main
+from edgedepth.core.errors import InputError
+from edgedepth.runtime.metric_scale import (
+    Pairs,
+    fit_scale,
+    pairs_at_distance,
+    pairs_at_points,
+    read_points,
+    store_scale,
+    without_scale,
+)
+from tests.networks import routed_bundle
+
+GREY = 102  # of 255: both networks are linear in brightness, and the near one answers 4 m here
+
+
+def _frame(value: int = GREY) -> np.ndarray:
+    return np.full((48, 64, 3), value, np.uint8)
+
+
+def _ramp() -> np.ndarray:
+    """Brightness, so depth, grows from left to right: 1 m to 5 m in the near network."""
+    return np.broadcast_to(np.linspace(25.5, 127.5, 64)[None, :, None], (48, 64, 3)).astype(np.uint8)
+
+
+def _points(folder: Path, factor: float, shift: float = 0.0, outliers: int = 0) -> Path:
+    ramp = _ramp()
+    rng = np.random.default_rng(0)
+    rows = ["u, v, depth_m"]
+    for number in range(120):
+        u, v = int(rng.integers(64)), int(rng.integers(48))
+        depth = ramp[v, u, 0] / 25.5 * factor + shift
+        rows.append(f"{u},{v},{100.0 if number < outliers else depth}")
+    path = folder / "points.csv"
+    path.write_text("\n".join(rows))
+    return path
+
+
+def _run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(list(arguments))
+    return int(caught.value.code or 0)
+
+
+def test_tape_measure_is_stored_applied_and_undone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = routed_bundle(tmp_path / "b").folder
+    before = (folder / "bundle.json").read_text()
+    cv2.imwrite(str(tmp_path / "wall.png"), _frame())
+    assert _run("scale", str(folder), str(tmp_path / "wall.png"), "--distance", "5", "--route", "low", "--json") == 0
+    told = json.loads(capsys.readouterr().out)["scale"]
+    assert told["low"]["factor"] == pytest.approx(1.25, rel=0.01)
+    assert told["high"] is None
+    with DepthRuntime.load(folder) as depth:
+        assert np.nanmedian(depth(_frame(), route=Route.LOW).depth_m) == pytest.approx(5.0, rel=0.01)
+        assert np.nanmedian(depth(_frame(), route=Route.HIGH).depth_m) == pytest.approx(32.0, rel=0.01)  # as before
+    # measured again, the scale is replaced and not multiplied
+    assert _run("scale", str(folder), str(tmp_path / "wall.png"), "--distance", "4", "--route", "low") == 0
+    with DepthRuntime.load(folder) as depth:
+        assert np.nanmedian(depth(_frame(), route=Route.LOW).depth_m) == pytest.approx(4.0, rel=0.01)
+    assert _run("scale", str(folder), "--undo") == 0
+    assert (folder / "bundle.json").read_text() == before
+
+
+def test_focal_length_comes_first(tmp_path: Path) -> None:
+    bundle = routed_bundle(tmp_path / "b")
+    camera = Camera(fx=104, fy=104, cx=31.5, cy=23.5, width=64, height=48)  # twice the canonical focal length
+    with DepthRuntime.load(bundle) as depth:
+        results = [depth(_frame(), camera=camera, route=Route.LOW)]
+    scale = fit_scale(pairs_at_distance(results, 8.8), source="tape")
+    assert scale.factor == pytest.approx(1.1, rel=0.01)  # 4 m * 2 * 1.1
+    with DepthRuntime.load(store_scale(bundle, {Route.LOW: scale})) as depth:
+        assert np.nanmedian(depth(_frame(), camera=camera, route=Route.LOW).depth_m) == pytest.approx(8.8, rel=0.01)
+        assert np.nanmedian(depth(_frame(), route=Route.LOW).depth_m) == pytest.approx(4.4, rel=0.01)
+
+
+@pytest.mark.parametrize(("factor", "shift", "outliers"), [(1.2, 0.0, 0), (0.9, 0.4, 0), (1.1, -0.2, 15)])
+def test_sparse_depth_gives_scale_and_shift(factor: float, shift: float, outliers: int, tmp_path: Path) -> None:
+    bundle = routed_bundle(tmp_path / "b")
+    points = read_points(_points(tmp_path, factor, shift, outliers), None)
+    with DepthRuntime.load(bundle) as depth:
+        pairs = pairs_at_points(depth(_ramp(), route=Route.LOW), points)
+    scale = fit_scale(pairs, shift=True, source="lidar")
+    assert scale.factor == pytest.approx(factor, rel=0.03)
+    assert scale.shift_m == pytest.approx(shift, abs=0.06)
+    with DepthRuntime.load(store_scale(bundle, {Route.LOW: scale})) as depth:
+        result = depth(_ramp(), route=Route.LOW)
+    np.testing.assert_allclose(result.depth_m, _ramp()[..., 0] / 25.5 * factor + shift, atol=0.1)
+    assert (result.raw_depth_m > 0).all()
+
+
+def test_scale_on_the_command_line_from_a_cloud(tmp_path: Path) -> None:
+    folder = routed_bundle(tmp_path / "b").folder
+    cv2.imwrite(str(tmp_path / "view.png"), _ramp())
+    points = str(_points(tmp_path, 1.3))
+    arguments = ["scale", str(folder), str(tmp_path / "view.png"), "--sparse", points, "--route", "low"]
+    assert _run(*arguments, "-o", str(tmp_path / "out")) == 0
+    assert Bundle.load(folder).manifest.networks[Route.LOW].scale is None
+    scale = Bundle.load(tmp_path / "out").manifest.networks[Route.LOW].scale
+    assert scale is not None
+    assert scale.factor == pytest.approx(1.3, rel=0.02)
+    assert scale.source == "120 points"
+
+
+def test_points_in_space_are_projected(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.csv"
+    path.write_text("x,y,z,intensity\n1,0.5,2,7\n0,0,-1,7\n")
+    camera = Camera(fx=10, fy=20, cx=5, cy=6, width=64, height=48)
+    np.testing.assert_allclose(read_points(path, camera), [[10, 11, 2]])
+    with pytest.raises(InputError, match="--camera"):
+        read_points(path, None)
+
+
+def test_scales_that_cannot_be_right_are_refused(tmp_path: Path) -> None:
+    one = np.ones(40)
+    with pytest.raises(InputError, match="factor would be 1e\\+03"):
+        fit_scale(Pairs(one, 1000 * one, 1, least=1), source="millimetres")
+    with pytest.raises(InputError, match="5 measured points fall on known depth, but 10 are needed"):
+        fit_scale(Pairs(one[:5], one[:5], 1, least=10), source="lidar")
+    with pytest.raises(InputError, match="about one distance"):
+        fit_scale(Pairs(one, one, 1, least=10), shift=True, source="lidar")
+    bundle = routed_bundle(tmp_path / "b")
+    with DepthRuntime.load(without_scale(bundle)) as depth:
+        result = depth(_frame(), route=Route.LOW)
+    with pytest.raises(InputError, match="leaves the frame of 64x48"):
+        pairs_at_distance([result], 2.0, (60, 0, 10, 10))
+    with pytest.raises(InputError, match="positive number of metres"):
+        pairs_at_distance([result], 0.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "give either --distance METRES or --sparse FILE.csv"),
+        (["--distance", "2", "--sparse", "x.csv"], "give either"),
+        (["--distance", "2", "--shift"], "needs --sparse"),
+        (["--distance", "2", "--roi", "middle"], "--roi is X,Y,W,H"),
+        (["--undo", "--distance", "2"], "--undo takes no measurement"),
+        (["--sparse", "absent.csv"], "cannot read the points absent.csv"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = routed_bundle(tmp_path / "b").folder
+    cv2.imwrite(str(tmp_path / "wall.png"), _frame())
+    assert _run("scale", str(folder), str(tmp_path / "wall.png"), *arguments) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert words in lines[0]

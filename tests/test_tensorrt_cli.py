@@ -1,0 +1,184 @@
+"""build, trust, cache, inspect and doctor from outside, with engines of TensorRT-RTX."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgedepth.cli import build as build_module
+from edgedepth.cli import doctor as doctor_module
+from edgedepth.core.bundle import Bundle
+from edgedepth.engines import registry
+from edgedepth.engines.session import Availability
+from edgedepth.engines.tensorrt import flavour as flavour_module
+from tests.networks import routed_bundle
+from tests.test_cli import call, failure
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "cache"))
+    return routed_bundle(tmp_path / "bundle").folder
+
+
+def test_build_carry_trust_and_cache(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = call(capsys, "build", bundle, "--target", "sm86,sm89,sm120", "--json")
+    assert code == 0, err
+    report = json.loads(out)
+    assert [(engine["role"], engine["built"]) for engine in report["engines"]] == [
+        ("low", True),
+        ("high", True),
+        ("router", True),
+    ]
+    assert report["engines"][0]["sidecar"]["compute_capabilities"] == ["8.6", "8.9", "12.0"]
+    assert len(report["carried"]) == 6
+    assert len(Bundle.load(bundle).manifest.plans) == 6
+
+    code, out, err = call(capsys, "build", bundle, "--target", "sm86,sm89,sm120", "--no-build")
+    assert (code, out) == (0, "")
+    assert "low: depth-test fp32 for 8.6, 8.9, 12.0" in err
+    assert "in the cache" in err
+    assert "not checked on a device" in err
+    assert f"edgedepth trust {bundle}" in err
+
+    monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "another"))
+    assert "none was built of this file" in failure(capsys, "build", bundle, "--target", "sm86", "--no-build")
+    code, out, _ = call(capsys, "trust", bundle, "--json")
+    assert (code, len(json.loads(out)["trusted"])) == (0, 3)
+    assert call(capsys, "build", bundle, "--target", "sm86", "--no-build", "--no-carry")[0] == 0
+    assert call(capsys, "trust", bundle)[2].count("trusted ") == 3
+
+    code, out, _ = call(capsys, "cache", "list", "--json")
+    listed = json.loads(out)
+    assert len(listed["engines"]) == 3
+    assert all(engine["trusted_from"] for engine in listed["engines"])
+    assert "depth" not in call(capsys, "cache")[2]
+    assert "removed 3 engines" in call(capsys, "cache", "clear")[2]
+    assert json.loads(call(capsys, "cache", "clear", "--json")[1])["removed"] == 0
+
+
+def test_copy_that_carries_engines_with_a_camera_size(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    code, _, err = call(
+        capsys, "build", bundle, "--backend", "tensorrt-rtx", "--target", "sm89", "--size", "vga", "-o", copy
+    )
+    assert code == 0, err
+    assert "from 640x480 for 8.9" in err
+    assert not Bundle.load(bundle).manifest.plans
+    carried = [entry.file for entry in Bundle.load(copy).manifest.plans]
+    assert sum(".640x480." in file for file in carried) == 6
+    assert len(carried) == 12
+    assert "is not empty" in failure(capsys, "build", bundle, "--target", "sm89", "-o", copy)
+
+
+def test_calls_that_cannot_work_say_why(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "sudo apt install tensorrt" in failure(capsys, "build", bundle, "--backend", "tensorrt")
+    assert "known: tensorrt, tensorrt-rtx" in failure(capsys, "build", bundle, "--backend", "tflite")
+    assert "knows no target sm87" in failure(capsys, "build", bundle, "--target", "sm87")
+    assert "'int8'; known: fp32" in failure(capsys, "build", bundle, "--precision", "int8")
+    assert "WxH" in failure(capsys, "build", bundle, "--size", "huge")
+    assert "carries no plans" in failure(capsys, "trust", bundle)
+    archive = shutil.make_archive(str(tmp_path / "zipped"), "zip", bundle)
+    assert "give a folder for a copy with -o DIR" in failure(capsys, "build", archive, "--target", "sm86")
+    monkeypatch.setattr(flavour_module, "installed_flavours", lambda: ())
+    assert "no TensorRT is installed to build with" in failure(capsys, "build", bundle)
+
+
+def test_engines_that_do_not_run_here_are_not_run(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = failure(capsys, "run", bundle / "absent.mp4", "-b", bundle, "--backend", "tensorrt-rtx")
+    assert "absent.mp4" in message
+    picture = bundle.parent / "x.png"
+    import cv2
+    import numpy as np
+
+    cv2.imwrite(str(picture), np.zeros((48, 64, 3), np.uint8))
+    message = failure(capsys, "run", picture, "-b", bundle, "--backend", "tensorrt-rtx", "--no-build")
+    assert "backend tensorrt-rtx is not available" in message
+
+
+def test_inspect_onnx_and_plan(
+    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = call(capsys, "inspect", bundle / "low.onnx", "--json")
+    report = json.loads(out)
+    assert (code, report["kind"], report["precision"]) == (0, "onnx", "fp32")
+    assert report["inputs"] == ["frame: uint8 1x48x64x3"]
+    assert report["kernels"]
+    assert "layers become" in call(capsys, "inspect", bundle / "low.onnx")[1]
+    call(capsys, "build", bundle, "--target", "sm86")
+    plan = next((bundle / "plans").glob("low.*.plan"))
+    code, out, _ = call(capsys, "inspect", plan, "--json")
+    report = json.loads(out)
+    assert (code, report["kind"], report["network"]) == (0, "plan", "low.onnx")
+    assert "layers need the GPU" in report["note"]
+    assert "8.6" in call(capsys, "inspect", plan)[1]
+    monkeypatch.setenv("EDGEDEPTH_CACHE", str(bundle.parent / "another"))
+    assert "plans are code: it stays closed" in failure(capsys, "inspect", plan)
+    assert "no file at" in failure(capsys, "inspect", bundle / "absent.plan")
+
+
+def test_doctor_says_why_auto_is_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "doctor", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert report["auto_why"].startswith("the fastest that works here")
+    assert {"driver", "cuda", "gpus", "why", "jetson"} <= set(report["gpu"])
+    assert {"opencv", "pyav", "opencv_gstreamer"} <= set(report["media"])
+    assert "pip install 'edgedepth[tensorrt]'" in report["backends"]["tensorrt"]["why"]
+    text = " ".join(call(capsys, "doctor")[1].split())
+    assert "auto takes" in text
+
+
+def test_doctor_names_a_jetson_and_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = {
+        "driver": "540.4", "cuda": "12.6", "gpus": [{"name": "Orin", "capability": "8.7"}], "why": "",
+        "jetson": {"model": "AGX Orin", "l4t": "36.4.3", "jetpack": "6.2"},
+    }  # fmt: skip
+    line = doctor_module._gpu_line(gpu)
+    assert line == ("AGX Orin, L4T 36.4.3, JetPack 6.2; Orin (compute capability 8.7); driver 540.4, CUDA 12.6")
+    assert doctor_module._gpu_line({**gpu, "jetson": None, "gpus": [], "why": "no driver"}) == "no driver"
+    backends = {"a": {}, "b": {}, "c": {}}
+    assert doctor_module._auto_why(backends, "a") == "the fastest that works here"
+    assert doctor_module._auto_why(backends, "c").endswith("not available: a, b")
+    assert doctor_module._auto_why(backends, None) == "no backend works here"
+
+
+def test_doctor_with_a_bundle_fails_when_the_check_does(
+    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "no golden frames" in failure(capsys, "doctor", bundle)
+    check = {
+        "route": "low", "network": "n", "precision": "fp16", "backend": "tensorrt", "abs_rel": 0.5, "delta1": 0.1,
+        "non_finite": 2, "passed": False, "fault": "2 pixels are not finite positive numbers",
+    }  # fmt: skip
+    monkeypatch.setattr(doctor_module, "_golden", lambda *arguments: [check])
+    code, out, _ = call(capsys, "doctor", bundle)
+    assert code == 1
+    assert "2 non-finite: failed" in " ".join(out.split())
+    monkeypatch.setattr(doctor_module, "_golden", lambda *arguments: [{**check, "passed": True}])
+    assert call(capsys, "doctor", bundle)[0] == 0
+
+
+def test_export_builds_where_an_engine_would_run(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgedepth.engines.tensorrt import bundle as bundle_module
+
+    opened = Bundle.load(bundle)
+    assert bundle_module.build_for_this_machine(opened) == []  # there is no GPU
+    monkeypatch.setattr(bundle_module, "probe", lambda name: Availability(available=True))
+    assert [entry.role for entry in bundle_module.build_for_this_machine(opened)] == ["low", "high", "router"]
+
+
+def test_both_flavours_are_backends() -> None:
+    assert [backend.variant for backend in registry.BACKENDS if backend.folder == "tensorrt"] == list(
+        flavour_module.MODULES
+    )
+    assert build_module.flavour_to_build_with(None).name == "tensorrt-rtx"

@@ -1,0 +1,130 @@
+"""Training data of papers/5: frames with their regions, cut and mirrored together, read straight from the data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from edgedepth.core.camera import Camera
+from edgedepth.core.errors import InputError
+from edgedepth.core.preprocess import Placement
+from edgedepth.core.spec import DepthSpec
+from edgedepth.datasets import DepthDataset, DepthSample
+from edgedepth.trainers.augment import degrade, random_window
+from edgedepth.trainers.config import AugmentConfig
+from edgedepth.trainers.data import DepthBatch, Key, spread
+from edgedepth.trainers.region_support import region_support
+
+_HIGHEST_CLASS = np.float32(1000)  # NYU's labelled file has 894 classes
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionBatch(DepthBatch):
+    """Frames at network size with what papers/5 supervises and guides by.
+
+    regions: (B, 1, H, W) int64, 0 = none; see `edgedepth.trainers.region_support`.
+    semantic: (B, 1, H, W) float32, class ids over 1000, so in 0..1.
+    """
+
+    regions: Tensor
+    semantic: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionItem:
+    """One frame; see `RegionBatch`."""
+
+    image: NDArray[np.uint8]
+    depth_m: NDArray[np.float32]
+    focal: float
+    content: tuple[int, int, int, int]
+    regions: NDArray[np.int32]
+    semantic: NDArray[np.float32]
+
+
+class RegionFrames(Dataset[RegionItem]):
+    """Labelled frames at the size of `spec`, asked for by (epoch, index) like `DepthFrames`.
+
+    Regions are found at that size, after the cut, so that a region never has parts outside the frame.
+    """
+
+    def __init__(
+        self,
+        datasets: Sequence[DepthDataset],
+        spec: DepthSpec,
+        augment: AugmentConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.entries = [entry for dataset in datasets for entry in dataset.entries]
+        self.spec = spec
+        self.augment = augment
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, key: Key) -> RegionItem:
+        epoch, index = key
+        sample = self.entries[index].load()
+        if sample.semantic is None:
+            raise InputError(
+                f"{sample.id} has no semantic labels, which regions are made of; use data that has them,"
+                " such as synth:DIR or the labelled file of nyu:DIR"
+            )
+        camera = _camera(sample, self.spec)
+        image, depth, labels = sample.image_bgr[..., ::-1], sample.depth_m, sample.semantic
+        rng = np.random.default_rng((self.seed, epoch, index))
+        if self.augment is not None:
+            window = random_window(rng, (camera.width, camera.height), self.augment)
+            image, depth, labels = window.of(image), window.of(depth), window.of(labels)
+            camera = camera.cropped(window.x, window.y, window.width, window.height)
+        placement = Placement.of((camera.width, camera.height), self.spec.input_wh, self.spec.resize)
+        placed = placement.to_input(np.ascontiguousarray(image))
+        rows, columns = placement.content
+        if self.augment is not None:
+            degrade(placed[rows, columns], rng, self.augment.photometric)
+        depth_m = placement.labels_to_input(depth, fill=np.nan).astype(np.float32)
+        semantic = placement.labels_to_input(labels)
+        return RegionItem(
+            image=placed,
+            depth_m=depth_m,
+            focal=placement.camera_at_input(camera).f_px / self.spec.f_canonical_px,
+            content=(rows.start, rows.stop, columns.start, columns.stop),
+            regions=region_support(semantic, depth_m).regions,
+            semantic=semantic.astype(np.float32) / _HIGHEST_CLASS,
+        )
+
+
+def _camera(sample: DepthSample, spec: DepthSpec) -> Camera:
+    """The sample's camera; one that is canonical for the whole frame where it is unknown."""
+    if sample.camera is not None:
+        return sample.camera
+    height, width = sample.depth_m.shape
+    placement = Placement.of((width, height), spec.input_wh, spec.resize)
+    f_px = spec.f_canonical_px * width / placement.content_wh[0]
+    return Camera(fx=f_px, fy=f_px, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height)
+
+
+def collate_regions(items: Sequence[RegionItem]) -> RegionBatch:
+    """Stack items into a batch of tensors."""
+    return RegionBatch(
+        image=torch.from_numpy(np.stack([item.image for item in items])),
+        depth_m=torch.from_numpy(np.stack([item.depth_m for item in items])[:, None]),
+        focal=torch.tensor([item.focal for item in items], dtype=torch.float32),
+        content=torch.tensor([item.content for item in items]),
+        regions=torch.from_numpy(np.stack([item.regions for item in items])[:, None]).long(),
+        semantic=torch.from_numpy(np.stack([item.semantic for item in items])[:, None]),
+    )
+
+
+def regions_in_order(frames: RegionFrames, batch: int, limit: int | None = None) -> Iterator[RegionBatch]:
+    """Batches of frames in their order, for evaluation; `limit` takes that many, evenly spread over the set."""
+    indices = spread(len(frames), limit)
+    for first in range(0, len(indices), batch):
+        yield collate_regions([frames[0, index] for index in indices[first : first + batch]])

@@ -1,0 +1,177 @@
+"""Train the Region Support Network in the stages of papers/5, section 3.3.
+
+Generation alone (linear loss, then logarithmic), refinement alone on the true region support, refinement on the
+generated one, generation through the refinement, and both together. One run trains one stage when its options or its
+start ask for a row of Table 3 instead of the whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgedepth.core.files import write_atomic
+from edgedepth.trainers.augment import to_float
+from edgedepth.trainers.checkpoint import load_checkpoint
+from edgedepth.trainers.config import TrainConfig
+from edgedepth.trainers.data import DepthBatch, endless
+from edgedepth.trainers.loop import FitResult, fabric_for, fit
+from edgedepth.trainers.losses_region import region_means
+from edgedepth.trainers.models.registry import resolve_options
+from edgedepth.trainers.models.rsn import RSN, Guidance, Modules
+from edgedepth.trainers.objectives import target_of
+from edgedepth.trainers.region_data import RegionBatch, RegionFrames, collate_regions, regions_in_order
+from edgedepth.trainers.splits import route_of, serves, training_split
+from edgedepth.trainers.start import prepare_folder
+from edgedepth.trainers.train_depth import DepthTask
+from edgedepth.trainers.validation import depth_figures
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionStage:
+    """One stage: what exists, what guides, which loss, which module stands still, and its epochs in the paper."""
+
+    modules: Modules = "both"
+    guidance: Guidance = "region"
+    loss: str = "region-log"
+    frozen: str | None = None
+    epochs: float
+
+
+# The paper gives 17 and 40 epochs for the generation module, 63 for the refinement, 5 and 3 with one of them frozen;
+# none for the last stage, which gets 20 here.
+STAGES: Mapping[str, RegionStage] = {
+    "generation-linear": RegionStage(modules="generation", loss="region-linear", epochs=17),
+    "generation": RegionStage(modules="generation", epochs=23),
+    "refinement": RegionStage(modules="refinement", guidance="truth", epochs=63),
+    "refinement-on-generated": RegionStage(loss="region-log-refined", frozen="generation", epochs=5),
+    "generation-through-refinement": RegionStage(loss="region-log-refined", frozen="refinement", epochs=3),
+    "together": RegionStage(epochs=20),
+}
+
+
+def train_region(config: TrainConfig) -> FitResult:
+    """Train `rsn`: all stages in order, or one run where the options name a part of the network or `init` is given.
+
+    The budget is shared out by the paper's epochs. Each stage has a folder below `config.out`; the finished network is
+    `<out>/rsn.safetensors`.
+
+    Raises:
+        InputError: the data cannot be read, have no semantic labels, or hold nothing to train on.
+        OutputError: the folder cannot be written.
+    """
+    options = resolve_options(config.network, config.options)
+    if config.init is not None or options.modules != "both" or options.guidance != "region":
+        prepare_folder(config)
+        return fit(RegionTask(config), config, fabric_for(config))
+    return _train_stages(config)
+
+
+def _train_stages(config: TrainConfig) -> FitResult:
+    prepare_folder(config)
+    total = sum(stage.epochs for stage in STAGES.values())
+    state: dict[str, Tensor] = {}
+    result = None
+    for name, stage in STAGES.items():
+        run = _stage_config(config, name, stage, stage.epochs / total)
+        done = run.out / "done.json"
+        if not done.exists():
+            prepare_folder(run)
+            task = RegionTask(run, stage.frozen)
+            _take(task.network, state)
+            result = fit(task, run, fabric_for(run))
+            write_atomic(done, json.dumps(result.figures))
+        checkpoint = run.out / f"{config.network}.safetensors"
+        state |= load_checkpoint(checkpoint).state
+        last = checkpoint
+    finished = config.out / last.name
+    write_atomic(finished, last.read_bytes())
+    if result is None:  # every stage was done before
+        result = FitResult(checkpoint=finished, steps=0, seconds=0.0, figures=json.loads(done.read_text()))
+    baseline = last.with_suffix(".baseline.npy")
+    write_atomic(finished.with_suffix(".baseline.npy"), baseline.read_bytes())
+    return replace(result, checkpoint=finished)
+
+
+def _stage_config(config: TrainConfig, name: str, stage: RegionStage, share: float) -> TrainConfig:
+    return replace(
+        config,
+        out=config.out / name,
+        cache=config.cache or config.out / "cache",
+        minutes=None if config.minutes is None else config.minutes * share,
+        epochs=None if config.epochs is None else config.epochs * share,
+        options={**config.options, "modules": stage.modules, "guidance": stage.guidance},
+        loss=replace(config.loss, metric=stage.loss),
+    )
+
+
+def _take(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give a network what earlier stages trained of it; a stage's modules keep their names in every network."""
+    own = network.state_dict()
+    network.load_state_dict({name: state.get(name, tensor) for name, tensor in own.items()})
+
+
+class RegionTask(DepthTask):
+    """A `DepthTask` whose frames come with regions, and whose network may be guided by them.
+
+    frozen: the module, "generation" or "refinement", that keeps its weights and statistics.
+    """
+
+    def __init__(self, config: TrainConfig, frozen: str | None = None) -> None:
+        super().__init__(config)
+        assert isinstance(self.network, RSN)
+        self.rsn = self.network
+        self.still: nn.Module | None = None if frozen is None else getattr(self.network, frozen)
+        if self.still is not None:
+            self.still.requires_grad_(False)
+
+    def _open_data(self) -> None:
+        super()._open_data()
+        config = self.config
+        train, validation = training_split(config.data, serves(route_of(config.network)))
+        self.region_frames = RegionFrames(train, self.training_spec, config.augment, config.seed)
+        self.region_validation = RegionFrames(validation, self.training_spec)
+
+    def batches(self, start: int) -> Iterable[RegionBatch]:
+        """Training batches from number `start` on."""
+        return endless(self.region_frames, len(self.region_frames), collate_regions, self.config, start)
+
+    def prepare(self, batch: DepthBatch, step: int, device: torch.device) -> tuple[Tensor, ...]:
+        """What `DepthTask` prepares, the regions, and the guidance where the network takes one."""
+        assert isinstance(batch, RegionBatch)
+        if self.still is not None:
+            self.still.eval()  # statistics of batch norm stand still, too
+        prepared = (*super().prepare(batch, step, device), batch.regions.to(device))
+        return (*prepared, self._guidance(batch, device)) if self.rsn.options.needs_guidance else prepared
+
+    def _guidance(self, batch: RegionBatch, device: torch.device) -> Tensor:
+        if self.rsn.options.guidance == "semantic":
+            return batch.semantic.to(device)
+        target = target_of(batch.depth_m, batch.focal, self.objective.bins, self.config.loss.beyond)
+        return region_means(target.depth_m, target.weight, batch.regions).to(device)
+
+    def evaluate(self, network: nn.Module, device: torch.device) -> dict[str, float]:
+        """As `DepthTask`, or on the validation split alone where the network takes a guidance."""
+        if not self.rsn.options.needs_guidance:
+            return super().evaluate(network, device)
+
+        def predict(batch: DepthBatch) -> NDArray[np.float32]:
+            assert isinstance(batch, RegionBatch)
+            with torch.inference_mode():
+                answer = network(to_float(batch.image.to(device)), self._guidance(batch, device))
+            depth: NDArray[np.float32] = answer[:, 0].float().cpu().numpy()
+            return depth
+
+        batches = regions_in_order(self.region_validation, self.config.batch, self.config.eval_images)
+        return depth_figures(predict, batches, self.training_spec)
+
+    def save(self, network: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
+        """The checkpoint, and in its provenance the loss."""
+        super().save(network, path, {**facts, "loss": self.config.loss.metric or self.rsn.paper_loss})
