@@ -56,7 +56,9 @@ unit: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n auto --dist loadgroup
 
 recipe: $(VENV)/.dev
-	@$(BIN)/python -m edgedepth.trainers.recipe
+	@$(BIN)/edgedepth train default -o runs/default
+	@$(BIN)/python -m edgedepth.trainers.ship runs/default
+	@$(BIN)/edgedepth export default --small --name default -o toolkit/assets/bundle
 
 # Every network as a TensorRT-RTX engine, by the library with TensorRT 11's API and by the one with 10.16's.
 SWEEP := runs/sweep

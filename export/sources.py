@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from edgedepth.core.errors import InputError, UnknownNameError
-from edgedepth.core.routing import Route
+from edgedepth.core.routing import Route, SceneRule
 from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, DepthSpec
-from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint
+from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint
 from edgedepth.trainers.models.registry import classifier_names, network_names
 
 # The shipped trio, by the name `default`.
@@ -23,17 +23,19 @@ DEFAULT_NETWORKS = ("edge-low", "edge-high", "scene-small")
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """The checkpoints of a bundle, and the baseline maps that lie beside them."""
+    """The checkpoints of a bundle, and what training wrote beside them: the router's rule and the baseline maps."""
 
     depth: dict[Route, Checkpoint]
     router: Checkpoint | None
+    rule: SceneRule | None
     baselines: dict[Route, NDArray[np.float32]]
 
 
-def resolve_sources(names: Sequence[str]) -> Sources:
+def resolve_sources(names: Sequence[str], coarse: str | None = None) -> Sources:
     """Load what is named: `default`, the name of a shipped network, or a path of a checkpoint.
 
-    One depth network makes a bundle of a fixed route. Two need a scene classifier; the one of shorter range is LOW.
+    One depth network makes a bundle of a fixed route. Two need a scene classifier, or a `coarse` depth network whose
+    largest depth decides; the one of shorter range is LOW.
 
     Raises:
         UnknownNameError: neither a file nor a network.
@@ -41,27 +43,28 @@ def resolve_sources(names: Sequence[str]) -> Sources:
         CheckpointError: a file is not a checkpoint.
     """
     wanted = [part for name in names for part in (DEFAULT_NETWORKS if name == "default" else (name,))]
+    if coarse is not None:
+        wanted = [name for name in wanted if name not in classifier_names()]
     paths = [_path_of(name) for name in wanted]
     loaded = [(path, load_checkpoint(path)) for path in paths]
     depth = [(path, c) for path, c in loaded if isinstance(c.spec, DepthSpec)]
-    routers = [c for _, c in loaded if not isinstance(c.spec, DepthSpec)]
+    routers = [(path, c) for path, c in loaded if not isinstance(c.spec, DepthSpec)]
+    if coarse is not None:
+        path = _path_of(coarse)
+        routers.append((path, load_checkpoint(path)))
     if not 1 <= len(depth) <= 2 or len(routers) != len(depth) - 1:
         raise InputError(
-            "a bundle is one depth network, or two and a scene classifier, but got "
-            f"{len(depth)} depth networks and {len(routers)} classifiers"
+            "a bundle is one depth network, or two and a router (a scene classifier, or --coarse), but got "
+            f"{len(depth)} depth networks and {len(routers)} routers"
         )
     routes = _routes([c.spec for _, c in depth if isinstance(c.spec, DepthSpec)])
     baselines = {route: _baseline_beside(path, c.network) for route, (path, c) in zip(routes, depth, strict=True)}
     return Sources(
         depth={route: c for route, (_, c) in zip(routes, depth, strict=True)},
-        router=routers[0] if routers else None,
+        router=routers[0][1] if routers else None,
+        rule=_rule_beside(*routers[0]) if routers else None,
         baselines={route: found for route, found in baselines.items() if found is not None},
     )
-
-
-def shipped_checkpoint(network: str) -> Path:
-    """The path where the shipped checkpoint of a network lies, or would."""
-    return Path(str(files("edgedepth.assets"))) / "checkpoints" / f"{network}.safetensors"
 
 
 def _path_of(name: str) -> Path:
@@ -85,6 +88,18 @@ def _routes(specs: Sequence[DepthSpec]) -> list[Route]:
     # midway between the two default ranges, as depth is perceived: in ratios
     border_m = math.sqrt(LOW_RANGE_M[1] * HIGH_RANGE_M[1])
     return [Route.LOW if specs[0].max_m < border_m else Route.HIGH]
+
+
+def _rule_beside(path: Path, checkpoint: Checkpoint) -> SceneRule | None:
+    """The vote that training chose on its validation data."""
+    for name in (f"{path.stem}.rule.json", f"{checkpoint.network}.rule.json"):
+        beside = path.with_name(name)
+        if beside.is_file():
+            try:
+                return SceneRule.model_validate_json(beside.read_bytes())
+            except ValidationError as error:
+                raise InputError(f"{beside} is not a router's rule; train again or remove it") from error
+    return None
 
 
 def _baseline_beside(path: Path, network: str) -> NDArray[np.float32] | None:

@@ -354,7 +354,7 @@ def test_fp16_and_a_backends_own_form(tmp_path: Path, made: Path) -> None:
 
 def test_sets_that_make_no_bundle(made: Path) -> None:
     tiny = str(made / "tiny.safetensors")
-    with pytest.raises(InputError, match="2 depth networks and 0 classifiers"):
+    with pytest.raises(InputError, match="2 depth networks and 0 routers"):
         resolve_sources([tiny, tiny])
     with pytest.raises(UnknownNameError, match="edge-mid"):
         resolve_sources(["edge-mid"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,6 +96,11 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], network: str) -> 
         if not bool(torch.isfinite(state[name]).all()):
             raise CheckpointError(f"tensor {name!r} of {network} is not finite; train or download it again")
     module.load_state_dict(dict(state))
+
+
+def shipped_checkpoint(network: str) -> Path:
+    """The path where the shipped checkpoint of a network lies, or would."""
+    return Path(str(files("edgedepth.assets"))) / "checkpoints" / f"{network}.safetensors"
 
 
 def save_checkpoint(

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 
 from edgedepth.core.errors import CheckpointError, InputError
 from edgedepth.core.files import write_atomic
-from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint
+from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint
 from edgedepth.trainers.config import TrainConfig
 
 
@@ -36,7 +35,7 @@ def default_checkpoint(network: str) -> Path:
     Raises:
         InputError: no weights of this network are shipped.
     """
-    path = Path(str(files("edgedepth.assets"))) / "checkpoints" / f"{network}.safetensors"
+    path = shipped_checkpoint(network)
     if not path.is_file():
         raise InputError(f"no weights of {network} are shipped; leave --init out or give a checkpoint file")
     return path

@@ -43,6 +43,10 @@ def export(
         str | None, typer.Option(help="What --int8 may cost: ABS_REL[,DELTA1]; 0.02,0.005 if not given.")
     ] = None,
     size: Annotated[str | None, typer.Option(help="Input size of the depth networks, WxH.")] = None,
+    coarse: Annotated[
+        str | None,
+        typer.Option(help="Route by the largest depth that this depth network sees, not by scene categories."),
+    ] = None,
     golden: Annotated[
         list[str] | None,
         typer.Option(help="Frame to check and keep, as low:FILE or high:FILE; may be given often."),
@@ -70,7 +74,7 @@ def export(
         "half_storage": small,
     }
     config = _calibration(budget, explain) if int8 else None
-    report = _export(source or ["default"], output, request)
+    report = _export(source or ["default"], coarse, output, request)
     calibration = None if config is None else _calibrate(report, calib, config)
     if as_json:
         print_json(_describe(report, calibration))
@@ -111,7 +115,7 @@ def _calibrate(report: ExportReport, source: str, config: CalibrationConfig) -> 
     return run_calibration(report.bundle.folder, source, config)
 
 
-def _export(source: Sequence[str], output: Path, request: dict[str, Any]) -> ExportReport:
+def _export(source: Sequence[str], coarse: str | None, output: Path, request: dict[str, Any]) -> ExportReport:
     from rich.console import Console
 
     from edgedepth.core.errors import require
@@ -122,9 +126,14 @@ def _export(source: Sequence[str], output: Path, request: dict[str, Any]) -> Exp
     from edgedepth.export.sources import resolve_sources
 
     with Console(stderr=True).status("loading checkpoints") as status:
-        found = resolve_sources(source)
+        found = resolve_sources(source, coarse)
         whole = BundleRequest(
-            depth=found.depth, router=found.router, baselines=found.baselines, notify=status.update, **request
+            depth=found.depth,
+            router=found.router,
+            rule=found.rule,
+            baselines=found.baselines,
+            notify=status.update,
+            **request,
         )
         return export_bundle(whole, output)
 

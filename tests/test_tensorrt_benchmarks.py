@@ -1,0 +1,61 @@
+"""The benchmark scripts that build engines run to their end on a machine without a GPU."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from onnx import TensorProto, helper, save
+
+from tests.conftest import REPOSITORY
+from tests.networks import depth_network, routed_bundle
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "benchmarks" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    __import__("sys").modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_gpu_benchmark_says_what_it_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "cache"))
+    bundle = routed_bundle(tmp_path / "bundle").folder
+    gpu = script("gpu")
+    monkeypatch.setattr(gpu, "WARM_UP", 1)
+    monkeypatch.setattr("sys.argv", ["gpu.py", str(bundle), "--runs", "2", "--output", str(tmp_path / "out" / "table")])
+    assert gpu.main() == 0
+    rows = json.loads((tmp_path / "out" / "table.json").read_text())
+    measured = [row for row in rows if row["p50_ms"] is not None]
+    assert {(row["engine"], row["precision"]) for row in measured} >= {("onnxruntime", "fp32")}
+    assert all(row["abs_rel"] < 1e-5 and row["non_finite"] == 0 for row in measured)
+    assert all(row["skipped"] for row in rows if row["p50_ms"] is None)
+    assert {row["engine"] for row in rows} >= {"tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "pytorch"}
+    assert {row["graphs"] for row in rows if row["engine"] == "tensorrt"} == {True, False}
+    text = (tmp_path / "out" / "table.md").read_text()
+    assert "Skipped:" in text
+    assert "| depth-test | onnxruntime | fp32 | no |" in text
+    assert text.strip() in capsys.readouterr().out
+
+
+def test_sweep_fails_for_what_does_not_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(depth_network((64, 48), 0.1), tmp_path / "good.fp32.onnx")
+    sweep = script("tensorrt_sweep")
+    assert sweep.build(tmp_path) == 0
+    nodes = [helper.make_node("Foo", ["x"], ["y"], name="foo", domain="mine")]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1,)) for name in ("x", "y")]
+    save(helper.make_model(helper.make_graph(nodes, "g", values[:1], values[1:])), tmp_path / "bad.fp16.onnx")
+    assert sweep.build(tmp_path) == 1
+    (report,) = tmp_path.glob("*.json")
+    rows = {row["network"]: row for row in json.loads(report.read_text())}
+    assert rows["good"]["kernels"] > 0
+    assert "no such operator" in rows["bad"]["error"]
+    assert "| good | fp32 |" in capsys.readouterr().out

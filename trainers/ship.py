@@ -1,0 +1,70 @@
+"""Takes the finished weights of a recipe's run into the package: `python -m edgedepth.trainers.ship RUN`."""
+
+from __future__ import annotations
+
+import io
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from edgedepth.core.errors import EdgeDepthError, InputError
+from edgedepth.core.files import write_atomic
+from edgedepth.trainers.checkpoint import load_checkpoint, save_checkpoint
+
+# network -> the stages of the recipe that finish it, the preferred one first
+FINISHED = {
+    "scene-small": ("router",),
+    "edge-low": ("low", "low-half"),
+    "edge-high": ("high", "high-half"),
+}
+
+
+def ship(run: Path, folder: Path) -> list[Path]:
+    """Write the checkpoints of a run as float16, with what lies beside them; answers the checkpoints' paths.
+
+    Raises:
+        InputError: a network has not been finished in this run.
+    """
+    return [_ship_network(run, network, folder) for network in FINISHED]
+
+
+def _ship_network(run: Path, network: str, folder: Path) -> Path:
+    source = next(
+        (
+            run / stage / f"{network}.safetensors"
+            for stage in FINISHED[network]
+            if (run / stage / f"{network}.safetensors").is_file()
+        ),
+        None,
+    )
+    if source is None:
+        raise InputError(f"{run} holds no {network}; finish it with: edgedepth train default -o {run}")
+    checkpoint = load_checkpoint(source)
+    target = folder / f"{network}.safetensors"
+    save_checkpoint(
+        target,
+        checkpoint.build(),
+        network=network,
+        options=checkpoint.options,
+        spec=checkpoint.spec,
+        provenance=checkpoint.provenance,
+        dtype="float16",
+    )
+    rule, baseline = source.with_name(f"{network}.rule.json"), source.with_name(f"{network}.baseline.npy")
+    if rule.is_file():
+        write_atomic(folder / rule.name, rule.read_bytes())
+    if baseline.is_file():
+        buffer = io.BytesIO()
+        np.save(buffer, np.load(baseline, allow_pickle=False).astype(np.float16))
+        write_atomic(folder / baseline.name, buffer.getvalue())
+    return target
+
+
+if __name__ == "__main__":
+    try:
+        for path in ship(Path(sys.argv[1]), Path(str(files("edgedepth.assets"))) / "checkpoints"):
+            print(path)
+    except (EdgeDepthError, IndexError) as error:
+        sys.exit(f"edgedepth: {error or 'give the folder of a finished run'}")
