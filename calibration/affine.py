@@ -46,7 +46,8 @@ class Affine:
     def quantise(self, values: NDArray[Any]) -> NDArray[Any]:
         """Round half to even, as ONNX does, and clip."""
         steps = np.rint(np.asarray(values, np.float64) / self.scale) + self.zero_point
-        return np.clip(steps, self.low, self.high).astype(self.dtype)
+        integers: NDArray[Any] = np.clip(steps, self.low, self.high).astype(self.dtype)
+        return integers
 
     def dequantise(self, integers: NDArray[Any]) -> NDArray[np.float32]:
         """Back to real numbers."""

@@ -11,10 +11,9 @@ from onnx import NodeProto
 
 from edgedepth.export.passes.graph import Graph, attribute
 
-Kind = Literal["dense", "depthwise", "first", "head", "vector"]
+Kind = Literal["dense", "depthwise", "first", "thin", "head", "vector"]
 
-# Output maps so thin are depth, or a correction of it: a step of INT8 there is a step in metres.
-_THIN = 4
+_THIN = 4  # output channels up to which a layer makes depth, or a correction of it, and not features
 _CONVOLUTIONS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
@@ -23,8 +22,9 @@ class Layer:
     """A convolution that could be quantised.
 
     name: its output tensor, which names it everywhere. source: the activation it reads. weight: its constant.
-    kind: "first" reads nothing but the image; "head" makes logits, depth or a correction of it; "vector" works on
-        1x1 maps, where there is nothing to gain; "depthwise" has one input channel per filter; the rest is "dense".
+    kind: "first" reads nothing but the image; "head" makes the logits of a softmax; "thin" makes depth or a correction
+        of it; "vector" works on 1x1 maps, where there is nothing to gain; "depthwise" has one input channel per
+        filter; the rest is "dense".
     macs: multiply-adds per frame.
     """
 
@@ -59,8 +59,10 @@ def _layer(graph: Graph, node: NodeProto) -> Layer:
 
 
 def _kind(graph: Graph, node: NodeProto, weight: tuple[int, ...], output: tuple[int, ...]) -> Kind:
-    if weight[0] <= _THIN or _reaches_softmax(graph, node):
+    if _reaches_softmax(graph, node):
         return "head"
+    if weight[0] <= _THIN:
+        return "thin"
     if math.prod(output[2:]) == 1:
         return "vector"
     if _reads_only_the_image(graph, node.input[0]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -45,11 +46,12 @@ def world_datasets(
         width, height = network.spec.input_wh
         name = f"{world}-{width}x{height}-{frames}-v{RECIPE_VERSION}"
         out = (cache_folder() / "calibration" if folder is None else folder) / name
-        offset = before
-        write_dataset(
-            SynthConfig(out=out, world=world, count=frames, wh=(width, height), seed=seed),
-            lambda done, _, offset=offset: progress(offset + done),
-        )
+        config = SynthConfig(out=out, world=world, count=frames, wh=(width, height), seed=seed)
+        write_dataset(config, partial(_tell, progress, before))
         before += frames
         datasets.append(open_dataset(f"synth:{out}"))
     return datasets
+
+
+def _tell(progress: Progress, before: int, done: int, total: int) -> None:  # noqa: ARG001 (the renderer's signature)
+    progress(before + done)

@@ -26,7 +26,10 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "evaluation": ({"core", "datasets", "io"}, {"cv2", "matplotlib"}),
     "engines": ({"core"}, {"onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "pycuda", "cuda"}),
     "runtime": ({"core", "io", "engines"}, set()),
-    "trainers": ({"core", "datasets", "world", "evaluation"}, {"torch", "timm", "lightning", "safetensors", "cv2", "rich"}),
+    "trainers": (
+        {"core", "datasets", "world", "evaluation"},
+        {"torch", "timm", "lightning", "safetensors", "cv2", "rich"},
+    ),
     "export": (
         {"core", "io", "evaluation", "engines", "trainers"},
         {"torch", "onnx", "onnxsim", "onnxruntime", "cv2"},
@@ -36,8 +39,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
         {"onnx", "cv2", "matplotlib"},
     ),
     "cli": (
-        {"core", "io", "datasets", "world", "evaluation", "engines", "runtime", "trainers", "export",
-         "calibration"},
+        {"core", "io", "datasets", "world", "evaluation", "engines", "runtime", "trainers", "export", "calibration"},
         {"typer", "rich", "cv2"},
     ),
 }
@@ -51,7 +53,9 @@ BACKEND_OF_FOLDER = {"onnxruntime": {"onnxruntime"}, "openvino": {"openvino"}}
 
 def _folders() -> dict[str, Path]:
     folders = {p.name: p for p in (ROOT / "toolkit").iterdir() if (p / "__init__.py").is_file()}
-    return folders | {name: ROOT / name for name in ("calibration", "engines", "export", "trainers") if (ROOT / name).is_dir()}
+    return folders | {
+        name: ROOT / name for name in ("calibration", "engines", "export", "trainers") if (ROOT / name).is_dir()
+    }
 
 
 def _imports(path: Path) -> set[str]:

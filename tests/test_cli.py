@@ -207,7 +207,7 @@ def test_ctrl_c_leaves_a_playable_video_and_a_report(bundle: Path, tmp_path: Pat
     write_video(long, 3000, (320, 240))
     out = tmp_path / "out"
     process = subprocess.Popen(
-        [sys.executable, "-m", "edgedepth", "run", str(long), "-b", str(bundle), "-o", str(out), "--backend", "onnxruntime"],
+        [sys.executable, "-m", "edgedepth", "run", long, "-b", bundle, "-o", out, "--backend", "onnxruntime"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     written = out / "long_depth.mp4"

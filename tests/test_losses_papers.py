@@ -12,11 +12,14 @@ torch = pytest.importorskip("torch", reason="the losses need PyTorch: pip instal
 from torch import Tensor  # noqa: E402
 
 from edgedepth.core.bins import Bins  # noqa: E402
-from edgedepth.core.errors import UnknownNameError  # noqa: E402
-from edgedepth.trainers import losses_detail, losses_region  # noqa: E402
+from edgedepth.core.errors import InputError, UnknownNameError  # noqa: E402
+from edgedepth.trainers import create_network, losses_detail, losses_region  # noqa: E402
+from edgedepth.trainers.config import LossConfig  # noqa: E402
 from edgedepth.trainers.losses_classes import class_accuracy, class_cross_entropy, interval_class, rounded_class  # noqa: E402
 from edgedepth.trainers.models.metric import MetricHeads  # noqa: E402
+from edgedepth.trainers.models.registry import default_spec  # noqa: E402
 from edgedepth.trainers.models.sid_deeplab import IntervalHeads  # noqa: E402
+from edgedepth.trainers.objectives import DepthObjective  # noqa: E402
 from edgedepth.trainers.objectives_papers import interval_objective, metric_objective  # noqa: E402
 
 
@@ -270,3 +273,23 @@ def test_an_unknown_combination_lists_the_known_ones() -> None:
     heads = MetricHeads.of((torch.ones(1, 1, 4, 4),))
     with pytest.raises(UnknownNameError, match=r"unknown metric loss 'huber'; known: l1, l2, berhu, .*region-log"):
         metric_objective(heads, torch.ones(1, 1, 4, 4), torch.ones(1, 1, 4, 4), "huber")
+
+
+def test_losses_that_a_network_has_no_outputs_for_are_refused() -> None:
+    drnet, side = create_network("drnet", backbone="small"), create_network("ds-sidenet-low", branches="cls")
+    with pytest.raises(InputError, match="the losses 'hu' are for networks that only regress depth, not for DSSideNet"):
+        DepthObjective(side, default_spec("ds-sidenet-low"), LossConfig(metric="hu"))
+    with pytest.raises(InputError, match=r"hard classification is a choice of ds-sidenet-low .*not of DRNet"):
+        DepthObjective(drnet, default_spec("drnet"), LossConfig(hard=True))
+    with pytest.raises(UnknownNameError, match="unknown metric loss 'huber'"):
+        DepthObjective(drnet, default_spec("drnet"), LossConfig(metric="huber"))
+
+
+def test_a_network_is_trained_by_the_losses_of_its_paper_unless_told_otherwise() -> None:
+    torch.manual_seed(0)
+    drnet, spec = create_network("drnet", backbone="small"), default_spec("drnet")
+    batch = torch.rand(2, 3, 32, 40), torch.rand(2, 1, 32, 40) * 5 + 1, torch.ones(2)
+    assert set(DepthObjective(drnet, spec, LossConfig())(*batch)) == {"loss", "depth", "gradient", "normal"}
+    berhu = DepthObjective(drnet, spec, LossConfig(metric="berhu+magnitude"))(*batch)
+    assert set(berhu) == {"loss", "depth", "magnitude"}
+    assert float(berhu["loss"].detach()) == pytest.approx(float((berhu["depth"] + berhu["magnitude"]).detach()))

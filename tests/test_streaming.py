@@ -70,9 +70,8 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DepthRuntime]:
 def test_every_frame_arrives_once_and_in_order(runtime: DepthRuntime, tmp_path: Path) -> None:
     sink = Memory()
     seen: list[int] = []
-    report = run_stream(
-        runtime, Levels([NEAR] * 12 + [FAR] * 28), sink, StreamOptions(), lambda _, result: seen.append(result.frame_index)
-    )  # fmt: skip
+    source = Levels([NEAR] * 12 + [FAR] * 28)
+    report = run_stream(runtime, source, sink, StreamOptions(), lambda _, result: seen.append(result.frame_index))
     assert [result.frame_index for result in sink.results] == list(range(40)) == seen
     assert sink.threads == {"edgedepth-encode"}
     assert sink.closed == 1

@@ -96,7 +96,7 @@ class TrainConfig:
     """One training run.
 
     network: name of the network; data: data sets as `kind:path`; out: folder of the run.
-    init: "default", a checkpoint file, or None for random weights.
+    init: "default", "imagenet" (backbones only), a checkpoint file, or None for random weights.
     size: (width, height) to train at, None for the network's own; the finished checkpoint keeps the full size.
     minutes, epochs: budget; the run ends when the first of those given is spent. Time spent before an
         interruption counts when the run is resumed.

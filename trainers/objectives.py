@@ -13,11 +13,11 @@ from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers import losses
 from edgedepth.trainers.config import LossConfig
 from edgedepth.trainers.losses_classes import class_cross_entropy, rounded_class
-from edgedepth.trainers.models.ds_sidenet import DSSideHeads
+from edgedepth.trainers.models.ds_sidenet import DSSideHeads, DSSideNet
 from edgedepth.trainers.models.heads import DepthHeads
 from edgedepth.trainers.models.metric import MetricHeads
 from edgedepth.trainers.models.sid_deeplab import IntervalHeads
-from edgedepth.trainers.objectives_papers import interval_objective, metric_objective
+from edgedepth.trainers.objectives_papers import interval_objective, metric_loss, metric_objective
 
 Terms = dict[str, Tensor]
 
@@ -109,10 +109,15 @@ class DepthObjective(nn.Module):
 
     Networks that refine an index map over several levels are trained by `refinement_objective`, those of papers/2 to 5
     by `objectives_papers`, the others by `multi_task_objective`.
+
+    Raises:
+        InputError: the configuration asks for losses that this network has no outputs for.
+        UnknownNameError: it names losses that do not exist.
     """
 
     def __init__(self, network: nn.Module, spec: DepthSpec, config: LossConfig) -> None:
         super().__init__()
+        _check_choice(network, config)
         self.network = network
         self.bins = spec.bins if spec.num_bins else Bins(count=64, min_m=spec.min_m, max_m=spec.max_m)
         self.config = config
@@ -152,3 +157,14 @@ class DepthObjective(nn.Module):
             return {"classification": entropy}
         objective = refinement_objective if len(heads.indices) > 1 else multi_task_objective
         return objective(heads, target, self.bins, self.config)
+
+
+def _check_choice(network: nn.Module, config: LossConfig) -> None:
+    """Refuse losses that would be ignored."""
+    name = type(network).__name__
+    if config.metric is not None:
+        metric_loss(config.metric)
+        if not hasattr(network, "paper_loss"):
+            raise InputError(f"the losses {config.metric!r} are for networks that only regress depth, not for {name}")
+    if config.hard and not isinstance(network, DSSideNet):
+        raise InputError(f"hard classification is a choice of ds-sidenet-low and ds-sidenet-high, not of {name}")

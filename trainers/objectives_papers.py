@@ -63,6 +63,17 @@ METRIC_LOSSES: Mapping[str, MapLosses | RegionLosses] = {
 }
 
 
+def metric_loss(name: str) -> MapLosses | RegionLosses:
+    """The combination of a name.
+
+    Raises:
+        UnknownNameError: there is none; the message lists the known ones.
+    """
+    if name not in METRIC_LOSSES:
+        raise UnknownNameError.of("metric loss", name, METRIC_LOSSES)
+    return METRIC_LOSSES[name]
+
+
 def metric_objective(
     heads: MetricHeads, depth_m: Tensor, weight: Tensor, name: str, regions: Tensor | None = None
 ) -> dict[str, Tensor]:
@@ -77,9 +88,7 @@ def metric_objective(
     Raises:
         UnknownNameError: there is no such combination.
     """
-    if name not in METRIC_LOSSES:
-        raise UnknownNameError.of("metric loss", name, METRIC_LOSSES)
-    chosen = METRIC_LOSSES[name]
+    chosen = metric_loss(name)
     if isinstance(chosen, RegionLosses):
         return _region_terms(heads, depth_m, weight, regions, chosen)
     return _map_terms(heads, depth_m, weight, chosen)

@@ -65,18 +65,22 @@ RENDERINGS: Mapping[str, Rendering] = {
 _SCENE = AugmentConfig(
     max_zoom=1.35, aspects=(0.8, 2.2), reshape=1.0, whole=0.0, photometric=0.9, spectra=0.25, cutout=0.15
 )
+# The last stage comes closer to what cameras give, very wide frames among it.
+_SCENE_FINE = AugmentConfig(
+    max_zoom=1.3, aspects=(0.9, 3.4), reshape=0.7, whole=0.1, photometric=0.7, spectra=0.1, cutout=0.1
+)
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
 _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
 _NO_SECOND_HEAD = {"regression": False}
 # Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
-_RELATIVE = LossConfig(relative=0.5)
+_RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
 
 # What is learned first, how large things are and how they lie, does not need many pixels: a step at a third of the size
-# costs a tenth. Each stage goes on from the one before; the last one meets the size that is shipped.
+# costs a tenth. Each stage goes on from the one before; the size of the last one is the size that is shipped.
 STAGES: Mapping[str, Stage] = {
     "router-first": Stage(network="scene-small", minutes=15, lr=2e-3, batch=32, size=(64, 48), augment=_SCENE),
-    "router": Stage(
+    "router-plain": Stage(
         network="scene-small",
         minutes=12,
         lr=1e-3,
@@ -86,11 +90,30 @@ STAGES: Mapping[str, Stage] = {
         data=("indoor", "street", "bare"),
         augment=_SCENE,
     ),
+    "router": Stage(
+        network="scene-small",
+        minutes=10,
+        lr=8e-4,
+        batch=32,
+        size=(64, 48),
+        after="router-plain",
+        data=("indoor", "street", "bare"),
+        augment=_SCENE_FINE,
+    ),
     "low-third": Stage(network="edge-low", minutes=26, lr=1.5e-3, batch=8, size=(96, 72), options=_NO_SECOND_HEAD),
     "low-half": Stage(
         network="edge-low", minutes=22, lr=1e-3, batch=16, size=(160, 120), after="low-third", loss=_RELATIVE
     ),
-    "low": Stage(network="edge-low", minutes=10, lr=4e-4, batch=8, after="low-half", augment=_FINE, loss=_RELATIVE),
+    "low": Stage(
+        network="edge-low",
+        minutes=12,
+        lr=6e-4,
+        batch=16,
+        size=(160, 120),
+        after="low-half",
+        augment=_FINE,
+        loss=_RELATIVE_MORE,
+    ),
     "high-third": Stage(
         network="edge-high",
         minutes=26,
@@ -111,7 +134,14 @@ STAGES: Mapping[str, Stage] = {
         loss=_RELATIVE,
     ),
     "high": Stage(
-        network="edge-high", minutes=10, lr=4e-4, batch=8, after="high-half", augment=_FINE_WIDE, loss=_RELATIVE
+        network="edge-high",
+        minutes=12,
+        lr=6e-4,
+        batch=16,
+        size=(224, 128),
+        after="high-half",
+        augment=_FINE_WIDE,
+        loss=_RELATIVE_MORE,
     ),
 }
 

@@ -11,14 +11,12 @@ import numpy as np
 
 from edgedepth.core.errors import EdgeDepthError, InputError
 from edgedepth.core.files import write_atomic
+from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers.checkpoint import load_checkpoint, save_checkpoint
+from edgedepth.trainers.recipe import STAGES
 
-# network -> the stages of the recipe that finish it, the preferred one first
-FINISHED = {
-    "scene-small": ("router",),
-    "edge-low": ("low", "low-half"),
-    "edge-high": ("high", "high-half"),
-}
+# network -> the stage of the recipe that finishes it
+FINISHED = {"scene-small": "router", "edge-low": "low", "edge-high": "high"}
 
 
 def ship(run: Path, folder: Path) -> list[Path]:
@@ -31,24 +29,22 @@ def ship(run: Path, folder: Path) -> list[Path]:
 
 
 def _ship_network(run: Path, network: str, folder: Path) -> Path:
-    source = next(
-        (
-            run / stage / f"{network}.safetensors"
-            for stage in FINISHED[network]
-            if (run / stage / f"{network}.safetensors").is_file()
-        ),
-        None,
-    )
-    if source is None:
+    stage = FINISHED[network]
+    source = run / stage / f"{network}.safetensors"
+    if not source.is_file():
         raise InputError(f"{run} holds no {network}; finish it with: edgedepth train default -o {run}")
     checkpoint = load_checkpoint(source)
+    size = STAGES[stage].size
+    spec = checkpoint.spec
+    if isinstance(spec, DepthSpec) and size is not None:
+        spec = spec.at_size(size)  # a network is at its best at the size it was last trained at
     target = folder / f"{network}.safetensors"
     save_checkpoint(
         target,
         checkpoint.build(),
         network=network,
         options=checkpoint.options,
-        spec=checkpoint.spec,
+        spec=spec,
         provenance=checkpoint.provenance,
         dtype="float16",
     )

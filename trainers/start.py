@@ -14,6 +14,8 @@ from edgedepth.core.files import write_atomic
 from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint
 from edgedepth.trainers.config import TrainConfig
 
+IMAGENET = "imagenet"  # what `TrainConfig.init` calls the weights that a paper's backbone starts from
+
 
 def prepare_folder(config: TrainConfig) -> None:
     """Make the run's folder and write the configuration into it.
@@ -42,13 +44,13 @@ def default_checkpoint(network: str) -> Path:
 
 
 def initial_checkpoint(config: TrainConfig) -> Checkpoint | None:
-    """The checkpoint that `config.init` names, None for random weights.
+    """The checkpoint that `config.init` names, None for random weights and for backbones trained on ImageNet.
 
     Raises:
         InputError: there is no such file.
         CheckpointError: it is of another network.
     """
-    if config.init is None:
+    if config.init in (None, IMAGENET):
         return None
     path = default_checkpoint(config.network) if config.init == "default" else Path(config.init)
     checkpoint = load_checkpoint(path)

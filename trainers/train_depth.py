@@ -24,10 +24,11 @@ from edgedepth.trainers.checkpoint import load_state, save_checkpoint
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.data import DepthBatch, DepthFrames, collate, endless, in_order
 from edgedepth.trainers.loop import FitResult, fabric_for, fit, progress_bar
+from edgedepth.trainers.models.backbones import load_imagenet
 from edgedepth.trainers.models.registry import create_network, default_spec
 from edgedepth.trainers.objectives import DepthObjective
 from edgedepth.trainers.splits import route_of, serves, training_split
-from edgedepth.trainers.start import initial_checkpoint, prepare_folder, provenance
+from edgedepth.trainers.start import IMAGENET, initial_checkpoint, prepare_folder, provenance
 from edgedepth.trainers.validation import depth_figures, map_predictor, network_predictor
 
 _BASELINE_FRAMES = 2000  # evenly spread; more move the mean of a pixel by less than 1 %
@@ -58,6 +59,8 @@ class DepthTask:
         self.options: dict[str, Any] = dict(config.options) if start is None else start.options
         self.network: nn.Module = create_network(config.network, **self.options)
         self.spec = default_spec(config.network, **self.options)
+        if config.init == IMAGENET:
+            load_imagenet(self.network)
         if start is not None:
             load_state(self.network, start.state, config.network)
             if not isinstance(start.spec, DepthSpec):

@@ -12,6 +12,10 @@ from dataclasses import dataclass
 
 from edgedepth.engines.tensorrt.logger import LogLine
 
+# Kinds that multiply and accumulate: convolutions, and small 1x1 ones as matrix products. What else there is moves data
+# or works element by element.
+COMPUTING = ("correlation", "runtime_fusion", "gemm")
+
 _FIELDS = re.compile(r"(?:^|, )(Name|LayerType|Inputs|Constants|Outputs|Metadata): ")
 _TENSOR = re.compile(r"Name: ([^,{}]+), Dimensions: \[([\d,-]*)\]")
 _TYPE = re.compile(r"(?:Datatype|Format/Datatype): ([A-Za-z0-9]+)")

@@ -1,0 +1,1 @@
+"""What the package ships: the default bundle, its checkpoints, and label tables."""

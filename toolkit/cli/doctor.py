@@ -127,12 +127,12 @@ def _cache() -> str:
 def _media() -> dict[str, Any]:
     """What reads and writes video here."""
     import re
+    from importlib import metadata
 
-    import av
     import cv2
 
     information = cv2.getBuildInformation()
-    found: dict[str, Any] = {"opencv": cv2.__version__, "pyav": av.__version__}
+    found: dict[str, Any] = {"opencv": cv2.__version__, "pyav": metadata.version("av")}
     for name in ("GStreamer", "FFMPEG", "CUDA"):
         match = re.search(rf"^\s*(?:NVIDIA )?{name}:\s*(\S+)", information, re.MULTILINE)
         found[f"opencv_{name.lower()}"] = match is not None and match[1].upper() == "YES"

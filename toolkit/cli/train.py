@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +26,18 @@ def train(
         list[str] | None, typer.Option("--data", help="Data set as kind:path, for example synth:DIR; repeat for more.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("runs/train"),
-    init: Annotated[str | None, typer.Option(help="Start from 'default' or a checkpoint; random if not given.")] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Start from 'default', 'imagenet' or a checkpoint; random if not given.")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option", metavar="NAME=VALUE", help="Option of the network, such as stack=shg; repeat for more."
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="'hard' classification, or a paper's losses by name, such as berhu or hu.")
+    ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="Train at this size; the network's own if not given.")
     ] = None,
@@ -57,7 +69,8 @@ def train(
 
     Examples:
     edgedepth train edge-low --data synth:out/ --minutes 60 -o runs/low;
-    edgedepth train edge-low --init default --data pairs:my/pairs.json --epochs 10 -o runs/mine
+    edgedepth train edge-low --init default --data pairs:my/pairs.json --epochs 10 -o runs/mine;
+    edgedepth train drnet --init imagenet --data nyu:DIR --option backbone=senet154 --option diagonal=false
     """
     require("torch", extra="train")
     require("lightning_fabric", extra="train")
@@ -76,7 +89,7 @@ def train(
         )
         _report(run_recipe(recipe, say), as_json)
         return
-    from edgedepth.trainers.config import TrainConfig
+    from edgedepth.trainers.config import LossConfig, TrainConfig
     from edgedepth.trainers.train import train as run
 
     if not data:
@@ -101,8 +114,24 @@ def train(
         precision=precision,  # type: ignore[arg-type]  # the configuration checks it
         watch=watch,
         cache=cache,
+        options=_options(option or []),
+        loss=LossConfig() if loss is None else LossConfig(hard=True) if loss == "hard" else LossConfig(metric=loss),
     )
     _report({network: run(config)}, as_json)
+
+
+def _options(pairs: list[str]) -> dict[str, Any]:
+    """NAME=VALUE pairs; a value is JSON where it can be read as such (8, true, [8, 16]), else text."""
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InputError(f"an option of the network is written NAME=VALUE, for example stack=shg, but got {pair!r}")
+        try:
+            options[name] = json.loads(value)
+        except json.JSONDecodeError:
+            options[name] = value
+    return options
 
 
 def _report(results: dict[str, FitResult], as_json: bool) -> None:

@@ -83,9 +83,16 @@ class SceneSmall(nn.Module):
         width, height = self.options.working_wh
         if image.shape[-2] > height or image.shape[-1] > width:
             image = F.adaptive_avg_pool2d(image, (height, width))
-        features = self.encoder(self.normalise(image))[-1]  # (B, C, h/32, w/32)
+        features = self.encoder(self.normalise(_standardised(image)))[-1]  # (B, C, h/32, w/32)
         logits: Tensor = self.fc(self.dropout(features.mean(dim=(2, 3))))
         return logits if self.training else F.softmax(logits, dim=1)
+
+
+def _standardised(image: Tensor) -> Tensor:
+    """Every image at one mean brightness and contrast, so that exposure cannot tell near from far."""
+    centred = image - image.mean(dim=(1, 2, 3), keepdim=True)
+    contrast = centred.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    return centred / (contrast + 0.02) * 0.2 + 0.45
 
 
 def scene_small_spec() -> ClassifierSpec:

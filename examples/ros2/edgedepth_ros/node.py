@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import rclpy
-from edgedepth_ros.convert import bgr_of, camera_of, fill_depth_image
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
 import edgedepth
 from edgedepth.core.errors import EdgeDepthError
+from edgedepth_ros.convert import bgr_of, camera_of, fill_depth_image
 
 
 class DepthNode(Node):  # type: ignore[misc]  # rclpy has no types
