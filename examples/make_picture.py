@@ -1,0 +1,41 @@
+"""Makes `docs/images/walk.jpg`, the picture of the README: frames of the sample clip beside their depth.
+
+python examples/make_picture.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgedepth import DepthRuntime
+from edgedepth.core.colour import MetricColours
+from edgedepth.io.sources import open_source
+from edgedepth.io.view import SideBySide
+
+EXAMPLES = Path(__file__).parent
+FRAMES = (12, 66, 90, 140)  # in the room, at the door, outside, down the street
+
+
+def main() -> None:
+    """Run the clip and paste the chosen frames together."""
+    with DepthRuntime.load() as depth, open_source(EXAMPLES / "walk.mp4") as clip:
+        specs = [depth.spec(route) for route in depth.routes]
+        colours = MetricColours(min_m=min(s.min_m for s in specs), max_m=max(s.max_m for s in specs))
+        view = SideBySide(colours)
+        shown = [
+            view(frame.image_bgr, result).copy()
+            for frame, result in depth.stream_frames(clip)
+            if frame.index in FRAMES
+        ]
+    rows = [np.hstack(shown[i : i + 2]) for i in range(0, len(shown), 2)]
+    out = EXAMPLES.parent / "docs" / "images" / "walk.jpg"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(out), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    print(out)
+
+
+if __name__ == "__main__":
+    main()
