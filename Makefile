@@ -30,7 +30,7 @@ $(VENV)/.base: $(VENV)/.python pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.base
 	@echo "installing the development tools into $(VENV)"
 	@$(PIP) torch
-	@$(PIP) -e '.[train,export,world,rtx,dev]'
+	@$(PIP) -e '.[train,export,timm,world,rtx,dev]'
 	@touch $@
 
 demo: $(VENV)/.base

@@ -31,7 +31,7 @@ REDUCED: dict[str, dict[str, Any]] = {
     "hqmd": {"backbone": "small", "width": 16},
     "drnet": {"backbone": "small"},
     "rside": {"backbone": "small"},
-    "rsn": {"width": 0.125},
+    "rsn": {"width": 0.125, "iterations": 1},
 }
 SIZE_WH = (96, 64)
 _ACTIVATIONS = ("Relu", "LeakyRelu", "Clip")

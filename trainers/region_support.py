@@ -131,7 +131,8 @@ def _slice_instances(instances: NDArray[np.int32], depth: NDArray[np.float64]) -
     histogram = np.bincount(instances * width + position, minlength=count * width).reshape(count, width)
     group = _join_thin(histogram, slices, spans, slice_m)
     _, labels = np.unique(instances.astype(np.int64) * width + group[instances, position], return_inverse=True)
-    return (labels.reshape(-1) + 1).astype(np.int32)
+    regions: NDArray[np.int32] = (labels.reshape(-1) + 1).astype(np.int32)
+    return regions
 
 
 def _join_thin(
