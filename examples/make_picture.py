@@ -26,9 +26,7 @@ def main() -> None:
         colours = MetricColours(min_m=min(s.min_m for s in specs), max_m=max(s.max_m for s in specs))
         view = SideBySide(colours)
         shown = [
-            view(frame.image_bgr, result).copy()
-            for frame, result in depth.stream_frames(clip)
-            if frame.index in FRAMES
+            view(frame.image_bgr, result).copy() for frame, result in depth.stream_frames(clip) if frame.index in FRAMES
         ]
     rows = [np.hstack(shown[i : i + 2]) for i in range(0, len(shown), 2)]
     out = EXAMPLES.parent / "docs" / "images" / "walk.jpg"

@@ -104,13 +104,23 @@ STAGES: Mapping[str, Stage] = {
     "low-half": Stage(
         network="edge-low", minutes=22, lr=1e-3, batch=16, size=(160, 120), after="low-third", loss=_RELATIVE
     ),
-    "low": Stage(
+    "low-near": Stage(
         network="edge-low",
         minutes=12,
         lr=6e-4,
         batch=16,
         size=(160, 120),
         after="low-half",
+        augment=_FINE,
+        loss=_RELATIVE_MORE,
+    ),
+    "low": Stage(
+        network="edge-low",
+        minutes=8,
+        lr=4e-4,
+        batch=16,
+        size=(160, 120),
+        after="low-near",
         augment=_FINE,
         loss=_RELATIVE_MORE,
     ),
