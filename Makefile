@@ -45,8 +45,7 @@ lint: $(VENV)/.dev
 # mypy cannot see a package that is mapped from several folders, so it gets a tree of links.
 $(TYPED): Makefile pyproject.toml
 	@rm -rf .typing && mkdir -p $@
-	@ln -s ../../toolkit/*.py ../../toolkit/py.typed $@/
-	@for name in $$(cd toolkit && ls -d */ | grep -v __pycache__); do ln -s ../../toolkit/$${name%/} $@/$${name%/}; done
+	@for name in $$(ls toolkit | grep -v __pycache__); do ln -s ../../toolkit/$$name $@/$$name; done
 	@for name in calibration engines export trainers; do ln -s ../../$$name $@/$$name; done
 
 types: $(VENV)/.dev $(TYPED)

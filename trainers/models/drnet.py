@@ -90,11 +90,12 @@ class FullSize(nn.Module):
         """Branch I and the guess at 1/4 and the image, to (B, 1, H, W)."""
         maps = crop(self.shuffle(self.up(x)), size_of(image))  # (B, 4, H, W)
         if guess is None:
-            correction: Tensor = self.correction(torch.cat((maps, image), dim=1))
-            return correction
+            alone: Tensor = self.correction(torch.cat((maps, image), dim=1))
+            return alone
         enlarged = F.interpolate(guess, scale_factor=4.0, mode="bilinear", align_corners=False)
         guess = crop(enlarged, size_of(image))
-        return guess + self.correction(torch.cat((maps, image, guess), dim=1))
+        corrected: Tensor = guess + self.correction(torch.cat((maps, image, guess), dim=1))
+        return corrected
 
 
 class DRNet(nn.Module):

@@ -240,7 +240,8 @@ class Fusion(nn.Module):
         """Two index maps (B, 1, H, W) to one."""
         first, second = self.convs
         # Replicated borders would be kinder to the edge, but zero padding is what every engine fuses.
-        return first(classified.detach()) + second(regressed.detach())
+        fused: Tensor = first(classified.detach()) + second(regressed.detach())
+        return fused
 
 
 class DSSideNet(nn.Module):
@@ -301,7 +302,7 @@ class DSSideNet(nn.Module):
     def index_of(self, image: Tensor) -> Tensor:
         """The expected index of the classification branch, (B, 1, H, W), in either mode."""
         pyramid = self._pyramid(image)
-        index, _ = self.soft_argmax(self._classify(self.encoder(pyramid[0]), pyramid))
+        index: Tensor = self.soft_argmax(self._classify(self.encoder(pyramid[0]), pyramid))[0]
         return index
 
     def _pyramid(self, image: Tensor) -> list[Tensor]:
@@ -322,7 +323,7 @@ class DSSideNet(nn.Module):
 
     def _heads(self, encoded: list[Tensor], pyramid: list[Tensor], coarse: Tensor | None) -> DSSideHeads:
         logits = self._classify(encoded, pyramid) if self.classifier is not None else None
-        indices = (self.soft_argmax(logits)[0],) if logits is not None else ()
+        indices: tuple[Tensor, ...] = (self.soft_argmax(logits)[0],) if logits is not None else ()
         depth_m = self._regress(encoded, pyramid) if self.regressor is not None else None
         further: tuple[tuple[str, Tensor], ...] = () if coarse is None else (("coarse", coarse),)
         if self.fusion is not None:

@@ -41,10 +41,11 @@ def _make_torchvision_importable() -> None:
     for name in [name for name in sys.modules if name.startswith("torchvision.")]:
         del sys.modules[name]  # what an earlier, failed import left half done
     try:
-        torch.ops.load_library(next(Path(spec.origin).parent.glob("_C*")))
+        torch.ops.load_library(next(Path(spec.origin).parent.glob("_C*")))  # type: ignore[no-untyped-call]
     except (OSError, StopIteration):
-        library = torch.library.Library("torchvision", "FRAGMENT")
+        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
         for operator in _SCHEMAS:
             if not hasattr(torch.ops.torchvision, operator):
-                library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+                schema = f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+                library.define(schema)  # type: ignore[no-untyped-call]
         _kept.append(library)
