@@ -75,7 +75,8 @@ class Histogram:
     @property
     def centres(self) -> NDArray[np.float64]:
         """(BINS,) the middle of each bin's absolute values."""
-        return (np.arange(BINS, dtype=np.float64) + 0.5) * np.float64(self.limit / BINS)
+        centres: NDArray[np.float64] = (np.arange(BINS, dtype=np.float64) + 0.5) * np.float64(self.limit / BINS)
+        return centres
 
     @property
     def total(self) -> int:

@@ -24,6 +24,11 @@ class Backend:
     folder: str
     variant: str
 
+    @property
+    def gpu(self) -> bool:
+        """Whether it computes on an NVIDIA GPU, where half precision is the fast one."""
+        return self.variant != "CPU"
+
     def probe(self) -> Availability:
         """Whether this backend would work here; looked up once per process."""
         return _probe(self.folder, self.variant)

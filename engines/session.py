@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedepth.core.errors import BackendError
+from edgedepth.core.errors import BackendError, UnknownNameError
 from edgedepth.core.spec import ResizePolicy
 
 # "fp32", "fp16" and "int8" name what the ONNX file itself says; "bf16" makes OpenVINO use bfloat16.
 Precision = Literal["fp32", "fp16", "int8", "bf16"]
+
+
+def as_precision(name: str) -> Precision:
+    """The precision of this name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    for precision in get_args(Precision):
+        if precision == name:
+            return cast(Precision, precision)
+    raise UnknownNameError.of("precision", name, get_args(Precision))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -177,6 +177,21 @@ def test_export_builds_where_an_engine_would_run(bundle: Path, monkeypatch: pyte
     assert [entry.role for entry in bundle_module.build_for_this_machine(opened)] == ["low", "high", "router"]
 
 
+def test_precision_is_fp16_on_a_gpu_where_the_bundle_has_it(bundle: Path) -> None:
+    from edgedepth.core.bundle import write_manifest
+    from edgedepth.runtime.depth_runtime import _choose_precision
+
+    plain = Bundle.load(bundle)
+    networks = {
+        route: entry.model_copy(update={"variants": {**entry.variants, "fp16": entry.variants["fp32"]}})
+        for route, entry in plain.manifest.networks.items()
+    }
+    typed = write_manifest(bundle, plain.manifest.model_copy(update={"networks": networks}))
+    for backend, precision in (("tensorrt", "fp16"), ("onnxruntime-cuda", "fp16"), ("openvino", "fp32")):
+        assert _choose_precision(typed, "auto", backend) == precision
+        assert _choose_precision(plain, "auto", backend) == "fp32"
+
+
 def test_both_flavours_are_backends() -> None:
     assert [backend.variant for backend in registry.BACKENDS if backend.folder == "tensorrt"] == list(
         flavour_module.MODULES

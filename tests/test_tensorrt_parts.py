@@ -314,7 +314,7 @@ def test_jetson_facts_come_from_its_files(tmp_path: Path, monkeypatch: pytest.Mo
     ("driver", "pycuda", "available", "why"),
     [
         (Driver(why="no NVIDIA driver"), True, False, "no NVIDIA driver; building with --target works"),
-        (Driver(gpus=(Gpu(name="RTX 4090", capability="8.9"),)), True, True, ""),
+        (Driver(gpus=(Gpu(name="RTX 4090", capability="8.9"),)), True, True, "works without CUDA graphs"),
         (Driver(gpus=(Gpu(name="RTX 4090", capability="8.9"),)), False, False, "pycuda is not installed"),
         (
             Driver(gpus=(Gpu(name="H200", capability="9.0"),)),

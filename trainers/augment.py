@@ -200,7 +200,8 @@ def mix_spectra(x: Tensor, chance: float, generator: torch.Generator) -> Tensor:
     spectrum = torch.fft.rfft2(x)
     amplitude = spectrum.abs()
     mixed = torch.lerp(amplitude, amplitude[other], share)
-    return torch.fft.irfft2(spectrum * (mixed / amplitude.clamp_min(1e-6)), s=x.shape[-2:]).clamp(0.0, 1.0)
+    image: Tensor = torch.fft.irfft2(spectrum * (mixed / amplitude.clamp_min(1e-6)), s=x.shape[-2:])
+    return image.clamp(0.0, 1.0)
 
 
 def content_mask(content: Tensor, height: int, width: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from edgedepth.engines.tensorrt.config import BuildConfig
 from edgedepth.engines.tensorrt.flavour import Flavour
 from edgedepth.engines.tensorrt.progress import Report
 from edgedepth.engines.tensorrt.sidecar import PlanRequest, Sidecar
+
+
+_LOG = logging.getLogger("edgedepth.tensorrt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,8 @@ def plan_for(
             raise BackendError(
                 f"no {flavour.name} engine of {onnx.name} for this machine: {found.why}; build it with: edgedepth build"
             )
+        if report is None:  # whoever watches the build sees it anyway
+            _LOG.warning("building the %s engine of %s: %s", flavour.name, onnx.name, found.why)
         timing = store.timing_cache(f"{flavour.name}-{flavour.version_text}-{'+'.join(request.compute_capabilities)}")
         engine = engine_from_onnx(onnx, config, flavour, gpu=gpu, report=report, timing_cache=timing)
         store.put(request.key, engine.plan, engine.sidecar)

@@ -8,6 +8,7 @@ from edgedepth.core.errors import BackendError
 from edgedepth.engines.machine import driver, jetson
 from edgedepth.engines.session import Availability
 from edgedepth.engines.tensorrt.flavour import MODULES, installed_flavours, load_flavour
+from edgedepth.engines.tensorrt.graphs import find_recorder
 
 
 def probe(flavour: str) -> Availability:
@@ -24,7 +25,7 @@ def probe(flavour: str) -> Availability:
     cuda = driver()
     devices = tuple(f"{gpu.name} ({gpu.capability})" for gpu in cuda.gpus)
     why = _obstacle(found.rtx, found.targets, cuda.why, [gpu.capability for gpu in cuda.gpus])
-    return Availability(available=not why, version=found.version_text, devices=devices, why=why)
+    return Availability(available=not why, version=found.version_text, devices=devices, why=why or _no_graphs())
 
 
 def install_hint(flavour: str) -> str:
@@ -44,6 +45,13 @@ def _obstacle(rtx: bool, targets: tuple[str, ...], no_gpu: str, capabilities: li
     if rtx and own not in targets:
         return f"TensorRT-RTX does not support this GPU ({own}; it knows {', '.join(targets)}); use onnxruntime-cuda"
     return _no_pycuda()
+
+
+def _no_graphs() -> str:
+    """What to know although it works."""
+    if find_recorder() is None:
+        return "works without CUDA graphs; with them: pip install cuda-python (of your CUDA's release)"
+    return ""
 
 
 def _no_pycuda() -> str:

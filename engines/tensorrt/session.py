@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,7 @@ from edgedepth.engines.tensorrt.plans import Plan, plan_for
 from edgedepth.engines.tensorrt.profiles import Shape
 from edgedepth.engines.tensorrt.tensors import Memory, ranges_of, tensors_of
 
+_LOG = logging.getLogger("edgedepth.tensorrt")
 _NO_RECORDER = "without CUDA graphs: cuda-python is not installed (pip install cuda-python)"
 
 
@@ -201,6 +203,7 @@ class TensorRtSession:
         except BackendError as error:
             self.record_graphs = False
             self.notes.append(f"without CUDA graphs: {error}")
+            _LOG.warning("%s runs without CUDA graphs: %s", self.sidecar.network, error)
             return False
         recorder.launch(self._graphs[names], stream)
         return True

@@ -110,6 +110,18 @@ def build(
         say(f"{opened.folder} carries the engines; on the machine that runs them: edgedepth trust {opened.folder}")
 
 
+def build_for_this_machine(folder: Path) -> list[str]:
+    """Build a bundle's engines where TensorRT and a GPU are there, check them, and say so in lines for people."""
+    from edgedepth.core.bundle import Bundle
+    from edgedepth.engines.tensorrt.bundle import build_for_this_machine as build_here
+
+    bundle = Bundle.load(folder)
+    with _progress() as report:
+        built = build_here(bundle, report=report)
+    checks = _check(bundle, built[0].plan.sidecar.flavour, built) if built and bundle.manifest.golden else []
+    return [*map(_line, built), *map(str, checks)]
+
+
 def flavour_to_build_with(backend: str | None) -> Flavour:
     """The flavour of that name, or the one that is installed.
 
@@ -158,6 +170,7 @@ def _check(bundle: Bundle, backend: str, built: list[BuiltPlan]) -> list[GoldenR
     """Open every depth engine that was built or found, and hold it to the bundle's limits."""
     from edgedepth.core.routing import Route
     from edgedepth.engines.registry import open_session
+    from edgedepth.engines.session import as_precision
     from edgedepth.runtime.golden import check_new_engines
 
     results: list[GoldenResult] = []
@@ -170,7 +183,7 @@ def _check(bundle: Bundle, backend: str, built: list[BuiltPlan]) -> list[GoldenR
         with open_session(
             path,
             backend,
-            precision=entry.precision,  # type: ignore[arg-type]  # a key of the bundle
+            precision=as_precision(entry.precision),
             frame_wh=entry.frame_wh,
             resize=network.spec.resize,
             build=False,
@@ -181,7 +194,8 @@ def _check(bundle: Bundle, backend: str, built: list[BuiltPlan]) -> list[GoldenR
 
 def _line(entry: BuiltPlan) -> str:
     sidecar = entry.plan.sidecar
-    how = f"built in {sidecar.build_seconds:.1f} s" if entry.plan.why_built else "in the cache"
+    why = entry.plan.why_built
+    how = f"built in {sidecar.build_seconds:.1f} s ({why})" if why else "in the cache"
     size = "" if entry.frame_wh is None else f" from {entry.frame_wh[0]}x{entry.frame_wh[1]}"
     gpus = ", ".join(sidecar.compute_capabilities)
     kernels = f", {sidecar.kernels} kernels" if sidecar.kernels else ""

@@ -59,12 +59,17 @@ def export(
         typer.Option(help="Also write the forms that pay on this backend only, tensorrt or onnxruntime."),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say which rewrites fired and refused.")] = False,
+    no_engines: Annotated[
+        bool, typer.Option("--no-engines", help="Do not build TensorRT engines, where there are TensorRT and a GPU.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Export checkpoints to a bundle of checked ONNX graphs.
 
     Example: edgedepth export my.safetensors --fp16 --int8 --calib drive.mp4 --size 320x256 -o mybundle
     """
+    from edgedepth.cli.build import build_for_this_machine
+
     request = {
         "name": name or output.resolve().name,
         "precisions": ("fp32", "fp16") if fp16 else ("fp32",),
@@ -76,6 +81,7 @@ def export(
     config = _calibration(budget, explain) if int8 else None
     report = _export(source or ["default"], coarse, output, request)
     calibration = None if config is None else _calibrate(report, calib, config)
+    engines = [] if no_engines else build_for_this_machine(output)
     if as_json:
         print_json(_describe(report, calibration))
         return
@@ -97,6 +103,8 @@ def export(
     for line in [] if calibration is None else calibration.lines(explain=explain):
         say(line)
     say(f"wrote {report.bundle.folder}")
+    for line in engines:
+        say(line)
 
 
 def _calibration(budget: str | None, explain: bool) -> CalibrationConfig:

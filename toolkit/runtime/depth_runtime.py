@@ -18,7 +18,8 @@ from edgedepth.core.results import DepthResult, PixelState
 from edgedepth.core.routing import Decision, Route, RouteKeeper
 from edgedepth.core.spec import DepthSpec, ResizePolicy
 from edgedepth.engines.registry import auto_backend, backend_named, open_session
-from edgedepth.engines.session import Session
+from edgedepth.engines.session import Session, as_precision
+from edgedepth.engines.tensorrt.bundle import default_precision
 from edgedepth.io.frames import Frame, Source
 from edgedepth.io.sources import open_source
 from edgedepth.runtime.golden import check_new_engines
@@ -74,7 +75,8 @@ class DepthRuntime:
 
         backend: a name of `edgedepth doctor`, or "auto" for the fastest that is installed.
         precision: "fp32", "fp16", "int8" as far as the bundle has them, or "auto": "int8" where every network's
-            calibration held its budget and was measured to be faster on this backend, else "fp32".
+            calibration held its budget and was measured to be faster on this backend, else "fp16" on a GPU if the
+            bundle has it, else "fp32".
         threads: CPU threads of a CPU backend; None takes all cores.
         frame_wh: size of the camera's frames, where all have it: TensorRT then resizes them on the GPU.
         build: False refuses where an engine would first have to be built.
@@ -183,7 +185,8 @@ class DepthRuntime:
             return
         ordered = source.ordered if isinstance(source, Source) else True
         keeper = self.keeper() if ordered else None
-        for index, item in enumerate(source):
+        items: Iterable[Frame | NDArray[np.uint8]] = source
+        for index, item in enumerate(items):
             frame = item if isinstance(item, Frame) else _frame_of(index, item)
             result = self(
                 frame.image_bgr,
@@ -226,7 +229,7 @@ class DepthRuntime:
                         path,
                         backend=self.backend,
                         threads=self._threads,
-                        precision=precision,
+                        precision=as_precision(precision),
                         frame_wh=self._frame_wh,
                         resize=resize,
                         build=self._build,
@@ -321,7 +324,9 @@ def _to_camera(raw_m: NDArray[np.float32], focal: float, correction: MetricScale
 def _choose_precision(bundle: Bundle, precision: str, backend: str) -> str:
     networks = bundle.manifest.networks.values()
     if precision == "auto":
-        return "int8" if all(network.int8_pays_on(backend) for network in networks) else "fp32"
+        if all(network.int8_pays_on(backend) for network in networks):
+            return "int8"
+        return default_precision(bundle) if backend_named(backend).gpu else "fp32"
     known = {key.partition("@")[0] for network in networks for key in network.variants}
     if precision not in known:
         raise InputError(f"bundle {bundle.manifest.name} has no {precision} files; it has: {', '.join(sorted(known))}")

@@ -21,7 +21,7 @@ from edgedepth.core.preprocess import Placement
 from edgedepth.core.routing import Route
 from edgedepth.engines.cache import PlanCache
 from edgedepth.engines.registry import open_session
-from edgedepth.engines.session import Session
+from edgedepth.engines.session import Session, as_precision
 from edgedepth.engines.tensorrt.session import TensorRtSession
 from edgedepth.io.image_source import read_image
 from edgedepth.runtime.network import FrameNetwork
@@ -80,7 +80,7 @@ def check_bundle(bundle: Bundle, *, backend: str, precision: str) -> list[Golden
 
     def open_network(network: DepthNetwork) -> Session:
         path = bundle.path(network.variant(precision, backend))
-        return open_session(path, backend, precision=precision)  # type: ignore[arg-type]  # a key of the bundle
+        return open_session(path, backend, precision=as_precision(precision))
 
     routes = {golden.route for golden in bundle.manifest.golden}
     return [check_network(bundle, route, open_network) for route in Route if route in routes]

@@ -266,11 +266,11 @@ class SceneBuilder:
         """An ellipsoid of three radii (or one); `wobble` dents it (0.25 makes a shrub)."""
         latitude = np.linspace(-np.pi / 2, np.pi / 2, rings)
         angle = np.linspace(0, 2 * np.pi, segments, endpoint=False)
-        unit = np.zeros((rings, segments, 3))
-        unit[..., 0] = np.cos(latitude)[:, None] * np.cos(angle)
-        unit[..., 1] = np.cos(latitude)[:, None] * np.sin(angle)
-        unit[..., 2] = np.sin(latitude)[:, None]
-        unit = unit.reshape(-1, 3)
+        sphere = np.zeros((rings, segments, 3))
+        sphere[..., 0] = np.cos(latitude)[:, None] * np.cos(angle)
+        sphere[..., 1] = np.cos(latitude)[:, None] * np.sin(angle)
+        sphere[..., 2] = np.sin(latitude)[:, None]
+        unit = sphere.reshape(-1, 3)
         radius = np.broadcast_to(np.asarray(radii, np.float64), 3)
         dent = 1.0 + 1.5 * wobble * np.prod(np.sin(unit * [5.0, 6.0, 5.0] + phase), axis=1, keepdims=True)
         local = unit * dent * radius
