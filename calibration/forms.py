@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from edgedepth.calibration.layers import Kind
 from edgedepth.calibration.qdq import Form
 from edgedepth.core.errors import UnknownNameError
 
+_CPU: frozenset[Kind] = frozenset({"dense", "depthwise", "first", "thin"})
+
 FORMS: Mapping[str, Form] = {
     # UINT8 after a ReLU has twice the steps of INT8 at the same speed. Rounding before channels are shuffled or
-    # joined moves a quarter of the bytes.
-    "openvino": Form(activations="uint8", early=True),
+    # joined moves a quarter of the bytes. What makes corrections of depth may be rounded: its output is not.
+    "openvino": Form(activations="uint8", kinds=_CPU, early=True),
     # onnxruntime has integer kernels for whole operators only: outputs are rounded too.
-    "onnxruntime": Form(activations="uint8", early=True, outputs=True),
+    "onnxruntime": Form(activations="uint8", kinds=_CPU, early=True, outputs=True),
     # TensorRT takes symmetric INT8 only. It pads depthwise layers to dense ones, and the first layer reads 3 channels:
     # both are faster in FP16.
     "tensorrt": Form(activations="int8", kinds=frozenset({"dense"}), half=True),

@@ -22,9 +22,9 @@ class Layer:
     """A convolution that could be quantised.
 
     name: its output tensor, which names it everywhere. source: the activation it reads. weight: its constant.
-    kind: "first" reads nothing but the image; "head" makes the logits of a softmax; "thin" makes depth or a correction
-        of it; "vector" works on 1x1 maps, where there is nothing to gain; "depthwise" has one input channel per
-        filter; the rest is "dense".
+    kind: "first" reads nothing but the image; "head" makes the logits of a softmax, or reads a map of bin indices;
+        "thin" makes depth or a correction of it; "vector" works on 1x1 maps, where there is nothing to gain;
+        "depthwise" has one input channel per filter; the rest is "dense".
     macs: multiply-adds per frame.
     """
 
@@ -59,7 +59,7 @@ def _layer(graph: Graph, node: NodeProto) -> Layer:
 
 
 def _kind(graph: Graph, node: NodeProto, weight: tuple[int, ...], output: tuple[int, ...]) -> Kind:
-    if _reaches_softmax(graph, node):
+    if _reaches_softmax(graph, node) or weight[1] * attribute(node, "group", 1) == 1:
         return "head"
     if weight[0] <= _THIN:
         return "thin"

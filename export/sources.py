@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from edgedepth.core.errors import InputError, UnknownNameError
-from edgedepth.core.routing import Route, SceneRule
+from edgedepth.core.routing import Route, SceneRule, parse_scene_rule
 from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, DepthSpec
 from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint
 from edgedepth.trainers.models.registry import classifier_names, network_names
@@ -95,10 +94,7 @@ def _rule_beside(path: Path, checkpoint: Checkpoint) -> SceneRule | None:
     for name in (f"{path.stem}.rule.json", f"{checkpoint.network}.rule.json"):
         beside = path.with_name(name)
         if beside.is_file():
-            try:
-                return SceneRule.model_validate_json(beside.read_bytes())
-            except ValidationError as error:
-                raise InputError(f"{beside} is not a router's rule; train again or remove it") from error
+            return parse_scene_rule(beside.read_bytes(), where=str(beside))
     return None
 
 

@@ -256,11 +256,15 @@ def test_a_map_is_scaled_by_focal_length_before_it_is_compared() -> None:
 def test_recipe_stages_follow_each_other(tmp_path: Path) -> None:
     recipe = Recipe(out=tmp_path, scale=0.5)
     half = stage_config(recipe, "low-half", ("synth:x",))
-    full = stage_config(recipe, "low", ("synth:x",))
+    near = stage_config(recipe, "low-near", ("synth:x",))
+    last = stage_config(recipe, "low", ("synth:x",))
     assert half.size == (160, 120)
     assert half.minutes == pytest.approx(STAGES["low-half"].minutes / 2)
-    assert full.size is None
-    assert full.init == str(half.out / "edge-low.safetensors")
+    assert near.init == str(half.out / "edge-low.safetensors")
+    assert last.init == str(near.out / "edge-low.safetensors")
+    assert last.loss.relative > half.loss.relative > 0
+    for stage in STAGES.values():
+        assert stage.after is None or STAGES[stage.after].network == stage.network
     with pytest.raises(InputError, match="unknown stage 'lower'"):
         Recipe(out=tmp_path, stages=("lower",))
 

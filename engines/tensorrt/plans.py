@@ -16,7 +16,6 @@ from edgedepth.engines.tensorrt.flavour import Flavour
 from edgedepth.engines.tensorrt.progress import Report
 from edgedepth.engines.tensorrt.sidecar import PlanRequest, Sidecar
 
-
 _LOG = logging.getLogger("edgedepth.tensorrt")
 
 

@@ -105,7 +105,7 @@ def build(
     for check in checks:
         say(str(check))
     if not checks:
-        say("not checked on a device: " + ("skipped" if no_check else "none here runs these engines"))
+        say(f"not checked: {_why_unchecked(opened, no_check, runs_here)}")
     if carried:
         say(f"{opened.folder} carries the engines; on the machine that runs them: edgedepth trust {opened.folder}")
 
@@ -190,6 +190,16 @@ def _check(bundle: Bundle, backend: str, built: list[BuiltPlan]) -> list[GoldenR
         ) as session:
             results += check_new_engines(bundle, {route: session})
     return results
+
+
+def _why_unchecked(bundle: Bundle, no_check: bool, runs_here: bool) -> str:
+    if no_check:
+        return "skipped"
+    if not runs_here:
+        return "no device here runs these engines"
+    if not bundle.manifest.golden:
+        return "the bundle has no golden frames; export it again with --golden"
+    return "they passed their golden check before"
 
 
 def _line(entry: BuiltPlan) -> str:

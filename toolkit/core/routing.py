@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edgedepth.core.errors import InputError
 
 
 class Route(str, Enum):
@@ -84,6 +86,18 @@ class SceneRule(_Rule):
             expected = float((probabilities * ranges).sum() / probabilities.sum())
             score = expected / (expected + self.sigma_m)
         return Decision(route=Route.HIGH if score >= 0.5 else Route.LOW, score=score, votes=votes)
+
+
+def parse_scene_rule(text: bytes, *, where: str) -> SceneRule:
+    """Read a rule that training wrote.
+
+    Raises:
+        InputError: the text, found at `where`, is no scene rule.
+    """
+    try:
+        return SceneRule.model_validate_json(text)
+    except ValidationError:
+        raise InputError(f"{where} is not a router's rule; train again or remove it") from None
 
 
 class CoarseRule(_Rule):
