@@ -27,7 +27,7 @@ from edgedepth.calibration.guard import (
 from edgedepth.calibration.layers import layers_of, share_of_macs
 from edgedepth.calibration.qdq import quantisable
 from edgedepth.calibration.ranges import METHODS, method_named
-from edgedepth.calibration.recipe import Kitchen, Recipe, Tried, best_recipe, int8_model, try_recipes
+from edgedepth.calibration.recipe import Kitchen, Recipe, Trial, Tried, best_recipe, int8_model, try_recipes
 from edgedepth.calibration.record import CalibrationRecord
 from edgedepth.calibration.report import BackendReport, CalibrationReport, NetworkReport
 from edgedepth.calibration.speed import Timing, compare_speed
@@ -139,7 +139,8 @@ class _NetworkCalibration:
         self._progress = progress
         self._fp32 = bundle.path(self._entry.variants["fp32"])
         self._labelled = frames.labelled
-        self._frames = frames if self._labelled else self._against_fp32(frames)
+        self._against = self._against_fp32(frames)
+        self._frames = frames if self._labelled else self._against
         self._available = {name for name, found in probe_all().items() if found.available}
 
     def run(self, reused: CalibrationRecord | None) -> tuple[NetworkReport, DepthNetwork]:
@@ -168,7 +169,7 @@ class _NetworkCalibration:
     # -- steps -------------------------------------------------------------------------------------------
 
     def _against_fp32(self, frames: RouteFrames) -> RouteFrames:
-        """Frames without labels are checked against what FP32 answers."""
+        """The check frames with what FP32 answers for truth."""
         with open_session(self._fp32, "onnxruntime") as session:
             answer = answer_of(session)
             return with_truth(frames, [answer(frame.image).copy() for frame in frames.check])
@@ -179,14 +180,14 @@ class _NetworkCalibration:
         kitchen = Kitchen.observe(model, self._frames, lambda done: self._progress(step, done, total))
         backend = next((name for name in self._config.backends if name in self._available), self._config.backends[0])
         self._progress(f"comparing recipes for {self._entry.network}", 0, 0)
-        tried = try_recipes(
-            kitchen,
-            self._config.methods,
-            form_for(backend),
-            self._frames,
-            folder=scratch,
+        trial = Trial(
+            form=form_for(backend),
             backend=self._runner(backend),
+            folder=scratch,
+            frames=self._frames,
+            against_fp32=self._against,
         )
+        tried = try_recipes(kitchen, self._config.methods, trial)
         recipe = best_recipe(tried).recipe
         record = kitchen.record(
             recipe,

@@ -39,10 +39,15 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Tried:
-    """A recipe and what it scored with every layer of the form in INT8."""
+    """A recipe and what it scored with every layer of the form in INT8.
+
+    score: against the truth. drift: against FP32's own answers, which tells recipes apart where the truth's noise does
+        not.
+    """
 
     recipe: Recipe
     score: Score
+    drift: Score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,27 +136,38 @@ def int8_model(
 
 
 def best_recipe(rows: Sequence[Tried]) -> Tried:
-    """The recipe of the least abs_rel; of equals the first, so that corrections must earn their place."""
-    return min(rows, key=lambda row: (round(row.score.abs_rel, 5), -round(row.score.delta1, 5)))
+    """The recipe closest to FP32; of equals the first, so that corrections must earn their place."""
+    return min(rows, key=lambda row: round(row.drift.abs_rel, 5))
 
 
-def try_recipe(
-    kitchen: Kitchen, recipe: Recipe, form: Form, frames: RouteFrames, *, folder: Path, backend: str
-) -> Tried:
-    """Make a recipe's file with every layer of the form in INT8 and score it on a backend."""
-    record = kitchen.record(recipe, network="", graph_sha256="", source="", frames=frames)
-    path = folder / "tried.onnx"
-    write_atomic(path, int8_model(kitchen.observed(recipe).model, record, form).SerializeToString())
-    return Tried(recipe=recipe, score=score_file(path, backend, frames.check))
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Where recipes are tried: a form on a backend, in a scratch folder.
+
+    frames: with their truth. against_fp32: the same frames with FP32's answers for truth.
+    """
+
+    form: Form
+    backend: str
+    folder: Path
+    frames: RouteFrames
+    against_fp32: RouteFrames
+
+    def of(self, kitchen: Kitchen, recipe: Recipe) -> Tried:
+        """Make a recipe's file with every layer of the form in INT8 and score it."""
+        record = kitchen.record(recipe, network="", graph_sha256="", source="", frames=self.frames)
+        path = self.folder / "tried.onnx"
+        write_atomic(path, int8_model(kitchen.observed(recipe).model, record, self.form).SerializeToString())
+        drift = score_file(path, self.backend, self.against_fp32.check)
+        same = self.frames is self.against_fp32
+        score = drift if same else score_file(path, self.backend, self.frames.check)
+        return Tried(recipe=recipe, score=score, drift=drift)
 
 
-def try_recipes(
-    kitchen: Kitchen, methods: Sequence[str], form: Form, frames: RouteFrames, *, folder: Path, backend: str
-) -> list[Tried]:
+def try_recipes(kitchen: Kitchen, methods: Sequence[str], trial: Trial) -> list[Tried]:
     """Score every method alone, and the best one with each correction and both."""
-    rows = [try_recipe(kitchen, Recipe(method=m), form, frames, folder=folder, backend=backend) for m in methods]
+    rows = [trial.of(kitchen, Recipe(method=method)) for method in methods]
     method = best_recipe(rows).recipe.method
     for equalised, corrected in ((True, False), (False, True), (True, True)):
-        recipe = Recipe(method=method, equalised=equalised, corrected=corrected)
-        rows.append(try_recipe(kitchen, recipe, form, frames, folder=folder, backend=backend))
+        rows.append(trial.of(kitchen, Recipe(method=method, equalised=equalised, corrected=corrected)))
     return rows

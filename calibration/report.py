@@ -111,12 +111,15 @@ class NetworkReport:
 
     def table(self) -> str:
         """The recipes and what they cost, as a Markdown table."""
-        rows = [f"| {row.recipe} | {row.score.abs_rel:.4f} | {row.score.delta1:.4f} |" for row in self.tried]
+        rows = [
+            f"| {row.recipe} | {row.score.abs_rel:.4f} | {row.score.delta1:.4f} | {row.drift.abs_rel:.4f} |"
+            for row in self.tried
+        ]
         fp32 = self.backends[0].fp32
         head = [
-            "| recipe | abs_rel | delta1 |",
-            "|---|---:|---:|",
-            f"| FP32 | {fp32.abs_rel:.4f} | {fp32.delta1:.4f} |",
+            "| recipe | abs_rel | delta1 | abs_rel against FP32 |",
+            "|---|---:|---:|---:|",
+            f"| FP32 | {fp32.abs_rel:.4f} | {fp32.delta1:.4f} | 0 |",
         ]
         return "\n".join([*head, *rows])
 
@@ -162,7 +165,7 @@ def _network_json(network: NetworkReport) -> dict[str, Any]:
         "check_frames": network.check_frames,
         "truth": "labels" if network.labelled else "fp32",
         "recipe": network.recipe,
-        "tried": [{"recipe": str(row.recipe), **vars(row.score)} for row in network.tried],
+        "tried": [{"recipe": str(row.recipe), **vars(row.score), "drift": row.drift.abs_rel} for row in network.tried],
         "backends": {entry.backend: _backend_json(entry) for entry in network.backends},
     }
 
