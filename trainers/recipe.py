@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from edgedepth.core.errors import InputError, require
 from edgedepth.core.files import write_atomic
-from edgedepth.trainers.config import AugmentConfig, LossConfig, TrainConfig
+from edgedepth.trainers.config import AugmentConfig, LossConfig, Precision, TrainConfig
 from edgedepth.trainers.loop import FitResult, progress_bar
 from edgedepth.trainers.train import train
 
@@ -50,6 +50,7 @@ class Stage:
     data: tuple[str, ...] = ("indoor", "street")
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    precision: Precision = "fp32"
     options: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -69,6 +70,7 @@ _SCENE = AugmentConfig(
 _SCENE_FINE = AugmentConfig(
     max_zoom=1.3, aspects=(0.9, 3.4), reshape=0.7, whole=0.1, photometric=0.7, spectra=0.1, cutout=0.1
 )
+_SCENES = ("indoor", "street", "bare")
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
 _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
@@ -79,25 +81,27 @@ _RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
 # What is learned first, how large things are and how they lie, does not need many pixels: a step at a third of the size
 # costs a tenth. Each stage goes on from the one before; the size of the last one is the size that is shipped.
 STAGES: Mapping[str, Stage] = {
-    "router-first": Stage(network="scene-small", minutes=15, lr=2e-3, batch=32, size=(64, 48), augment=_SCENE),
-    "router-plain": Stage(
+    "router-third": Stage(
+        network="scene-small", minutes=12, lr=2e-3, batch=32, size=(64, 48), data=_SCENES, augment=_SCENE
+    ),
+    "router-half": Stage(
         network="scene-small",
-        minutes=12,
+        minutes=18,
         lr=1e-3,
         batch=32,
-        size=(64, 48),
-        after="router-first",
-        data=("indoor", "street", "bare"),
+        size=(96, 72),
+        after="router-third",
+        data=_SCENES,
         augment=_SCENE,
     ),
     "router": Stage(
         network="scene-small",
         minutes=10,
-        lr=8e-4,
+        lr=6e-4,
         batch=32,
-        size=(64, 48),
-        after="router-plain",
-        data=("indoor", "street", "bare"),
+        size=(128, 96),
+        after="router-half",
+        data=_SCENES,
         augment=_SCENE_FINE,
     ),
     "low-third": Stage(network="edge-low", minutes=26, lr=1.5e-3, batch=8, size=(96, 72), options=_NO_SECOND_HEAD),
@@ -114,7 +118,7 @@ STAGES: Mapping[str, Stage] = {
         augment=_FINE,
         loss=_RELATIVE_MORE,
     ),
-    "low": Stage(
+    "low-mid": Stage(
         network="edge-low",
         minutes=8,
         lr=4e-4,
@@ -123,6 +127,26 @@ STAGES: Mapping[str, Stage] = {
         after="low-near",
         augment=_FINE,
         loss=_RELATIVE_MORE,
+    ),
+    "low-long": Stage(
+        network="edge-low",
+        minutes=45,
+        lr=1e-3,
+        batch=16,
+        size=(160, 120),
+        after="low-mid",
+        loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
+    "low": Stage(
+        network="edge-low",
+        minutes=20,
+        lr=5e-4,
+        batch=16,
+        after="low-long",
+        augment=_FINE,
+        loss=_RELATIVE_MORE,
+        precision="bf16",
     ),
     "high-third": Stage(
         network="edge-high",
@@ -143,7 +167,7 @@ STAGES: Mapping[str, Stage] = {
         augment=_WIDE,
         loss=_RELATIVE,
     ),
-    "high": Stage(
+    "high-near": Stage(
         network="edge-high",
         minutes=12,
         lr=6e-4,
@@ -152,6 +176,27 @@ STAGES: Mapping[str, Stage] = {
         after="high-half",
         augment=_FINE_WIDE,
         loss=_RELATIVE_MORE,
+    ),
+    "high-long": Stage(
+        network="edge-high",
+        minutes=40,
+        lr=1e-3,
+        batch=16,
+        size=(224, 128),
+        after="high-near",
+        augment=_WIDE,
+        loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
+    "high": Stage(
+        network="edge-high",
+        minutes=20,
+        lr=5e-4,
+        batch=16,
+        after="high-long",
+        augment=_FINE_WIDE,
+        loss=_RELATIVE_MORE,
+        precision="bf16",
     ),
 }
 
@@ -229,6 +274,7 @@ def stage_config(recipe: Recipe, name: str, data: tuple[str, ...]) -> TrainConfi
         cache=recipe.out / "cache",
         augment=stage.augment,
         loss=stage.loss,
+        precision=stage.precision,
         options={} if init else dict(stage.options),
     )
 

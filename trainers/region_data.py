@@ -21,7 +21,7 @@ from edgedepth.trainers.config import AugmentConfig
 from edgedepth.trainers.data import DepthBatch, Key, spread
 from edgedepth.trainers.region_support import region_support
 
-_HIGHEST_CLASS = np.float32(1000)  # NYU's labelled file has 894 classes
+HIGHEST_CLASS = np.float32(1000)  # NYU's labelled file has 894 classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class RegionFrames(Dataset[RegionItem]):
             focal=placement.camera_at_input(camera).f_px / self.spec.f_canonical_px,
             content=(rows.start, rows.stop, columns.start, columns.stop),
             regions=region_support(semantic, depth_m).regions,
-            semantic=semantic.astype(np.float32) / _HIGHEST_CLASS,
+            semantic=semantic.astype(np.float32) / HIGHEST_CLASS,
         )
 
 

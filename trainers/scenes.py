@@ -19,15 +19,17 @@ from edgedepth.trainers.augment import degrade, random_window
 from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.config import AugmentConfig
 from edgedepth.trainers.data import Key, spread
+from edgedepth.trainers.models.scene import SceneSmall
 
 UNKNOWN = -1  # label of a frame whose category is not told; it counts for routing only
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneItem:
-    """A frame at the classifier's size, the index of its category (or `UNKNOWN`), and whether it is far."""
+    """A frame at the classifier's size, its depth, the index of its category (or `UNKNOWN`), and whether it is far."""
 
     image: NDArray[np.uint8]
+    depth_m: NDArray[np.float16]
     content: tuple[int, int, int, int]
     label: int
     far: bool
@@ -35,9 +37,10 @@ class SceneItem:
 
 @dataclass(frozen=True, kw_only=True)
 class SceneBatch:
-    """image: (B, H, W, 3) uint8 RGB. content: (B, 4), see `DepthBatch`. label: (B,) int64. far: (B,) bool."""
+    """image, depth_m, content: see `DepthBatch`, depth in half precision. label: (B,) int64. far: (B,) bool."""
 
     image: Tensor
+    depth_m: Tensor
     content: Tensor
     label: Tensor
     far: Tensor
@@ -65,10 +68,11 @@ class SceneFrames(Dataset[SceneItem]):
 
     def __getitem__(self, key: Key) -> SceneItem:
         epoch, index = key
-        image = self.cache[index].rgb
+        image, depth = self.cache[index].rgb, self.cache[index].depth_m
         rng = np.random.default_rng((self.seed, epoch, index))
         if self.augment is not None:
-            image = random_window(rng, (image.shape[1], image.shape[0]), self.augment).of(image)
+            window = random_window(rng, (image.shape[1], image.shape[0]), self.augment)
+            image, depth = window.of(image), window.of(depth)
         placement = Placement.of((image.shape[1], image.shape[0]), self.spec.input_wh, self.spec.resize)
         placed = placement.to_input(np.ascontiguousarray(image))
         rows, columns = placement.content
@@ -76,6 +80,7 @@ class SceneFrames(Dataset[SceneItem]):
             degrade(placed[rows, columns], rng, self.augment.photometric)
         return SceneItem(
             image=placed,
+            depth_m=placement.labels_to_input(depth, fill=np.nan),
             content=(rows.start, rows.stop, columns.start, columns.stop),
             label=self.labels[index],
             far=self.far[index],
@@ -86,6 +91,7 @@ def collate_scenes(items: Sequence[SceneItem]) -> SceneBatch:
     """Stack items into a batch of tensors."""
     return SceneBatch(
         image=torch.from_numpy(np.stack([item.image for item in items])),
+        depth_m=torch.from_numpy(np.stack([item.depth_m for item in items])[:, None]),
         content=torch.tensor([item.content for item in items]),
         label=torch.tensor([item.label for item in items]),
         far=torch.tensor([item.far for item in items]),
@@ -111,30 +117,66 @@ def side_smoothed(label: Tensor, far: Tensor, *, side: float, whole: float) -> T
     return F.one_hot(label, count) * (1 - side - whole) + same / same.sum(1, keepdim=True) * side + whole / count
 
 
+_GEOMETRY_LEVEL = 3  # the map at 1/16 of the image; (8, 6) cells of the working size
+_RANGE_M = (0.3, 80.0)
+
+
+def mean_log_depth(depth_m: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """Mean natural log of depth in each cell of a coarse grid, (B, 1, *size_hw); NaN where under a quarter is known.
+
+    `depth_m` is (B, 1, H, W) metres, NaN = not measured, inf = sky; it is held to 0.3-80 m.
+    """
+    known = depth_m.isnan().logical_not().float()
+    log_depth = depth_m.float().nan_to_num(nan=1.0, posinf=_RANGE_M[1]).clamp(*_RANGE_M).log() * known
+    share = F.adaptive_avg_pool2d(known, size_hw)
+    mean = F.adaptive_avg_pool2d(log_depth, size_hw) / share.clamp_min(1e-6)
+    return mean.masked_fill(share < 0.25, torch.nan)
+
+
 class SceneObjective(nn.Module):
-    """A classifier together with its loss: cross-entropy against side-smoothed labels, and on the side itself."""
+    """A classifier together with its loss: cross-entropy against side-smoothed labels, and on the side itself.
+
+    scene-small learns coarse depth as well, through a head that is trained with it and then dropped: how far things are
+    is what its categories are asked for, and every cell of a frame tells it.
+    """
 
     def __init__(self, network: nn.Module, categories: Sequence[SceneCategory]) -> None:
         super().__init__()
         self.network = network
+        self.depth_head: nn.Module | None = None
+        if isinstance(network, SceneSmall):
+            self.depth_head = nn.Conv2d(network.options.widths[_GEOMETRY_LEVEL], 1, 1)
         self.register_buffer("far", torch.tensor([category.far for category in categories]), persistent=False)
 
     far: Tensor
 
-    def forward(self, image: Tensor, label: Tensor, far: Tensor) -> dict[str, Tensor]:
-        """Loss terms for (B, 3, H, W) images in 0..1, categories (B,), `UNKNOWN` among them, and sides (B,) bool."""
-        log_p = F.log_softmax(self.network(image).float(), dim=1)  # (B, C)
+    def forward(self, image: Tensor, depth_m: Tensor, label: Tensor, far: Tensor) -> dict[str, Tensor]:
+        """Loss terms for (B, 3, H, W) images in 0..1, depth (B, 1, H, W), categories (B,), `UNKNOWN` among them, and
+        sides (B,) bool."""
+        terms: dict[str, Tensor] = {}
+        if isinstance(self.network, SceneSmall) and self.depth_head is not None:
+            features = self.network.features(image)
+            logits = self.network.classify(features)
+            terms["geometry"] = _geometry(self.depth_head(features[_GEOMETRY_LEVEL]).float(), depth_m)
+        else:
+            logits = self.network(image)
+        log_p = F.log_softmax(logits.float(), dim=1)  # (B, C)
         known = label != UNKNOWN
         target = side_smoothed(label.clamp_min(0), self.far, side=0.15, whole=0.02)
         category = -(target * log_p).sum(1)
         log_far = log_p[:, self.far].logsumexp(1)
         log_near = log_p[:, ~self.far].logsumexp(1)
-        side = -torch.where(far, log_far, log_near)
-        terms = {
-            "category": (category * known).sum() / known.sum().clamp_min(1),
-            "side": 0.5 * side.mean(),
-        }
-        return {"loss": terms["category"] + terms["side"], **terms}
+        terms["category"] = (category * known).sum() / known.sum().clamp_min(1)
+        terms["side"] = 0.5 * -torch.where(far, log_far, log_near).mean()
+        return {"loss": torch.stack(list(terms.values())).sum(), **terms}
+
+
+def _geometry(log_depth: Tensor, depth_m: Tensor) -> Tensor:
+    """Smooth L1 between predicted and true mean log depth of the cells that are known; 0 if there are none."""
+    target = mean_log_depth(depth_m, (log_depth.shape[-2], log_depth.shape[-1]))
+    known = target.isnan().logical_not()
+    error = F.smooth_l1_loss(log_depth, target.nan_to_num(), reduction="none", beta=0.5)
+    return (error * known).sum() / known.sum().clamp_min(1)
 
 
 def rules(categories: Sequence[SceneCategory]) -> list[SceneRule]:

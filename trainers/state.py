@@ -57,18 +57,18 @@ class RunState:
     The file holds plain tensors and numbers only and is loaded as such, so that it cannot run code.
     """
 
-    def __init__(self, path: Path, network: nn.Module, average: Averaged, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, path: Path, objective: nn.Module, average: Averaged, optimizer: torch.optim.Optimizer) -> None:
         self.path = path
         self.step = 0
         self.seconds = 0.0
-        self._network, self._average, self._optimizer = network, average, optimizer
+        self._objective, self._average, self._optimizer = objective, average, optimizer
 
     def save(self) -> None:
         """Write the state; a crash while writing leaves the one before it."""
         state = {
             "step": self.step,
             "seconds": self.seconds,
-            "network": self._network.state_dict(),
+            "objective": self._objective.state_dict(),
             "average": self._average.tensors,
             "optimizer": self._optimizer.state_dict(),
         }
@@ -85,7 +85,7 @@ class RunState:
             return
         try:
             state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-            self._network.load_state_dict(state["network"])
+            self._objective.load_state_dict(state["objective"])
             self._average.tensors = {
                 name: tensor.to(self._average.tensors[name].device) for name, tensor in state["average"].items()
             }

@@ -93,12 +93,12 @@ class SceneTask:
         return endless(self.frames, len(self.frames), collate_scenes, self.config, start)
 
     def prepare(self, batch: SceneBatch, step: int, device: torch.device) -> tuple[Tensor, ...]:
-        """Image (colours changed), category and side on the device."""
+        """Image (colours changed), depth, category and side on the device."""
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
         image = photometric(
             batch.image.to(device), batch.content.to(device), self.config.augment, generator
         ).contiguous(memory_format=torch.channels_last)
-        return image, batch.label.to(device), batch.far.to(device)
+        return image, batch.depth_m.to(device), batch.label.to(device), batch.far.to(device)
 
     def evaluate(self, network: nn.Module, device: torch.device) -> dict[str, float]:
         """Accuracy of category and of routing by the default rule; also chooses and writes the best rule."""

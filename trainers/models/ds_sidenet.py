@@ -61,6 +61,7 @@ class DSSideOptions(BinnedOptions):
         map's size (the third of the high layout), behind one that does.
     fusion: a network over the outputs of both branches (section 5.3.1).
     rgbd: a coarse network of the low layout inside, whose depth joins the image as a fourth channel (section 3).
+    width: share of the channels of Tables 1 and 2, for runs on small machines.
     """
 
     layout: Literal["low", "high"]
@@ -72,12 +73,15 @@ class DSSideOptions(BinnedOptions):
     stack_at: Literal[3, 4, 5] = 3
     fusion: bool = False
     rgbd: bool = False
+    width: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for field, known in _CHOICES.items():
             if getattr(self, field) not in known:
                 raise ValueError(f"{field} must be one of {known}, but got {getattr(self, field)!r}")
+        if not 0 < self.width <= 4 or self.width * 32 % 4:
+            raise ValueError(f"width must be a multiple of 1/8 up to 4, but got {self.width!r}")
         if self.fusion and self.branches != "both":
             raise ValueError("fusion needs branches 'both'")
         exists = {"cls": self.branches != "reg", "reg": self.branches != "cls", "fused": self.fusion, None: True}
@@ -106,25 +110,40 @@ class DSSideHeads(DepthHeads):
     further: tuple[tuple[str, Tensor], ...] = ()
 
 
+# Per layout: channels after each encoding block (Table 1), channels after each decoding block (Table 2), and how
+# often the image is halved to meet the output of decoding blocks 1 to 4. Their skips Y come from encoding blocks
+# 4, 3, 2 and 1, which have the same sizes.
+_ENCODED = {"low": (64, 128, 256, 256, 512), "high": (64, 128, 256, 256, 128)}
+_DECODED = {"low": (256, 128, 64, 32, 16), "high": (64, 32, 32, 16, 8)}
+_HALVINGS = {"low": (4, 3, 2, 1), "high": (2, 2, 2, 1)}
+
+
+def scaled(channels: tuple[int, ...], width: float) -> tuple[int, ...]:
+    """Channels of the paper at a share of their width, at least 4."""
+    return tuple(max(4, round(count * width)) for count in channels)
+
+
 class Encoder(nn.Module):
     """Table 1: five blocks, reducing to 1/32 ("low") or to 1/4 ("high")."""
 
-    def __init__(self, layout: Literal["low", "high"], c_in: int = 3) -> None:
+    def __init__(self, options: DSSideOptions) -> None:
         super().__init__()
-        stride, c_out = (2, 512) if layout == "low" else (1, 128)
-        self.block1 = nn.Sequential(ConvBN(c_in, 32, stride=2), ConvBN(32, 64))
+        stride = 2 if options.layout == "low" else 1
+        c1, c2, c3, c4, c5 = scaled(_ENCODED[options.layout], options.width)
+        (narrow,) = scaled((32,), options.width)
+        self.block1 = nn.Sequential(ConvBN(4 if options.rgbd else 3, narrow, stride=2), ConvBN(narrow, c1))
         self.block2 = nn.Sequential(
-            *(DepthwiseSeparable(64, 64) for _ in range(3)), DepthwiseSeparable(64, 128, stride=2)
+            *(DepthwiseSeparable(c1, c1) for _ in range(3)), DepthwiseSeparable(c1, c2, stride=2)
         )
         self.block3 = nn.Sequential(
-            *(DepthwiseSeparable(128, 128) for _ in range(3)), DepthwiseSeparable(128, 256, stride=stride)
+            *(DepthwiseSeparable(c2, c2) for _ in range(3)), DepthwiseSeparable(c2, c3, stride=stride)
         )
         self.block4 = nn.Sequential(
-            DepthwiseSeparable(256, 32, dilation=2),
-            *(DepthwiseSeparable(32, 32, dilation=2) for _ in range(11)),
-            DepthwiseSeparable(32, 256, stride=stride),
+            DepthwiseSeparable(c3, narrow, dilation=2),
+            *(DepthwiseSeparable(narrow, narrow, dilation=2) for _ in range(11)),
+            DepthwiseSeparable(narrow, c4, stride=stride),
         )
-        self.block5 = nn.Sequential(DepthwiseSeparable(256, 256, stride=stride), ConvBN(256, c_out, 1))
+        self.block5 = nn.Sequential(DepthwiseSeparable(c4, c4, stride=stride), ConvBN(c4, c5, 1))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, c_in, H, W) normalised to the outputs of the five blocks."""
@@ -166,21 +185,14 @@ class UpProj(nn.Module):
         return F.relu(self.main(x) + self.side(x))
 
 
-# Per layout: channels after each encoding block (Table 1), channels after each decoding block (Table 2), and how
-# often the image is halved to meet the output of decoding blocks 1 to 4. Their skips Y come from encoding blocks
-# 4, 3, 2 and 1, which have the same sizes.
-_ENCODED = {"low": (64, 128, 256, 256, 512), "high": (64, 128, 256, 256, 128)}
-_DECODED = {"low": (256, 128, 64, 32, 16), "high": (64, 32, 32, 16, 8)}
-_HALVINGS = {"low": (4, 3, 2, 1), "high": (2, 2, 2, 1)}
-
-
 class Decoder(nn.Module):
     """Table 2 up to, not including, the output layer: one branch."""
 
     def __init__(self, options: DSSideOptions) -> None:
         super().__init__()
         self.options = options
-        encoded, decoded = _ENCODED[options.layout], _DECODED[options.layout]
+        encoded = scaled(_ENCODED[options.layout], options.width)
+        decoded = scaled(_DECODED[options.layout], options.width)
         blocks: list[nn.Module] = []
         c_in = encoded[-1]
         for position, c_out in enumerate(decoded[:4]):
@@ -251,10 +263,10 @@ class DSSideNet(nn.Module):
         super().__init__()
         self.options = options
         self.bins = options.bins
-        width = _DECODED[options.layout][-1]
+        width = scaled(_DECODED[options.layout], options.width)[-1]
         self.normalise = Normalise()
         self.coarse = DSSideNet(_coarse_options(options)) if options.rgbd else None
-        self.encoder = Encoder(options.layout, c_in=4 if options.rgbd else 3)
+        self.encoder = Encoder(options)
         self.soft_argmax = SoftArgmax(options.num_bins)
         self.classifier = Decoder(options) if options.branches != "reg" else None
         self.logits = nn.Conv2d(width, options.num_bins, 3, padding=1) if self.classifier else None
@@ -347,5 +359,10 @@ class DSSideNet(nn.Module):
 def _coarse_options(options: DSSideOptions) -> DSSideOptions:
     """The coarse network has the architecture of the low one (section 3)."""
     return DSSideOptions(
-        num_bins=options.num_bins, min_m=options.min_m, max_m=options.max_m, layout="low", branches="cls"
+        num_bins=options.num_bins,
+        min_m=options.min_m,
+        max_m=options.max_m,
+        layout="low",
+        branches="cls",
+        width=options.width,
     )
