@@ -25,8 +25,10 @@ COMMANDS = (
     ("scale", "scale", "scale"),
     ("eval", "eval", "evaluate"),
     ("train", "train", "train"),
+    ("reproduce", "reproduce", "reproduce"),
     ("synth", "synth", "synth"),
     ("sigma", "sigma", "sigma"),
+    ("bench", "bench", "bench"),
     ("inspect", "inspect", "inspect"),
     ("doctor", "doctor", "doctor"),
 )
