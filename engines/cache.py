@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -24,7 +25,9 @@ from edgedepth.engines.tensorrt.sidecar import PlanRequest, Sidecar
 FOLDER_VARIABLE = "EDGEDEPTH_CACHE"
 LIMIT_VARIABLE = "EDGEDEPTH_CACHE_MIB"
 DEFAULT_LIMIT_MIB = 4096
-_PLAN, _SIDECAR, _LOCK = ".plan", ".json", ".lock"
+_PLAN, _SIDECAR, _LOCK, _TIMING = ".plan", ".json", ".lock", ".timing"
+_WHOLE = "cache"  # the lock of whoever changes the folder, held for moments; those of keys are held for builds
+_LOG = logging.getLogger("edgedepth.tensorrt")
 
 
 def cache_folder() -> Path:
@@ -82,11 +85,15 @@ class PlanCache:
         """The plan that is wanted, or why there is none.
 
         Raises:
-            BackendError: the engine that fits was rejected by its golden check.
+            BackendError: every engine that fits was rejected by its golden check.
         """
         nearest: list[str] | None = None
+        rejected: Sidecar | None = None
         for entry in self.entries():
             differences = request.differences(entry.sidecar)
+            if not differences and entry.sidecar.rejected:
+                rejected = entry.sidecar
+                continue
             if not differences:
                 hit = self._read(entry)
                 if isinstance(hit, Hit):
@@ -96,20 +103,23 @@ class PlanCache:
                 continue
             if nearest is None or len(differences) < len(nearest):
                 nearest = differences
+        if rejected is not None:
+            raise BackendError(
+                f"the {rejected.flavour} engine of {rejected.network} was rejected by its golden check:"
+                f" {rejected.rejected}; use another precision or backend, or build again after: edgedepth cache clear"
+            )
         return Miss(why="none was built of this file" if nearest is None else "; ".join(nearest))
 
     def _read(self, entry: Entry) -> Hit | Miss:
-        sidecar = entry.sidecar
-        if sidecar.rejected:
-            raise BackendError(
-                f"the {sidecar.flavour} engine of {sidecar.network} was rejected by its golden check:"
-                f" {sidecar.rejected}; use another precision or backend, or build again after: edgedepth cache clear"
-            )
-        path = self.folder / (entry.key + _PLAN)
-        plan = path.read_bytes()
+        sidecar, path = entry.sidecar, self.folder / (entry.key + _PLAN)
+        try:
+            plan = _read_private(path)
+        except OSError as error:  # another process has just dropped it
+            return Miss(why=f"its plan cannot be read ({error.strerror})")
         if len(plan) != sidecar.plan_bytes or hashlib.sha256(plan).hexdigest() != sidecar.plan_sha256:
             return Miss(why="plan_sha256 differs from the file's (damaged or altered)")
-        path.touch()
+        with contextlib.suppress(OSError):  # a cache that is only read keeps no times
+            os.utime(path)
         return Hit(key=entry.key, plan=plan, sidecar=sidecar)
 
     def put(self, key: str, plan: bytes, sidecar: Sidecar) -> None:
@@ -121,68 +131,85 @@ class PlanCache:
         """
         if hashlib.sha256(plan).hexdigest() != sidecar.plan_sha256:
             raise BackendError("the sidecar is of another plan; nothing was kept")
-        self._sidecar(key).unlink(missing_ok=True)  # a plan without a sidecar counts as absent
-        write_atomic(self.folder / (key + _PLAN), plan)
-        write_atomic(self._sidecar(key), sidecar.to_json())
-        self._evict(keep=key)
+        with self.lock(_WHOLE):
+            self._sidecar(key).unlink(missing_ok=True)  # a plan without a sidecar counts as absent
+            write_atomic(self.folder / (key + _PLAN), plan)
+            write_atomic(self._sidecar(key), sidecar.to_json())
+            self._evict(keep=key)
 
     def note(self, key: str, *, checked: str = "", rejected: str = "") -> None:
-        """Write down what the golden check found of a plan."""
+        """Write down what the golden check found of a plan; nothing where it has been dropped meanwhile.
+
+        Raises:
+            OutputError: the disk is full or the folder cannot be written.
+        """
         path = self._sidecar(key)
-        sidecar = Sidecar.from_json(path.read_text(), str(path))
-        write_atomic(path, dataclasses.replace(sidecar, checked=checked, rejected=rejected).to_json())
+        with self.lock(_WHOLE):
+            if path.is_file():
+                sidecar = Sidecar.from_json(_read_private(path).decode(), str(path))
+                write_atomic(path, dataclasses.replace(sidecar, checked=checked, rejected=rejected).to_json())
 
     def entries(self) -> list[Entry]:
         """Every plan with its sidecar, the last used first; files that do not belong here are passed over."""
         found = []
         for path in self.folder.glob(f"*{_SIDECAR}"):
             plan = path.with_suffix(_PLAN)
-            with contextlib.suppress(BackendError, OSError):
-                _check_private(path)
-                sidecar = Sidecar.from_json(path.read_text(), str(path))
+            with contextlib.suppress(BackendError, OSError, UnicodeDecodeError):
+                sidecar = Sidecar.from_json(_read_private(path).decode(), str(path))
                 state = plan.stat()
                 found.append(Entry(key=path.stem, sidecar=sidecar, bytes=state.st_size, used_at=state.st_mtime))
         return sorted(found, key=lambda entry: -entry.used_at)
 
     def clear(self) -> int:
         """Remove everything; the number of plans that were there."""
-        count = len(list(self.folder.glob(f"*{_PLAN}")))
-        for pattern in (_SIDECAR, _PLAN, ".timing"):  # locks stay: another process may hold one
-            for path in self.folder.glob(f"*{pattern}"):
-                path.unlink(missing_ok=True)
+        with self.lock(_WHOLE):
+            count = len(list(self.folder.glob(f"*{_PLAN}")))
+            for pattern in (_SIDECAR, _PLAN, _TIMING):  # locks stay: another process may hold one
+                for path in self.folder.glob(f"*{pattern}"):
+                    path.unlink(missing_ok=True)
         return count
 
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:
-        """Hold off other processes that would build the same plan; they find it when it is their turn."""
+        """Hold off other processes and threads that would build the same plan; they find it when it is their turn.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
         path = self.folder / (key + _LOCK)
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise output_error(path, error) from error
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if key != _WHOLE:
+                    _LOG.warning("another process is building this engine; waiting for it")
+                fcntl.flock(handle, fcntl.LOCK_EX)
             yield
         finally:
             os.close(handle)
 
     def timing_cache(self, name: str) -> Path:
         """Where measured kernel times are kept for the next build."""
-        return self.folder / f"{name}.timing"
+        return self.folder / (name + _TIMING)
 
     def _sidecar(self, key: str) -> Path:
         return self.folder / (key + _SIDECAR)
 
     def _evict(self, keep: str) -> None:
+        """Drop what is beyond the limit, and plans that a crash left without a sidecar; the whole lock is held."""
         entries = self.entries()
         total = sum(entry.bytes for entry in entries)
         for entry in reversed(entries):
-            if total <= self.limit_bytes:
-                return
-            if entry.key != keep:
+            if total > self.limit_bytes and entry.key != keep:
                 self._sidecar(entry.key).unlink(missing_ok=True)
-                (self.folder / (entry.key + _PLAN)).unlink(missing_ok=True)
                 total -= entry.bytes
+        for path in self.folder.glob(f"*{_PLAN}"):
+            if not path.with_suffix(_SIDECAR).exists():
+                path.unlink(missing_ok=True)
 
 
 def _limit_mib() -> int:
@@ -192,13 +219,28 @@ def _limit_mib() -> int:
     return int(text)
 
 
+def _read_private(path: Path) -> bytes:
+    """A file's bytes, of exactly the file that was looked at.
+
+    Raises:
+        BackendError: another user made it or may write to it.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        _refuse_foreign(path, os.fstat(file.fileno()))
+        return file.read()
+
+
 def _check_private(path: Path) -> None:
-    """Refuse a place that another user made or may write to.
+    """Refuse a folder that another user made or may write to.
 
     Raises:
         BackendError: it is not this user's alone.
     """
-    state = path.stat()
+    _refuse_foreign(path, path.stat())
+
+
+def _refuse_foreign(path: Path, state: os.stat_result) -> None:
     if state.st_uid != os.getuid() or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise BackendError(
             f"{path} can be written by others, and plans are code; run: chmod -R go-w {path}, or set {FOLDER_VARIABLE}"

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from edgedepth.core.errors import BackendError
 from edgedepth.engines.tensorrt.device import Buffer
 
 Severity = enum.IntEnum("Severity", ["INTERNAL_ERROR", "ERROR", "WARNING", "INFO", "VERBOSE"])
@@ -39,15 +40,18 @@ def onnx_text(**changes: Any) -> str:
 
 
 class FakeDevice:
-    """A GPU with its own memory. `log` has what was done, `depth` how often its context is current."""
+    """A GPU with its own memory. `log` has what was done, `depth` how often its context is current.
+
+    full: there is no memory left. lost: the driver gave up. refuses: contexts do not run.
+    """
 
     def __init__(self, *, integrated: bool = False, name: str = "Fake GPU", capability: str = "8.7") -> None:
         self.integrated, self.name, self.capability = integrated, name, capability
         self.stream = 7
         self.memory: dict[int, np.ndarray] = {}
         self.log: list[str] = []
-        self.depth = 0
-        self.closed = False
+        self.depth = self.deepest = 0
+        self.closed = self.full = self.lost = self.refuses = False
         self._queue: list[Callable[[], None]] = []
         self._captured: list[Callable[[], None]] | None = None
         self._next = 1000
@@ -59,12 +63,15 @@ class FakeDevice:
     @contextmanager
     def current(self) -> Iterator[None]:
         self.depth += 1
+        self.deepest = max(self.deepest, self.depth)
         try:
             yield
         finally:
             self.depth -= 1
 
     def allocate(self, nbytes: int) -> Buffer:
+        if self.full:
+            raise BackendError("no memory left on Fake GPU")
         host = np.full(nbytes, 0xAA, np.uint8)
         self._next += 1
         self.memory[self._next] = host if self.integrated else np.full(nbytes, 0x55, np.uint8)
@@ -85,6 +92,8 @@ class FakeDevice:
         del self.memory[buffer.pointer]
 
     def synchronise(self) -> None:
+        if self.lost:
+            raise BackendError("Fake GPU failed: it is lost")
         for work in self._queue:
             work()
         self._queue.clear()
@@ -102,8 +111,6 @@ class FakeRecorder:
         self.recorded = self.launched = self.alive = 0
 
     def record(self, stream: int, queue: Callable[[], None]) -> Any:
-        from edgedepth.core.errors import BackendError
-
         assert stream == self.device.stream
         if self.fails:
             raise BackendError("CUDA graphs: cuStreamEndCapture failed with CUDA_ERROR_STREAM_CAPTURE_INVALIDATED")
@@ -239,7 +246,7 @@ class _Context:
         device = self.engine.device
         assert device is not None
         assert stream == device.stream
-        if self.engine.data.get("run_error"):
+        if self.engine.data.get("run_error") or device.refuses:
             return False
         shapes = dict(self.shapes)
         addresses = dict(self.addresses)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,35 @@ def odd_skip() -> ModelProto:
         helper.make_node("Add", ["u", "k"], ["y"], name="merge"),
     ]
     return model(nodes, ("n", 3, "h", "w"), {"w": WEIGHT, "s": np.array([1, 1, 2, 2], np.float32)})
+
+
+ZERO = np.int8(0)
+
+
+def quantised(zero: Any = ZERO, *, bias: bool = False) -> ModelProto:
+    """Convolution between int8 (or, by the type of `zero`, uint8) quantisers; with `bias`, that is quantised too."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], name="quantise"),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("DequantizeLinear", ["w", "s", "zw"], ["dw"]),
+    ]
+    constants = {"s": np.float32(0.1), "z": zero, "zw": np.int8(0), "w": np.ones((8, 3, 3, 3), np.int8)}
+    if bias:
+        constants |= {"b": np.ones(8, np.int32), "zb": np.int32(0)}
+        nodes.append(helper.make_node("DequantizeLinear", ["b", "s", "zb"], ["db"], name="bias_q"))
+    inputs = ["d", "dw", "db"] if bias else ["d", "dw"]
+    nodes.append(helper.make_node("Conv", inputs, ["y"], name="conv1", pads=[1] * 4))
+    return model(nodes, (1, 3, 8, 8), constants)
+
+
+def separated(graph: ModelProto) -> bytes:
+    """The same model with its weights in another file, which stays behind."""
+    tensor = next(entry for entry in graph.graph.initializer if entry.name == "w")
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "weights.bin"
+    return bytes(graph.SerializeToString())
 
 
 def squares(name: str, *sizes: int) -> Profile:
@@ -238,6 +268,58 @@ FAULTY: dict[str, tuple[ModelProto | bytes, BuildConfig, str]] = {
         SM86,
         r"node 'sum' \(Add\): \".*types Float and Half\"; tensors of two types meet.*--fp16",
     ),
+    "resize that rounds otherwise": (
+        model(
+            [node("Resize", nearest_mode="ceil", coordinate_transformation_mode="tf_half_pixel_for_nn")],
+            (1, 1, 4, 4),
+            {"s": np.array([1, 1, 2, 2], np.float32)},
+        ),
+        SM86,
+        r"node 'resize1' \(Resize\): \".*round_prefer_floor.*\"; TensorRT has no such mode",
+    ),
+    "asymmetric quantisation": (
+        quantised(zero=np.int8(3)),
+        SM86,
+        r"node 'quantise' \(QuantizeLinear\): \".*Non-zero zero point.*\"; quantisation must be symmetric int8",
+    ),
+    "unsigned quantisation": (
+        quantised(zero=np.uint8(128)),
+        SM86,
+        r"node 'quantise' \(QuantizeLinear\): \".*Non-zero zero point.*\"; quantisation must be symmetric int8",
+    ),
+    "quantised bias": (
+        quantised(bias=True),
+        SM86,
+        r"node 'bias_q' \(DequantizeLinear\): \".*type Int32 but must.*\"; biases are quantised.*QuantizeBias=False",
+    ),
+    "operator without an importer": (
+        model([helper.make_node("Unique", ["x"], ["y"], name="unique")], (4,), {}),
+        SM86,
+        r"node 'unique' \(Unique\): .*; TensorRT has no such operator; replace it",
+    ),
+    "operator without a kernel": (
+        model(
+            [
+                helper.make_node("NonZero", ["x"], ["n"], name="nonzero"),
+                helper.make_node("Cast", ["n"], ["y"], to=TensorProto.FLOAT),
+            ],
+            (1, 3),
+            {},
+        ),
+        SM86,
+        r"\".*(nonzero|NonZero).*\"; TensorRT has no such operator; replace it",
+    ),
+    "weights in another file": (
+        separated(conv((1, 3, 8, 8))),
+        SM86,
+        r"Failed to import initializer.*\"; its weights are in another file; save the model as one file",
+    ),
+    "file cut off": (
+        conv((1, 3, 8, 8)).SerializeToString()[:-200],
+        SM86,
+        r"Failed to parse the ONNX model\"; the file is cut off or damaged; export",
+    ),
+    "empty file": (b"", SM86, r"cannot read net.onnx: it is not an ONNX model; run edgedepth export"),
     "not an ONNX file": (b"hello world", SM86, r"cannot read net.onnx: it is not an ONNX model; run edgedepth export"),
     "unknown target": (conv((1, 3, 8, 8)), BuildConfig(targets=("sm87",)), r"knows no target sm87; it knows sm75"),
     "hardware compatibility": (
@@ -260,6 +342,29 @@ def test_workspace_too_small(tmp_path: Path, rtx: Flavour) -> None:
     large = model(nodes, (1, 64, 240, 320), {"w": weight})
     message = fails(tmp_path, large, rtx, BuildConfig(targets=("sm86",), workspace_mib=1))
     assert re.search(r"within workspace limit.*\"; allow more workspace with --workspace", message)
+
+
+def test_interrupt_during_a_build_arrives_after_it(tmp_path: Path, rtx: Flavour) -> None:
+    shares: list[float] = []
+
+    def press(phase: str, share: float) -> None:
+        if not shares:
+            signal.raise_signal(signal.SIGINT)
+        shares.append(share)
+
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path, conv((1, 3, 32, 32)), rtx, report=press)
+    stopped = len(shares)
+    build(tmp_path, conv((1, 3, 32, 32)), rtx, report=lambda phase, share: shares.append(share))
+    assert stopped < len(shares) - stopped  # the library stopped before its end
+
+
+def test_what_the_report_raises_comes_out_of_the_build(tmp_path: Path, rtx: Flavour) -> None:
+    def broken(phase: str, share: float) -> None:
+        raise OSError("the terminal is gone")
+
+    with pytest.raises(OSError, match="the terminal is gone"):
+        build(tmp_path, conv((1, 3, 32, 32)), rtx, report=broken)
 
 
 def test_missing_file(tmp_path: Path, rtx: Flavour) -> None:
@@ -382,15 +487,11 @@ def test_precision_comes_from_the_network(rtx: Flavour, tmp_path: Path) -> None:
     engine = build(tmp_path, model(half, (1, 3, 8, 8), {"w": WEIGHT.astype(np.float16)}), rtx)
     assert (engine.sidecar.precision, precision_of(engine.layers)) == ("fp16", "fp16")
     assert kernel_of_node(engine.kernels, "conv1")[0].output_types == ("Half",)
-    scale, zero = np.float32(0.1), np.int8(0)
-    int8 = [
-        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
-        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
-        helper.make_node("DequantizeLinear", ["w", "s", "z"], ["dw"]),
-        helper.make_node("Conv", ["d", "dw"], ["y"], name="conv1", pads=[1] * 4),
-    ]
-    constants = {"s": scale, "z": zero, "w": np.ones((8, 3, 3, 3), np.int8)}
-    assert build(tmp_path, model(int8, (1, 3, 8, 8), constants), rtx).sidecar.precision == "int8"
+    if rtx.version >= (1, 5):
+        assert build(tmp_path, quantised(), rtx).sidecar.precision == "int8"
+    else:  # RTX 1.4 has no int8 convolutions
+        with pytest.raises(BackendError, match=r"does not compute int8 convolutions; build --precision fp16"):
+            build(tmp_path, quantised(), rtx)
 
 
 def test_the_cache_takes_what_is_built(tmp_path: Path, rtx: Flavour) -> None:

@@ -92,6 +92,22 @@ def test_text_that_is_no_sidecar_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"config": "none"}, "config is 'none'"),
+        ({"compute_capabilities": "8.7"}, "compute_capabilities is '8.7'"),
+        ({"inputs": [1]}, r"inputs is \[1\]"),
+        ({"version": 10.3}, "version is 10.3"),
+        ({"plan_bytes": "4"}, "plan_bytes is '4'"),
+        ({"network": None}, "network is None"),
+    ],
+)
+def test_sidecar_with_fields_of_other_types_is_refused(changes: dict[str, Any], what: str) -> None:
+    with pytest.raises(BackendError, match=rf"x.json is not a plan's sidecar: {what}"):
+        Sidecar.from_json(json.dumps({**dataclasses.asdict(sidecar()), **changes}), "x.json")
+
+
+@pytest.mark.parametrize(
     ("changes", "difference"),
     [
         ({}, ""),
@@ -182,6 +198,102 @@ def test_rejected_engine_is_not_run_again(cache: PlanCache, flavour: Flavour) ->
     cache.note("k", rejected="3 pixels are not finite")
     with pytest.raises(BackendError, match=r"tensorrt engine of low.onnx was rejected .*3 pixels are not finite"):
         cache.find(request(flavour))
+
+
+def test_rejected_engine_does_not_stand_before_another_that_fits(cache: PlanCache, flavour: Flavour) -> None:
+    cache.put("old", b"plan", sidecar())
+    os.utime(cache.folder / "old.plan", (1, 1))
+    cache.put("new", b"tuned", sidecar(b"tuned", config={**CONFIG, "workspace_mib": 1}))
+    cache.note("new", rejected="3 pixels are not finite")
+    assert isinstance(cache.find(request(flavour)), Hit)
+    found = cache.find(request(flavour, strict=False))
+    assert isinstance(found, Hit)
+    assert found.key == "old"
+
+
+def test_plan_that_vanishes_between_list_and_read_is_a_miss(
+    cache: PlanCache, flavour: Flavour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.put("k", b"plan", sidecar())
+    entries = cache.entries()
+    cache.clear()
+    monkeypatch.setattr(cache, "entries", lambda: entries)
+    assert cache.find(request(flavour)) == Miss(why="its plan cannot be read (No such file or directory)")
+    cache.note("k", checked="fine")  # nobody is left to be told
+    assert list(cache.folder.glob("*.plan")) == []
+    assert list(cache.folder.glob("*.json")) == []
+
+
+def test_plan_that_others_may_write_to_is_refused(cache: PlanCache, flavour: Flavour) -> None:
+    cache.put("k", b"plan", sidecar())
+    (cache.folder / "k.plan").chmod(0o666)
+    with pytest.raises(BackendError, match=r"k\.plan can be written by others"):
+        cache.find(request(flavour))
+
+
+def test_what_a_crash_left_goes_with_the_next_plan(cache: PlanCache) -> None:
+    (cache.folder / "torn.plan").write_bytes(b"half")
+    cache.put("k", b"plan", sidecar())
+    assert [path.name for path in cache.folder.glob("*.plan")] == ["k.plan"]
+
+
+def test_folder_that_is_only_read_serves_its_plans(
+    cache: PlanCache, flavour: Flavour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx = network(tmp_path)
+    kept = plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache)
+
+    def refuse(*arguments: object) -> None:
+        raise PermissionError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    monkeypatch.setattr(os, "open", refuse)  # what locks are made with
+    assert plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache, build=False).plan == kept.plan
+    assert plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache).why_built == ""
+
+
+def test_two_threads_that_want_the_same_engine_build_it_once(
+    cache: PlanCache, flavour: Flavour, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    onnx = network(tmp_path)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(phase: str, share: float) -> None:
+        begun.set()
+        assert go_on.wait(10)
+
+    plans = []
+
+    def want(report: Any) -> None:
+        plans.append(plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache, report=report))
+
+    first = threading.Thread(target=want, args=(slowly,))
+    first.start()
+    assert begun.wait(10)
+    second = threading.Thread(target=want, args=(lambda phase, share: None,))
+    second.start()
+    while "waiting for it" not in caplog.text:
+        assert second.is_alive()
+    go_on.set()
+    first.join(10)
+    second.join(10)
+    assert sorted(plan.why_built for plan in plans) == ["", "none was built of this file"]
+
+
+def test_network_that_changes_while_it_is_built_is_not_kept(
+    cache: PlanCache, flavour: Flavour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx = network(tmp_path)
+    real = plans_module.engine_from_onnx
+
+    def meanwhile(*arguments: Any, **options: Any) -> Any:
+        network(tmp_path, nan=True)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(plans_module, "engine_from_onnx", meanwhile)
+    with pytest.raises(BackendError, match="was changed while its engine was built"):
+        plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache)
+    assert cache.entries() == []
 
 
 def test_the_longest_unused_goes_first_and_never_the_new_one(tmp_path: Path, flavour: Flavour) -> None:

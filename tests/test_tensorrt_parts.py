@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import signal
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +20,7 @@ from edgedepth.engines.tensorrt import probe as probe_module
 from edgedepth.engines.tensorrt.device import PycudaDevice
 from edgedepth.engines.tensorrt.flavour import flavour_of, installed_flavours, load_flavour, parse_version
 from edgedepth.engines.tensorrt.graphs import find_recorder
+from edgedepth.engines.tensorrt.interrupt import held_interrupt
 from edgedepth.engines.tensorrt.kernels import Kernel, kernels_of, memory_of
 from edgedepth.engines.tensorrt.logger import LogLine, log_of
 from edgedepth.engines.tensorrt.messages import remedy_for, tidy
@@ -105,7 +108,7 @@ def test_one_log_per_library_and_process() -> None:
     log.logger.log(Severity.ERROR, "nobody listens")
     assert outer == [LogLine("VERBOSE", "a detail")]
     assert inner == [LogLine("ERROR", "a fault")]
-    assert [line.text for line in log.last_errors()] == ["a fault", "nobody listens"]
+    assert [line.text for line in log.last_errors()] == ["nobody listens"]  # what was collected was read
     assert log.last_errors() == []
 
 
@@ -223,17 +226,64 @@ def test_share_grows_through_nested_phases() -> None:
     assert [share for _, share in told] == [0, 0, 0.25, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0]
 
 
-def test_interrupt_while_building_stops_the_library() -> None:
-    def interrupted(phase: str, share: float) -> None:
-        raise KeyboardInterrupt
+def test_what_the_report_raises_stops_the_library_and_does_not_reach_it() -> None:
+    told = []
 
-    tree = PhaseTree(interrupted)
+    def fails(phase: str, share: float) -> None:
+        told.append(share)
+        raise OSError("the terminal is gone")
+
+    tree = PhaseTree(fails)
     tree.start("all", None, 2)
     assert tree.step("all", 0) is False
+    assert isinstance(tree.error, OSError)
+    assert told == [0.0]
+
+
+def test_step_after_an_interrupt_stops_the_library() -> None:
+    pressed = [False, True]
+    tree = PhaseTree(None, lambda: pressed.pop(0))
+    tree.start("all", None, 2)
+    assert [tree.step("all", 0), tree.step("all", 1)] == [True, False]
 
 
 def test_no_monitor_where_the_library_has_none() -> None:
-    assert monitor_for(SimpleNamespace(), lambda phase, share: None) is None
+    assert monitor_for(SimpleNamespace(), PhaseTree(None)) is None
+
+
+def test_interrupt_is_held_back_and_then_takes_its_course() -> None:
+    usual = signal.getsignal(signal.SIGINT)
+    seen = []
+
+    def work(then: Exception | None = None) -> None:
+        with held_interrupt() as pressed:
+            seen.append(pressed())
+            signal.raise_signal(signal.SIGINT)
+            seen.append(pressed())
+            if then is not None:
+                raise then
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert seen == [False, True]
+    assert signal.getsignal(signal.SIGINT) is usual
+    with pytest.raises(KeyboardInterrupt):  # also instead of the failure that it led to
+        work(BackendError("cannot build"))
+    with held_interrupt() as pressed:
+        assert not pressed()
+
+
+def test_interrupt_belongs_to_the_main_thread() -> None:
+    found = []
+
+    def other() -> None:
+        with held_interrupt() as pressed:
+            found.append((pressed(), signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert found == [(False, signal.getsignal(signal.SIGINT))]
 
 
 # -- profiles --------------------------------------------------------------------------------------------------
@@ -355,14 +405,17 @@ class FakePycuda:
     class Error(Exception):
         pass
 
+    class MemoryError(Error):
+        pass
+
     class device_attribute:
         INTEGRATED = 18
 
     class host_alloc_flags:
         DEVICEMAP = 2
 
-    def __init__(self, *, integrated: bool, broken: bool = False) -> None:
-        self.integrated, self.broken = integrated, broken
+    def __init__(self, *, integrated: bool = False, broken: bool = False, refuses: str = "") -> None:
+        self.integrated, self.broken, self.refuses = integrated, broken, refuses
         self.calls: list[str] = []
 
     def _note(self, name: str, result: Any = None) -> Any:
@@ -385,6 +438,8 @@ class FakePycuda:
         )
 
     def Stream(self) -> Any:
+        if self.refuses == "stream":
+            raise self.Error("cuStreamCreate failed: unknown error")
         return SimpleNamespace(handle=42, synchronize=lambda: self._note("synchronise"))
 
     def pagelocked_empty(self, size: int, dtype: Any, mem_flags: int) -> Any:
@@ -400,6 +455,9 @@ class FakePycuda:
         )
 
     def mem_alloc(self, size: int) -> Any:
+        if self.refuses == "memory":
+            raise self.MemoryError("cuMemAlloc failed: out of memory")
+
         class Allocation(int):
             free = staticmethod(lambda: self._note("free"))
 
@@ -439,6 +497,31 @@ def test_driver_that_refuses_is_our_error(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(device_module, "require", lambda name, extra: FakePycuda(integrated=False, broken=True))
     with pytest.raises(BackendError, match=r"CUDA does not start: cuInit failed.*nvidia-smi"):
         PycudaDevice()
+
+
+def test_what_the_driver_refuses_later_is_our_error_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = FakePycuda(refuses="memory")
+    monkeypatch.setattr(device_module, "require", lambda name, extra: cuda)
+    device = PycudaDevice()
+    with (
+        pytest.raises(BackendError, match=r"no memory left on Orin: cuMemAlloc failed.*close other programs"),
+        device.current(),
+    ):
+        device.allocate(16)
+    with (
+        pytest.raises(BackendError, match="Orin failed: cuLaunchKernel failed; start the program anew"),
+        device.current(),
+    ):
+        raise cuda.Error("cuLaunchKernel failed")
+    assert cuda.calls.count("push") == cuda.calls.count("pop")
+
+
+def test_context_is_given_back_where_no_stream_is_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = FakePycuda(refuses="stream")
+    monkeypatch.setattr(device_module, "require", lambda name, extra: cuda)
+    with pytest.raises(BackendError, match="cuStreamCreate failed"):
+        PycudaDevice()
+    assert cuda.calls == ["retain", "push", "pop", "detach"]
 
 
 def test_no_recorder_without_cuda_python(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +195,85 @@ def test_engine_that_fails_to_run_or_start_is_an_error_and_frees_the_device(tmp_
     with pytest.raises(BackendError, match=r"cannot start 1\.onnx"):
         bench.open(no_context=True)
     assert bench.devices._device is None
+
+
+def test_recording_that_breaks_the_run_leaves_a_session_that_runs(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+
+    class Breaks(FakeRecorder):
+        def record(self, stream: int, queue: Callable[[], None]) -> object:
+            bench.device.refuses = True  # as TensorRT does for what cannot be captured
+            try:
+                queue()
+            finally:
+                bench.device.refuses = False
+            raise AssertionError("not reached")
+
+    with bench.open(Breaks(bench.device)) as session:
+        for _ in range(3):
+            np.testing.assert_array_equal(session.run({"frame": FRAME})["depth_m"], DEPTH)
+        assert "failed to run" in session.notes[0]
+
+
+def test_memory_that_runs_out_is_told_and_nothing_is_freed_twice(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    session = _dynamic(bench)
+    session.run({"frame": np.zeros((1, 2, 2, 3), np.uint8)})
+    bench.device.full = True
+    with pytest.raises(BackendError, match="no memory left"):
+        session.run({"frame": np.zeros((1, 8, 8, 3), np.uint8)})
+    bench.device.full = False
+    np.testing.assert_array_equal(session.run({"frame": np.full((1, 8, 8, 3), 50, np.uint8)})["depth_m"], 5)
+    session.close()
+    assert bench.device.closed
+
+
+def test_engine_with_a_tensor_of_a_foreign_type_gives_the_device_back(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    path = tmp_path / "0.onnx"
+    path.write_text(onnx_text())
+    plan = plan_for(path, BuildConfig(), bench.flavour, gpu=Gpu(name="Fake GPU", capability="8.7"), cache=bench.cache)
+    strange = [{"name": "scores", "shape": [1], "dtype": "fp8"}]
+    object.__setattr__(plan, "plan", onnx_text(outputs=strange).encode())
+    with pytest.raises(BackendError, match="has the type FP8"):
+        TensorRtSession(bench.flavour, plan, bench.devices, precision="fp16")
+    assert bench.devices._device is None
+
+
+def test_device_that_fails_at_the_end_is_given_back_all_the_same(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    recorder = FakeRecorder(bench.device)
+    session = bench.open(recorder)
+    for _ in range(2):
+        session.run({"frame": FRAME})
+    bench.device.lost = True
+    with pytest.raises(BackendError, match="lost"):
+        session.close()
+    assert bench.device.closed
+    assert recorder.alive == 0
+
+
+def test_threads_take_turns_on_the_one_stream(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    recorder = FakeRecorder(bench.device)
+    faults: list[object] = []
+
+    def robot(session: TensorRtSession, value: int) -> None:
+        frame = np.full_like(FRAME, value)
+        for _ in range(50):
+            depth = session.run({"frame": frame})["depth_m"]
+            if not (depth == value / 10).all():
+                faults.append(depth.copy())
+
+    with bench.open(recorder) as low, bench.open(recorder) as high:
+        threads = [threading.Thread(target=robot, args=pair) for pair in ((low, 10), (high, 200))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    assert faults == []
+    assert bench.device.deepest == 1  # never two contexts at work at once
+    assert recorder.recorded == 2
 
 
 def test_damaged_plan_is_refused_with_the_librarys_words(tmp_path: Path) -> None:

@@ -15,12 +15,13 @@ from edgedepth.engines.session import TensorInfo
 from edgedepth.engines.tensorrt.camera import resize_in_front
 from edgedepth.engines.tensorrt.config import BuildConfig
 from edgedepth.engines.tensorrt.flavour import Flavour
+from edgedepth.engines.tensorrt.interrupt import held_interrupt
 from edgedepth.engines.tensorrt.kernels import Kernel, kernels_of, memory_of
 from edgedepth.engines.tensorrt.logger import LogLine, log_of
 from edgedepth.engines.tensorrt.messages import failure
 from edgedepth.engines.tensorrt.network import LayerFact, layers_of, precision_of
 from edgedepth.engines.tensorrt.profiles import add_profiles
-from edgedepth.engines.tensorrt.progress import Report, monitor_for
+from edgedepth.engines.tensorrt.progress import PhaseTree, Report, monitor_for
 from edgedepth.engines.tensorrt.sidecar import Sidecar, capability_of_target, platform_tag
 
 
@@ -56,6 +57,7 @@ def engine_from_onnx(
     Raises:
         BackendError: the file cannot be read, parsed or built; the message quotes TensorRT, names the node and says
             what to do.
+        KeyboardInterrupt: Ctrl-C was pressed; a library that tells its progress stops soon after.
     """
     if not flavour.rtx and gpu is None:
         raise BackendError(f"{flavour.title} builds on the GPU, and there is none here; use --backend tensorrt-rtx")
@@ -66,14 +68,17 @@ def engine_from_onnx(
         raise BackendError(f"no ONNX file at {onnx}: {error.strerror}; export one with: edgedepth export") from None
     begun = time.monotonic()
     log = log_of(flavour.trt)
-    with log.collect() as lines:
+    # the library swallows exceptions in its callbacks, an interrupt's too
+    with log.collect() as lines, held_interrupt() as pressed:
         builder = started(flavour, flavour.trt.Builder, "cannot start a builder", lines)
         network = parse_network(flavour, builder, data, onnx.name, lines)
         if config.camera is not None:
             resize_in_front(flavour.trt, network, config.camera)
         layers = layers_of(network)
-        settings = _settings(flavour, builder, network, config, targets, report, timing_cache)
-        plan = _compile(flavour, builder, network, settings, onnx.name, lines)
+        settings = _settings(flavour, builder, network, config, targets)
+        if timing_cache is not None and flavour.has_timing_cache:
+            flavour.use_timing_cache(settings, timing_cache.read_bytes() if timing_cache.is_file() else b"")
+        plan = _compile(flavour, builder, network, settings, onnx.name, lines, PhaseTree(report, pressed))
         if timing_cache is not None and flavour.has_timing_cache:
             write_atomic(timing_cache, bytes(settings.get_timing_cache().serialize()))
     kernels = kernels_of(lines)
@@ -142,8 +147,6 @@ def _settings(
     network: Any,
     config: BuildConfig,
     targets: tuple[str, ...],
-    report: Report | None,
-    timing_cache: Path | None,
 ) -> Any:
     """The builder's configuration object."""
     trt = flavour.trt
@@ -157,20 +160,19 @@ def _settings(
     flavour.set_compatibility(settings, config.hardware, config.version_compatible)
     inputs = {network.get_input(i).name: tuple(network.get_input(i).shape) for i in range(network.num_inputs)}
     add_profiles(builder, settings, inputs, config.profiles)
-    if timing_cache is not None and flavour.has_timing_cache:
-        known = timing_cache.read_bytes() if timing_cache.is_file() else b""
-        # a cache of another version or GPU is refused, and an empty one taken: times measured elsewhere mislead
-        if not settings.set_timing_cache(settings.create_timing_cache(known), ignore_mismatch=False):
-            settings.set_timing_cache(settings.create_timing_cache(b""), ignore_mismatch=False)
-    monitor = None if report is None else monitor_for(trt, report)
-    if monitor is not None:
-        settings.progress_monitor = monitor
     return settings
 
 
-def _compile(flavour: Flavour, builder: Any, network: Any, settings: Any, name: str, lines: list[LogLine]) -> bytes:
+def _compile(
+    flavour: Flavour, builder: Any, network: Any, settings: Any, name: str, lines: list[LogLine], progress: PhaseTree
+) -> bytes:
     """Run the builder. It reports failure by returning None, and the reason in the log."""
+    monitor = monitor_for(flavour.trt, progress)
+    if monitor is not None:
+        settings.progress_monitor = monitor
     plan = builder.build_serialized_network(network, settings)
+    if progress.error is not None:
+        raise progress.error
     if plan is None:
         raise failure(flavour, f"cannot build {name}", lines)
     return bytes(plan)

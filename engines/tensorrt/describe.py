@@ -14,6 +14,8 @@ from edgedepth.engines.tensorrt.build import engine_from_onnx
 from edgedepth.engines.tensorrt.config import BuildConfig
 from edgedepth.engines.tensorrt.device import SHARED
 from edgedepth.engines.tensorrt.flavour import Flavour, installed_flavours, load_flavour
+from edgedepth.engines.tensorrt.fusion import kernels_by_role
+from edgedepth.engines.tensorrt.logger import log_of
 from edgedepth.engines.tensorrt.network import types_by_kind
 from edgedepth.engines.tensorrt.plans import Plan
 from edgedepth.engines.tensorrt.session import deserialise
@@ -43,6 +45,7 @@ def describe_onnx(
         "types": types_by_kind(engine.layers),
         "layers": [dataclasses.asdict(layer) for layer in engine.layers],
         "kernels": [dataclasses.asdict(kernel) for kernel in engine.kernels],
+        "kernels_by_role": kernels_by_role(engine.kernels),
     }
 
 
@@ -84,9 +87,9 @@ def _flavour_for(name: str, version: str) -> Flavour | None:
 
 
 def _layers(flavour: Flavour, plan: Plan) -> list[Any]:
-    device = SHARED.acquire()
+    SHARED.acquire()
     try:
-        with device.current():
+        with log_of(flavour.trt).collect(), SHARED.turn():
             return flavour.engine_layers(deserialise(flavour, plan))
     finally:
         SHARED.release()

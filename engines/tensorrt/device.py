@@ -7,8 +7,9 @@ so that all live together in a process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,8 +41,12 @@ class Device(Protocol):
     integrated: bool
     stream: int
 
-    def current(self) -> Any:
-        """Context manager: the device's context is the thread's current one, and the former one again afterwards."""
+    def current(self) -> AbstractContextManager[None]:
+        """The device's context is the thread's current one, and the former one again afterwards.
+
+        Raises:
+            BackendError: for whatever the driver refuses within.
+        """
 
     def allocate(self, nbytes: int) -> Buffer:
         """A buffer of that many bytes."""
@@ -75,22 +80,32 @@ class PycudaDevice:
         try:
             self._cuda.init()
             device = self._cuda.Device(index)
+            self.name = str(device.name())
+            self.capability = "{}.{}".format(*device.compute_capability())
+            self.integrated = bool(device.get_attribute(self._cuda.device_attribute.INTEGRATED))
             self._context = device.retain_primary_context()
         except self._cuda.Error as error:
             raise BackendError(f"CUDA does not start: {one_line(error)}; check the driver with: nvidia-smi") from error
-        self.name = str(device.name())
-        self.capability = "{}.{}".format(*device.compute_capability())
-        self.integrated = bool(device.get_attribute(self._cuda.device_attribute.INTEGRATED))
-        with self.current():
-            self._stream = self._cuda.Stream()
-        self.stream = int(self._stream.handle)
+        try:
+            with self.current():
+                self._stream = self._cuda.Stream()
+                self.stream = int(self._stream.handle)
+        except BaseException:
+            self._context.detach()
+            raise
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Make the primary context current, and the former one again."""
+        """Make the primary context current, and the former one again; the driver's errors become ours."""
         self._context.push()
         try:
             yield
+        except self._cuda.MemoryError as error:
+            raise BackendError(
+                f"no memory left on {self.name}: {one_line(error)}; close other programs, or use smaller engines"
+            ) from error
+        except self._cuda.Error as error:
+            raise BackendError(f"{self.name} failed: {one_line(error)}; start the program anew") from error
         finally:
             self._context.pop()
 
@@ -132,27 +147,48 @@ class PycudaDevice:
 class SharedDevice:
     """The one device of this process, opened when it is first needed and closed with its last user.
 
-    Sessions that share it run on one stream: the router and both depth networks never wait for one another.
+    Sessions that share it run on one stream: the router and both depth networks never wait for one another. One thread
+    at a time uses it (see `turn`): what a second one queued while a CUDA graph is recorded would become part of that.
     """
 
-    def __init__(self, open_device: Any = PycudaDevice) -> None:
+    def __init__(self, open_device: Callable[[], Device] = PycudaDevice) -> None:
         self._open = open_device
         self._device: Device | None = None
         self._users = 0
+        self._turn = threading.RLock()
+
+    @contextmanager
+    def turn(self) -> Iterator[Device]:
+        """The device, with its context current, for this thread alone.
+
+        Raises:
+            BackendError: for whatever the driver refuses within.
+        """
+        with self._turn:
+            assert self._device is not None, "acquire comes first"
+            with self._device.current():
+                yield self._device
 
     def acquire(self) -> Device:
-        """The device; every call is paired with one of `release`."""
-        if self._device is None:
-            self._device = self._open()
-        self._users += 1
-        return self._device
+        """The device; every call is paired with one of `release`.
+
+        Raises:
+            MissingPackageError: pycuda is not installed.
+            BackendError: the driver refuses.
+        """
+        with self._turn:
+            if self._device is None:
+                self._device = self._open()
+            self._users += 1
+            return self._device
 
     def release(self) -> None:
         """One user fewer."""
-        self._users -= 1
-        if self._users == 0 and self._device is not None:
-            self._device.close()
-            self._device = None
+        with self._turn:
+            self._users -= 1
+            if self._users == 0 and self._device is not None:
+                device, self._device = self._device, None
+                device.close()
 
 
 SHARED = SharedDevice()

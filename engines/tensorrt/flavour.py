@@ -109,6 +109,16 @@ class Flavour:
         """Whether measured kernels can be kept for the next build; TensorRT-RTX tunes on the device at run time."""
         return not self.rtx
 
+    def use_timing_cache(self, config: Any, known: bytes) -> None:
+        """Give the builder kernel times measured before.
+
+        A cache that is damaged or of another version or GPU is refused by the library, and an empty one taken: times
+        measured elsewhere mislead.
+        """
+        cache = config.create_timing_cache(known)
+        if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
+            config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
+
     @property
     def targets(self) -> tuple[str, ...]:
         """Compute capabilities an engine can be built for without that GPU: "sm86"; empty for `tensorrt`."""

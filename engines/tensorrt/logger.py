@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 
 _LOG = logging.getLogger("edgedepth.tensorrt")
-_FORWARDED = {"INTERNAL_ERROR": logging.DEBUG, "ERROR": logging.DEBUG, "WARNING": logging.DEBUG}
 ERRORS = ("INTERNAL_ERROR", "ERROR")
+_FORWARDED = (*ERRORS, "WARNING")
 
 
 @dataclass(frozen=True)
@@ -35,32 +35,37 @@ class EngineLog:
         self.logger = _logger_class(trt)(self._take)
         self._sink: list[LogLine] | None = None
         self._recent: deque[LogLine] = deque(maxlen=32)
-        self._turn = threading.RLock()
+        self._turn = threading.RLock()  # of whoever collects
+        self._guard = threading.Lock()  # of the two fields above; held for moments
 
     def _take(self, severity: str, text: str) -> None:
         line = LogLine(severity, text)
+        with self._guard:
+            if self._sink is not None:
+                self._sink.append(line)
+            elif severity in ERRORS:
+                self._recent.append(line)
         if severity in _FORWARDED:
-            self._recent.append(line)
-            _LOG.log(_FORWARDED[severity], "%s", text)
-        sink = self._sink
-        if sink is not None:
-            sink.append(line)
+            _LOG.debug("%s", text)
 
     @contextmanager
     def collect(self) -> Iterator[list[LogLine]]:
         """Every message while the block runs; one block at a time, as a message does not say whom it is for."""
         with self._turn:
             lines: list[LogLine] = []
-            before, self._sink = self._sink, lines
+            with self._guard:
+                before, self._sink = self._sink, lines
             try:
                 yield lines
             finally:
-                self._sink = before
+                with self._guard:
+                    self._sink = before
 
     def last_errors(self) -> list[LogLine]:
-        """The latest errors, for a failure outside any `collect`; they are forgotten with that."""
-        errors = [line for line in self._recent if line.severity in ERRORS]
-        self._recent.clear()
+        """The errors since the last call that no `collect` read, for a failure outside any; then they are forgotten."""
+        with self._guard:
+            errors = list(self._recent)
+            self._recent.clear()
         return errors
 
 

@@ -23,7 +23,8 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"generated on an incompatible device|serialization version|Version tag|older plan file|expecting compute",
      "the plan was built for another version or GPU; build it again with: edgedepth build"),
     (r"generateForCurrent", "no NVIDIA driver is at hand to ask for this GPU; give --target sm86,sm89,sm120"),
-    (r"catchCudaError|cudaError|CUDA_ERROR|CUDA initialization failure|CUDA GPU properties|ScopedCudaStream",
+    (r"catchCudaError|cudaError|Cuda Runtime|CUDA_ERROR|CUDA initialization failure|CUDA GPU properties"
+     r"|ScopedCudaStream",
      "check the NVIDIA driver with: nvidia-smi (on a Jetson: tegrastats)"),
     (r"broadcast dimensions must be conformable|violate shape constraints|not compatible for elementwise",
      "the sizes of a profile must be multiples of the network's stride (32 for most)"),
@@ -37,8 +38,13 @@ REMEDIES: tuple[tuple[str, str], ...] = (
      "this version does not compute int8 convolutions; build --precision fp16, or update TensorRT"),
     (r"libnvinfer_lean", "this installation has no lean runtime; build without version compatibility"),
     (r"MyelinCheckException: graph_jit", "this option needs a GPU at build time; build on the device"),
-    (r"only supports half_pixel|[Aa]ntialias|UNSUPPORTED_NODE", f"TensorRT has no such mode; {_EXPORT_AGAIN}"),
-    (r"not supported in TensorRT|Plugin not found|No importer registered|Unsupported operator|creator &&",
+    (r"ParseFromCodedStream|Failed to parse the ONNX model", f"the file is cut off or damaged; {_EXPORT_AGAIN}"),
+    (r"convertOnnxWeights|Failed to import initializer",
+     "its weights are in another file; save the model as one file (onnx.save with save_as_external_data=False)"),
+    (r"only supports half_pixel|only support round_prefer_floor|[Aa]ntialias|UNSUPPORTED_NODE",
+     f"TensorRT has no such mode; {_EXPORT_AGAIN}"),
+    (r"not supported in TensorRT|Plugin not found|No importer registered|Unsupported operator|creator &&"
+     r"|no runners that implement|^false$",
      "TensorRT has no such operator; replace it in the network, or use --backend onnxruntime-cuda"),
 )  # fmt: skip
 # The parser's frame around its message, and echoes of a missing driver after every other error.
@@ -85,6 +91,8 @@ def tidy(text: str) -> str:
 
 
 def _said(lines: Sequence[LogLine]) -> str:
+    """The first error that tells something; where none does, the first one's heading."""
     errors = [line.text for line in lines if line.severity in ERRORS]
-    telling = [text for text in errors if not _NOISE.search(text)]
-    return tidy((telling or errors or [""])[0])
+    telling = [said for text in errors if not _NOISE.search(text) and (said := tidy(text))]
+    headings = [_PLACE.sub("", " ".join(text.split())).strip(" .()")[:_LIMIT] for text in errors]
+    return (telling or headings or [""])[0]

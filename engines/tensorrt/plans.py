@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgedepth.core.errors import BackendError
 from edgedepth.core.files import sha256_of
-from edgedepth.engines.cache import Hit, PlanCache
+from edgedepth.engines.cache import Miss, PlanCache
 from edgedepth.engines.machine import Gpu, driver
 from edgedepth.engines.tensorrt.build import capabilities, engine_from_onnx
 from edgedepth.engines.tensorrt.config import BuildConfig
@@ -80,17 +80,35 @@ def plan_for(
     """
     store = PlanCache() if cache is None else cache
     request = request_for(onnx, config, flavour, gpu, strict=strict)
-    with store.lock(request.key):
-        found = store.find(request)
-        if isinstance(found, Hit):
-            return Plan(key=found.key, plan=found.plan, sidecar=found.sidecar)
-        if not build:
-            raise BackendError(
-                f"no {flavour.name} engine of {onnx.name} for this machine: {found.why}; build it with: edgedepth build"
-            )
-        if report is None:  # whoever watches the build sees it anyway
-            _LOG.warning("building the %s engine of %s: %s", flavour.name, onnx.name, found.why)
-        timing = store.timing_cache(f"{flavour.name}-{flavour.version_text}-{'+'.join(request.compute_capabilities)}")
-        engine = engine_from_onnx(onnx, config, flavour, gpu=gpu, report=report, timing_cache=timing)
-        store.put(request.key, engine.plan, engine.sidecar)
-    return Plan(key=request.key, plan=engine.plan, sidecar=engine.sidecar, why_built=found.why)
+    found = store.find(request)
+    if isinstance(found, Miss) and build:
+        with store.lock(request.key):
+            found = store.find(request)  # another process may have built it while this one waited
+            if isinstance(found, Miss):
+                return _built(onnx, config, flavour, gpu, store, request, found.why, report)
+    if isinstance(found, Miss):
+        raise BackendError(
+            f"no {flavour.name} engine of {onnx.name} for this machine: {found.why}; build it with: edgedepth build"
+        )
+    return Plan(key=found.key, plan=found.plan, sidecar=found.sidecar)
+
+
+def _built(
+    onnx: Path,
+    config: BuildConfig,
+    flavour: Flavour,
+    gpu: Gpu | None,
+    store: PlanCache,
+    request: PlanRequest,
+    why: str,
+    report: Report | None,
+) -> Plan:
+    """Build a plan and keep it; the lock of its key is held."""
+    if report is None:  # whoever watches the build sees it anyway
+        _LOG.warning("building the %s engine of %s: %s", flavour.name, onnx.name, why)
+    timing = store.timing_cache(f"{flavour.name}-{flavour.version_text}-{'+'.join(request.compute_capabilities)}")
+    engine = engine_from_onnx(onnx, config, flavour, gpu=gpu, report=report, timing_cache=timing)
+    if engine.sidecar.onnx_sha256 != request.onnx_sha256:
+        raise BackendError(f"{onnx} was changed while its engine was built; run again")
+    store.put(request.key, engine.plan, engine.sidecar)
+    return Plan(key=request.key, plan=engine.plan, sidecar=engine.sidecar, why_built=why)

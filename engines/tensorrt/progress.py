@@ -9,27 +9,26 @@ from typing import Any
 Report = Callable[[str, float], object]
 
 
-def monitor_for(trt: Any, report: Report) -> Any | None:
+def monitor_for(trt: Any, tree: PhaseTree) -> Any | None:
     """An object the builder takes as `progress_monitor`, or None where the library has no such thing."""
     base: Any = getattr(trt, "IProgressMonitor", None)
     if base is None:
         return None
 
     class Monitor(base):  # type: ignore[misc]  # the library's class is known at run time only
-        """Adds up the phases: a phase is worth one step of its parent. Exceptions must not reach the library."""
+        """Hands everything to the tree."""
 
         def __init__(self) -> None:
             base.__init__(self)
-            self._tree = PhaseTree(report)
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            self._tree.start(phase_name, parent_phase, num_steps)
+            tree.start(phase_name, parent_phase, num_steps)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            return self._tree.step(phase_name, step)
+            return tree.step(phase_name, step)
 
         def phase_finish(self, phase_name: str) -> None:
-            self._tree.finish(phase_name)
+            tree.finish(phase_name)
 
     return Monitor()
 
@@ -38,14 +37,17 @@ class PhaseTree:
     """The phases under way and what share of the whole is done.
 
     A phase covers the part of its parent's step in which it began. The share never falls.
+
+    stop: asked after every step whether the library shall stop.
+    error: what the report raised: that must not reach the library, stops it, and is for whoever started it.
     """
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
+    def __init__(self, report: Report | None, stop: Callable[[], bool] = lambda: False) -> None:
+        self._report, self._stop = report, stop
         self._spans: dict[str, tuple[float, float, int]] = {}  # phase -> (begin, length, steps)
         self._done: dict[str, int] = {}
         self._share = 0.0
-        self.cancelled = False
+        self.error: BaseException | None = None
 
     def start(self, phase: str, parent: str | None, steps: int) -> None:
         """A phase of so many steps begins."""
@@ -59,11 +61,11 @@ class PhaseTree:
         self._tell(phase)
 
     def step(self, phase: str, step: int) -> bool:
-        """A step is done; False tells the library to stop, after an interrupt in the report."""
+        """A step is done; False tells the library to stop."""
         if phase in self._spans:
             self._done[phase] = step + 1
             self._tell(phase)
-        return not self.cancelled
+        return self.error is None and not self._stop()
 
     def finish(self, phase: str) -> None:
         """A phase is done."""
@@ -76,7 +78,8 @@ class PhaseTree:
         begin, length, steps = self._spans[phase]
         share = begin + length * min(self._done[phase] / max(steps, 1), 1.0)
         self._share = max(self._share, min(share, 1.0))
-        try:
-            self._report(phase, self._share)
-        except KeyboardInterrupt:
-            self.cancelled = True
+        if self._report is not None and self.error is None:
+            try:
+                self._report(phase, self._share)
+            except BaseException as error:
+                self.error = error

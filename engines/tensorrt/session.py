@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ def open_session(onnx_path: Path, flavour: str, config: SessionConfig) -> Sessio
     """Load a network on the GPU, from its cached plan or, where there is none, from one built now.
 
     Raises:
-        BackendError: there is no GPU, the precision is not the file's, or the plan cannot be built or opened.
+        BackendError: there is no GPU, bf16 is asked for, or the plan cannot be built or opened.
     """
     if config.precision == "bf16":
         raise BackendError("TensorRT computes in the precision of the file; bf16 needs backend openvino")
@@ -81,17 +82,11 @@ class TensorRtSession:
         self._device: Device = devices.acquire()
         self.device = "CUDA:0"
         try:
-            with self._device.current():
-                self._engine = deserialise(flavour, plan)
-                self._context = flavour.create_context(self._engine)
+            with log_of(flavour.trt).collect(), devices.turn():  # in this order: the log may be held for a whole build
+                self._open(plan)
         except BaseException:
             devices.release()
             raise
-        if self._context is None:
-            devices.release()
-            raise failure(flavour, f"cannot start {plan.sidecar.network}", log_of(flavour.trt).last_errors())
-        self._tensors = tensors_of(flavour, self._engine)
-        self._ranges = ranges_of(self._engine, self._tensors)
         self.inputs = tuple(tensor.info for tensor in self._tensors if tensor.is_input)
         self.outputs = tuple(tensor.info for tensor in self._tensors if not tensor.is_input)
         self._memory = Memory(self._device)
@@ -101,19 +96,41 @@ class TensorRtSession:
         self._graphs: dict[tuple[str, ...], Any] = {}  # by the outputs that are copied back
         self._closed = False
 
+    def _open(self, plan: Plan) -> None:
+        """Open the plan and what running it needs; nothing is left on the device where that fails.
+
+        Raises:
+            BackendError: the library refuses the plan, or there is no memory for it.
+        """
+        self._engine, self._context = deserialise(self._flavour, plan), None
+        try:
+            with log_of(self._flavour.trt).collect() as lines:
+                self._context = self._flavour.create_context(self._engine)
+            if self._context is None:
+                raise failure(self._flavour, f"cannot start {plan.sidecar.network}", lines)
+            self._tensors = tensors_of(self._flavour, self._engine)
+            self._ranges = ranges_of(self._engine, self._tensors)
+        except BaseException:
+            self._drop_engine()
+            raise
+
     def run(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """Run once; the returned arrays are overwritten by the next run."""
         if self._closed:
             raise BackendError("this session is closed")
         check_inputs(self.inputs, inputs)
         names = check_outputs([info.name for info in self.outputs], outputs)
-        with self._device.current():
-            self._prepare({name: array.shape for name, array in inputs.items()})
-            for tensor in self._tensors:
-                if tensor.is_input:
-                    np.copyto(self._memory.view(tensor, self._shapes[tensor.name]), inputs[tensor.name])
-            self._launch(names)
-            self._device.synchronise()
+        with self._devices.turn():
+            try:
+                self._prepare({name: array.shape for name, array in inputs.items()})
+                for tensor in self._tensors:
+                    if tensor.is_input:
+                        np.copyto(self._memory.view(tensor, self._shapes[tensor.name]), inputs[tensor.name])
+                self._launch(names)
+                self._device.synchronise()
+            except BaseException:
+                self._shapes.clear()  # whatever was half prepared is prepared anew
+                raise
         by_name = {tensor.name: tensor for tensor in self._tensors}
         return {name: self._memory.view(by_name[name], self._shapes[name]) for name in names}
 
@@ -133,12 +150,17 @@ class TensorRtSession:
         if self._closed:
             return
         self._closed = True
-        with self._device.current():
+        with ExitStack() as last:  # each step is taken whatever became of those before it
+            last.callback(self._devices.release)
+            last.enter_context(self._devices.turn())
+            last.callback(self._memory.release)
+            last.callback(self._drop_engine)
+            last.callback(self._drop_graphs)
             self._device.synchronise()
-            self._drop_graphs()
-            self._context = self._engine = None
-            self._memory.release()
-        self._devices.release()
+
+    def _drop_engine(self) -> None:
+        self._context = None  # before the engine that it belongs to
+        self._engine = None
 
     def __enter__(self) -> TensorRtSession:
         return self
@@ -176,7 +198,6 @@ class TensorRtSession:
         if not fitting:
             shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in given.items())
             known = "; ".join(str(entry) for profile in self._ranges for entry in profile.values())
-            self._shapes.clear()
             raise BackendError(f"no profile of {self.sidecar.network} holds {shapes}; it has {known}")
         if fitting[0] != self._profile:
             if not self._context.set_optimization_profile_async(fitting[0], self._device.stream):
@@ -220,13 +241,11 @@ class TensorRtSession:
                 self._memory.download(tensor, self._shapes[tensor.name])
 
     def _drop_graphs(self) -> None:
-        for graph in self._graphs.values():
+        while self._graphs:
             assert self._recorder is not None
-            self._recorder.destroy(graph)
-        self._graphs.clear()
+            self._recorder.destroy(self._graphs.popitem()[1])
 
-    def _fail(self, what: str) -> None:
-        self._shapes.clear()
+    def _fail(self, what: str) -> NoReturn:
         raise failure(self._flavour, f"{what} ({self.sidecar.network})", log_of(self._flavour.trt).last_errors())
 
 

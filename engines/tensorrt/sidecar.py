@@ -14,6 +14,10 @@ from edgedepth.core.errors import BackendError
 from edgedepth.engines.tensorrt.flavour import Flavour, parse_version
 
 SCHEMA = 1
+# Sidecars also come with bundles from elsewhere, so that the types of their fields are looked at.
+_LISTS = ("compute_capabilities", "inputs", "outputs")
+_TABLES = ("config", "memory_bytes")
+_NUMBERS = ("plan_bytes", "kernels", "build_seconds", "schema")
 
 
 def platform_tag() -> str:
@@ -73,12 +77,31 @@ class Sidecar:
             data = json.loads(text)
             if data.get("schema") != SCHEMA or set(data) != known:
                 raise ValueError("its fields are not those of this version")
-            tuples = {key: tuple(data[key]) for key in ("compute_capabilities", "inputs", "outputs")}
-            return cls(**{**data, **tuples})
+            _check_types(data)
+            return cls(**{**data, **{key: tuple(data[key]) for key in _LISTS}})
         except (ValueError, TypeError, AttributeError) as error:
             raise BackendError(
                 f"{where} is not a plan's sidecar: {error}; clear it with: edgedepth cache clear"
             ) from None
+
+
+def _check_types(data: dict[str, Any]) -> None:
+    """Refuse JSON whose fields have other types than a sidecar's.
+
+    Raises:
+        ValueError: naming the first.
+    """
+    for key, value in data.items():
+        if key in _LISTS:
+            fits = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+        elif key in _TABLES:
+            fits = isinstance(value, dict)
+        elif key in _NUMBERS:
+            fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+        else:
+            fits = isinstance(value, str) or (key == "gpu" and value is None)
+        if not fits:
+            raise ValueError(f"{key} is {value!r:.40}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,6 +79,7 @@ class Memory:
         if known is not None and known.host.nbytes >= needed:
             return False
         if known is not None:
+            del self._buffers[tensor.name]
             self._device.free(known)
         self._buffers[tensor.name] = self._device.allocate(needed)
         return True
@@ -109,6 +110,5 @@ class Memory:
 
     def release(self) -> None:
         """Free everything."""
-        for buffer in self._buffers.values():
-            self._device.free(buffer)
-        self._buffers.clear()
+        while self._buffers:
+            self._device.free(self._buffers.popitem()[1])
