@@ -1,9 +1,10 @@
 """Every network, in FP32 and FP16, as an engine of whichever TensorRT-RTX is installed; no GPU is needed.
 
-Two steps, so that two versions of the library build from the same files::
+Three steps, so that two versions of the library build from the same files::
 
     python benchmarks/tensorrt_sweep.py export FOLDER     # ONNX with random weights, at the networks' own sizes
-    python benchmarks/tensorrt_sweep.py build FOLDER      # engines of all of it; writes FOLDER/VERSION.json and .md
+    python benchmarks/tensorrt_sweep.py build FOLDER      # engines of all of it; writes FOLDER/VERSION.json
+    python benchmarks/tensorrt_sweep.py report FOLDER     # one table of all versions; writes FOLDER/table.md
 
 `make sweep` runs the second step in two environments, with TensorRT-RTX 1.7 (the API of TensorRT 11) and 1.4 (that of
 10.16). The exit code is 1 if anything does not build, or is not typed as its file says.
@@ -25,98 +26,116 @@ from edgedepth.engines.tensorrt.flavour import load_flavour
 from edgedepth.engines.tensorrt.network import CONVOLUTIONS, types_by_kind
 
 TARGETS = ("sm86", "sm89", "sm120")
+PRECISIONS = ("fp32", "fp16")
 
 
-def export(folder: Path, names: list[str] | None, scale: float) -> None:
-    """Write NETWORK.fp32.onnx and NETWORK.fp16.onnx for every network; those that exist are left alone."""
+def export(folder: Path, names: list[str] | None, size_wh: tuple[int, int] | None) -> None:
+    """Write NETWORK.fp32.onnx and NETWORK.fp16.onnx for every network; `size_wh` is for depth networks only."""
     import onnx
     import torch
 
+    from edgedepth.core.files import atomic_path
     from edgedepth.export import export_onnx, spec_for
     from edgedepth.export.precision import to_float16
     from edgedepth.trainers.models.registry import classifier_names, classifier_spec, create_network, network_names
 
     folder.mkdir(parents=True, exist_ok=True)
     for name in names or (*network_names(), *classifier_names()):
-        plain, half = folder / f"{name}.fp32.onnx", folder / f"{name}.fp16.onnx"
-        if half.is_file():
-            continue
+        started = time.monotonic()
         torch.manual_seed(0)
-        if name in classifier_names():
-            spec: Any = classifier_spec(name)
-        else:
-            width, height = spec_for(name).input_wh
-            spec = spec_for(name, (max(round(width * scale / 32), 1) * 32, max(round(height * scale / 32), 1) * 32))
+        spec: Any = classifier_spec(name) if name in classifier_names() else spec_for(name, size_wh)
+        plain = folder / f"{name}.fp32.onnx"
         export_onnx(create_network(name), spec, plain)
-        onnx.save(to_float16(onnx.load(plain)), half)
-        print(f"{name}: {spec.input_wh[0]}x{spec.input_wh[1]}", file=sys.stderr)
+        with atomic_path(folder / f"{name}.fp16.onnx") as half:
+            onnx.save(to_float16(onnx.load(plain)), half)
+        width, height = spec.input_wh
+        print(f"exported {name} at {width}x{height} in {time.monotonic() - started:.0f} s", file=sys.stderr)
 
 
 def build(folder: Path) -> int:
-    """Build every file of the folder and write the table; the number of failures."""
+    """Build every file of the folder and write the figures; the number of failures."""
     flavour = load_flavour("tensorrt-rtx")
     rows = []
     for path in sorted(folder.glob("*.onnx")):
         name, precision = path.name.split(".")[:2]
-        started = time.monotonic()
         try:
             engine = engine_from_onnx(path, BuildConfig(targets=TARGETS), flavour)
         except EdgeDepthError as error:
             rows.append({"network": name, "precision": precision, "error": str(error)})
         else:
-            rows.append(_row(name, precision, engine, time.monotonic() - started))
-        print(rows[-1], file=sys.stderr)
+            rows.append(_row(name, precision, engine))
+        print(rows[-1].get("error") or f"built {name} {precision} with {flavour.title}", file=sys.stderr)
     (folder / f"{flavour.version_text}.json").write_text(json.dumps(rows, indent=1) + "\n")
-    table = _table(flavour.title, rows)
-    (folder / f"{flavour.version_text}.md").write_text(table)
-    print(table)
-    return sum("error" in row for row in rows)
+    failures = sum("error" in row for row in rows)
+    print(f"{flavour.title}: {len(rows)} engines, {failures} failures")
+    return failures
 
 
-def _row(name: str, precision: str, engine: Engine, seconds: float) -> dict[str, Any]:
+def _row(name: str, precision: str, engine: Engine) -> dict[str, Any]:
     types = types_by_kind(engine.layers)
     convolutions = {kind: types[kind] for kind in CONVOLUTIONS if kind in types}
     row: dict[str, Any] = {
         "network": name,
         "precision": precision,
+        "input": engine.sidecar.inputs[0],
         "layers": len(engine.layers),
         "kernels": len(engine.kernels),
         "convolutions": convolutions,
         "plan_mb": round(len(engine.plan) / 1e6, 1),
         "activation_mb": round(engine.sidecar.memory_bytes.get("activation", 0) / 1e6, 1),
-        "seconds": round(seconds, 1),
+        "seconds": round(engine.sidecar.build_seconds, 1),
     }
     wanted = {"fp32": "FLOAT", "fp16": "HALF"}[precision]
     wrong = {dtype for counts in convolutions.values() for dtype in counts} - {wanted}
     if wrong:
-        row["error"] = f"convolutions are {sorted(wrong)}, not {wanted}"
+        row["error"] = f"convolutions of {name} {precision} are {sorted(wrong)}, not {wanted}"
     return row
 
 
-def _table(title: str, rows: list[dict[str, Any]]) -> str:
-    heads = ("network", "precision", "layers", "kernels", "plan_mb", "activation_mb", "seconds")
-    lines = [f"## {title}, for {', '.join(TARGETS)}", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for row in rows:
-        if "kernels" in row:
-            cells = [row[key] for key in heads]
-        else:
-            cells = [row["network"], row["precision"], row["error"], "", "", "", ""]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines) + "\n"
+def report(folder: Path) -> str:
+    """One line per network: for every version the kernels, activation memory and build time, fp16 / fp32 each."""
+    versions = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"), reverse=True)}
+    heads = ["network", "input"]
+    for version in versions:
+        heads += [f"RTX {version}: kernels", "activations, MB", "build, s"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * 2 + "|---:" * (len(heads) - 2) + "|"]
+    for name in sorted({row["network"] for rows in versions.values() for row in rows}):
+        cells = [name, ""]
+        for rows in versions.values():
+            of_both = [_found(rows, name, precision) for precision in reversed(PRECISIONS)]
+            cells[1] = cells[1] or next((row["input"] for row in of_both if "input" in row), "")
+            cells += [_pair(of_both, key) for key in ("kernels", "activation_mb", "seconds")]
+        lines.append(f"| {' | '.join(cells)} |")
+    table = "\n".join(lines) + "\n"
+    (folder / "table.md").write_text(table)
+    return table
+
+
+def _found(rows: list[dict[str, Any]], name: str, precision: str) -> dict[str, Any]:
+    return next((row for row in rows if (row["network"], row["precision"]) == (name, precision)), {})
+
+
+def _pair(rows: list[dict[str, Any]], key: str) -> str:
+    return " / ".join("failed" if "error" in row else str(row.get(key, "-")) for row in rows)
 
 
 def main() -> int:
     """Read the command line and run a step."""
+    from edgedepth.core.spec import parse_size
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("export", "build"))
+    parser.add_argument("step", choices=("export", "build", "report"))
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--networks", nargs="*", help="these networks only")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the networks' own input size")
+    parser.add_argument("--networks", nargs="*", help="export: these networks only")
+    parser.add_argument("--size", type=parse_size, help="export: WxH of the depth networks instead of their own")
     arguments = parser.parse_args()
     if arguments.step == "export":
-        export(arguments.folder, arguments.networks, arguments.scale)
-        return 0
-    return 1 if build(arguments.folder) else 0
+        export(arguments.folder, arguments.networks, arguments.size)
+    elif arguments.step == "build":
+        return 1 if build(arguments.folder) else 0
+    else:
+        print(report(arguments.folder), end="")
+    return 0
 
 
 if __name__ == "__main__":
