@@ -58,6 +58,7 @@ RENDERINGS: Mapping[str, Rendering] = {
     "indoor": Rendering(world="indoor", count=3348, wh=(320, 240), seed=1, views_per_scene=3),
     "street": Rendering(world="street", count=2988, wh=(384, 220), seed=1, views_per_scene=3),
     "bare": Rendering(world="bare", count=1200, wh=(128, 96), seed=1, views_per_scene=2),
+    "gallery": Rendering(world="gallery", count=1200, wh=(128, 96), seed=1, views_per_scene=4),
 }
 
 # A router sees whole scenes: little zoom, but every colour there is. Every window takes a random shape, for rooms and
@@ -94,7 +95,7 @@ STAGES: Mapping[str, Stage] = {
         data=_SCENES,
         augment=_SCENE,
     ),
-    "router": Stage(
+    "router-full": Stage(
         network="scene-small",
         minutes=10,
         lr=6e-4,
@@ -102,6 +103,16 @@ STAGES: Mapping[str, Stage] = {
         size=(128, 96),
         after="router-half",
         data=_SCENES,
+        augment=_SCENE_FINE,
+    ),
+    "router": Stage(
+        network="scene-small",
+        minutes=15,
+        lr=6e-4,
+        batch=32,
+        size=(128, 96),
+        after="router-full",
+        data=(*_SCENES, "gallery"),
         augment=_SCENE_FINE,
     ),
     "low-third": Stage(network="edge-low", minutes=26, lr=1.5e-3, batch=8, size=(96, 72), options=_NO_SECOND_HEAD),

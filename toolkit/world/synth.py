@@ -146,9 +146,7 @@ def write_dataset(config: SynthConfig, progress: Progress | None = None) -> dict
 def _jobs(config: SynthConfig) -> list[ShardJob]:
     """The scenes of a data set, categories in turn; of a walk, its stretches."""
     walk = config.world == "walk"
-    categories = {"indoor": NEAR_CATEGORIES, "bare": NEAR_CATEGORIES, "street": FAR_CATEGORIES, "walk": ("walk",)}[
-        config.world
-    ]
+    categories = {"street": FAR_CATEGORIES, "walk": ("walk",)}.get(config.world, NEAR_CATEGORIES)
     step = WALK_CHUNK if walk else config.views_per_scene
     jobs = []
     for index, start in enumerate(range(0, config.count, step)):
