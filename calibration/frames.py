@@ -29,7 +29,7 @@ from edgedepth.runtime.router import FrameRouter
 
 ASKED = 128  # distinct frames per network below which a calibration is worth a warning
 LEAST = 32  # and below which there is none
-LIMIT = 256  # frames per network that are kept; of longer sources, frames are drawn evenly
+LIMIT = 256  # frames per network that are kept; of longer sources, frames are drawn at random, each alike
 CHECK_EVERY = 4
 _SPREAD = 4  # samples of a data set that are looked at, per frame that may be kept: routes and duplicates take some
 

@@ -15,6 +15,7 @@ from edgedepth.calibration.layers import Layer, share_of_macs
 from edgedepth.calibration.observe import Frame, as_inputs
 from edgedepth.calibration.switchboard import Switchboard
 from edgedepth.core.errors import InputError
+from edgedepth.core.manifest import GoldenLimits
 from edgedepth.core.metrics import DepthErrors, mean_metrics
 from edgedepth.engines import open_session
 
@@ -120,6 +121,23 @@ def score_file(path: Path, backend: str, frames: Iterable[CheckFrame]) -> Score:
     """Score an ONNX file on a backend."""
     with open_session(path, backend) as session:
         return score(answer_of(session), frames)
+
+
+def astray(answer: Answer, golden: Iterable[CheckFrame], limits: GoldenLimits) -> str:
+    """How a predictor fails on a bundle's golden frames, in words; empty where it does not, or where there are none.
+
+    A calibration on frames unlike what the network is for can be perfect on its own check frames; it shows here.
+    """
+    frames = tuple(golden)
+    if not frames:
+        return ""
+    found = score(answer, frames)
+    if found.abs_rel <= limits.max_abs_rel and found.delta1 >= limits.min_delta1:
+        return ""
+    return (
+        f"on the bundle's golden frames it is {100 * found.abs_rel:.1f} % from FP32, with delta1 {found.delta1:.3f}"
+        f" (limits {100 * limits.max_abs_rel:g} % and {limits.min_delta1:g})"
+    )
 
 
 def answer_of(session: Any) -> Answer:

@@ -15,7 +15,7 @@ from edgedepth.calibration.bias_correction import correct_biases
 from edgedepth.calibration.equalise import equalise
 from edgedepth.calibration.frames import RouteFrames
 from edgedepth.calibration.guard import Score, score_file
-from edgedepth.calibration.layers import Layer
+from edgedepth.calibration.layers import Layer, layers_of
 from edgedepth.calibration.observe import Frame, Progress, Statistics, as_inputs, observe, silent
 from edgedepth.calibration.qdq import Form, insert_qdq, quantisable, tensors_to_observe
 from edgedepth.calibration.record import CalibrationRecord, all_ranges
@@ -98,7 +98,7 @@ class Kitchen:
     ) -> CalibrationRecord:
         """The calibration file of a recipe."""
         observed = self.observed(recipe)
-        sources = {layer.source for layer in quantisable(Graph(observed.model), Form(activations="int8"))}
+        sources = {layer.source for layer in layers_of(Graph(observed.model))}
         return CalibrationRecord(
             network=network,
             graph_sha256=graph_sha256,

@@ -25,6 +25,7 @@ class BackendReport:
     measured_on: the backend that scored it; another than `backend` where that is not installed here.
     fp32: the reference. full: every layer of the form in INT8. int8: the file as it is, with `kept_float` left out.
     timing, full_timing: against the floating-point files, None where the backend is not installed here.
+    astray: how it fails on the bundle's golden frames, in words; empty if it does not.
     mixes: what the search tried. sensitivities: every layer alone, worst first, where it was measured.
     """
 
@@ -36,6 +37,7 @@ class BackendReport:
     int8: Score
     timing: Timing | None
     within_budget: bool
+    astray: str
     kept_float: tuple[str, ...]
     int8_layers: int
     int8_macs: float
@@ -53,7 +55,7 @@ class BackendReport:
     def accepted(self) -> bool:
         """True where the file is kept. Where speed was not measured, half of the work in INT8 must stand for it."""
         pays = self.int8_macs >= _LEAST_UNMEASURED if self.speedup is None else self.speedup > 1.0
-        return self.within_budget and pays
+        return self.within_budget and pays and not self.astray
 
     @property
     def why(self) -> str:
@@ -63,6 +65,8 @@ class BackendReport:
             f"delta1 {self.fp32.delta1:.4f} -> {self.int8.delta1:.4f}"
         )
         gain = "speed not measured here" if self.speedup is None else f"{self.speedup:.2f}x as fast"
+        if self.astray:
+            return f"INT8 is left out: {self.astray}; calibrate on frames like those it is for ({cost})"
         if not self.within_budget:
             return f"INT8 is left out: no mix of layers holds the budget ({cost})"
         if not self.accepted and self.speedup is None:
@@ -174,6 +178,8 @@ def _backend_json(entry: BackendReport) -> dict[str, Any]:
     return {
         "accepted": entry.accepted,
         "why": entry.why,
+        "within_budget": entry.within_budget,
+        "astray": entry.astray,
         "measured_on": entry.measured_on,
         "fp32": vars(entry.fp32),
         "full": vars(entry.full),

@@ -1,16 +1,17 @@
-"""Which of two files is faster here: timed in turn, so that whatever else the machine does hits both alike."""
+"""Which of several files is faster here: timed in turn, so that whatever else the machine does hits all alike."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edgedepth.calibration.observe import Frame, as_inputs
-from edgedepth.engines import open_session
+from edgedepth.engines import Session, open_session
 
 _WARM_UP = 3
 
@@ -37,23 +38,29 @@ def compare_speed(
     Raises:
         BackendError: a file cannot be run.
     """
-    sessions = {name: open_session(path, backend, threads=threads) for name, path in files.items()}
-    try:
-        times: dict[str, list[float]] = {name: [] for name in sessions}
-        for number in range(rounds + _WARM_UP):
-            for name, session in sessions.items():
-                inputs = as_inputs(session.inputs[0].name, frame)
-                start = time.perf_counter()
-                session.run(inputs, [session.outputs[0].name])
-                if number >= _WARM_UP:
-                    times[name].append(time.perf_counter() - start)
-        device = next(iter(sessions.values())).device
-    finally:
-        for session in sessions.values():
-            session.close()
-    base = np.array(times[next(iter(times))])
+    with ExitStack() as stack:
+        sessions = {
+            name: stack.enter_context(open_session(path, backend, threads=threads)) for name, path in files.items()
+        }
+        return time_in_turn(sessions, frame, rounds=rounds)
+
+
+def time_in_turn(sessions: Mapping[str, Session], frame: Frame, *, rounds: int = 30) -> Timing:
+    """Time open sessions, which may be of several backends; the first is what the others are compared with.
+
+    A session's answer is in the host's memory when it returns, so the clock needs no synchronisation of its own.
+    """
+    times: dict[str, list[float]] = {name: [] for name in sessions}
+    for number in range(rounds + _WARM_UP):
+        for name, session in sessions.items():
+            inputs = as_inputs(session.inputs[0].name, frame)
+            start = time.perf_counter()
+            session.run(inputs, [session.outputs[0].name])
+            if number >= _WARM_UP:
+                times[name].append(time.perf_counter() - start)
+    base = np.array(next(iter(times.values())))
     return Timing(
         ms={name: float(np.median(values) * 1e3) for name, values in times.items()},
         speedup={name: float(np.median(base / np.array(values))) for name, values in times.items()},
-        device=device,
+        device=next(iter(sessions.values())).device,
     )

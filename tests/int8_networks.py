@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper, save
 
 from edgedepth.core.bundle import Bundle, file_entry, write_manifest
-from edgedepth.core.manifest import DepthNetwork, Manifest
+from edgedepth.core.manifest import DepthNetwork, Golden, Manifest
 from edgedepth.core.routing import Route
 from edgedepth.core.spec import DepthSpec
 from tests.bundles import fixed_router
@@ -103,14 +104,24 @@ def frames(count: int, seed: int = 0, wh: tuple[int, int] = INPUT_WH) -> list[ND
     return pictures
 
 
-def int8_bundle(folder: Path, **options: Any) -> Bundle:
-    """A bundle of one network, on the fixed route LOW."""
+def int8_bundle(folder: Path, *, golden: NDArray[np.uint8] | None = None, **options: Any) -> Bundle:
+    """A bundle of one network, on the fixed route LOW; golden: a frame that engines are checked on."""
     folder.mkdir(parents=True, exist_ok=True)
     save(depth_graph(**options), folder / "small.fp32.onnx")
     network = DepthNetwork(
         network="small", params=1, gmacs=0.001, variants={"fp32": file_entry(folder, "small.fp32.onnx")}, spec=SPEC
     )
+    kept = []
+    if golden is not None:
+        cv2.imwrite(str(folder / "golden.png"), golden)
+        np.save(folder / "golden.npy", np.ones(golden.shape[:2], np.float32))  # calibration asks FP32 itself
+        files = [file_entry(folder, name) for name in ("golden.png", "golden.npy")]
+        kept.append(Golden(route=Route.LOW, frame=files[0], depth=files[1]))
     manifest = Manifest(
-        name="small", edgedepth_version="0", router=fixed_router(Route.LOW), networks={Route.LOW: network}
+        name="small",
+        edgedepth_version="0",
+        router=fixed_router(Route.LOW),
+        networks={Route.LOW: network},
+        golden=tuple(kept),
     )
     return write_manifest(folder, manifest)

@@ -13,7 +13,7 @@ import onnx
 import pytest
 
 from edgedepth import Bundle, DepthRuntime
-from edgedepth.calibration import calibrate as calibrate_module
+from edgedepth.calibration import backend_file, network
 from edgedepth.calibration.calibrate import CalibrationConfig, calibrate_bundle
 from edgedepth.calibration.frames import LEAST, View, at_network_size, gather
 from edgedepth.calibration.guard import Budget, Score, mix_of, score, search, sensitivities
@@ -52,7 +52,7 @@ def speed(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         assert frame.shape == (INPUT_WH[1], INPUT_WH[0], 3)
         return Timing(ms={k: 10 / table[k] for k in files}, speedup={k: table[k] for k in files}, device="CPU")
 
-    monkeypatch.setattr(calibrate_module, "compare_speed", compare)
+    monkeypatch.setattr(backend_file, "compare_speed", compare)
     return table
 
 
@@ -189,18 +189,18 @@ def test_a_good_calibration_is_kept_and_told(tmp_path: Path, pictures: Path) -> 
         progress=lambda step, done, total: steps.append(step),
     )
     assert Bundle.load(bundle.folder).digest == bundle.digest  # the given bundle is untouched
-    network = Bundle.load(tmp_path / "out").manifest.networks["low"]
-    assert {"int8@openvino", "int8@onnxruntime", "int8@tensorrt"} <= set(network.variants)
-    for record in network.int8.values():
+    made = Bundle.load(tmp_path / "out").manifest.networks["low"]
+    assert {"int8@openvino", "int8@onnxruntime", "int8@tensorrt"} <= set(made.variants)
+    for record in made.int8.values():
         assert record.accepted
         assert record.within_budget
         assert record.truth == "fp32"
         assert record.abs_rel[0] == pytest.approx(0.0, abs=1e-5)
         assert 0 < record.abs_rel[1] < 0.1
-    assert network.int8["int8@openvino"].speedup == 2.5
-    assert network.int8["int8@tensorrt"].speedup is None
-    assert network.int8_pays_on("openvino")
-    assert not network.int8_pays_on("tensorrt")
+    assert made.int8["int8@openvino"].speedup == 2.5
+    assert made.int8["int8@tensorrt"].speedup is None
+    assert made.int8_pays_on("openvino")
+    assert not made.int8_pays_on("tensorrt")
     assert {"reading frames", "observing small"} <= set(steps)
     text = "\n".join(report.lines(explain=True))
     assert "2.50x as fast" in text
@@ -246,6 +246,24 @@ def test_bad_calibrations_are_caught(fault: str, tmp_path: Path, pictures: Path)
         assert kept.int8[f"int8@{entry.backend}"].why == entry.why
 
 
+def test_frames_unlike_the_golden_ones_are_caught(tmp_path: Path) -> None:
+    # dim and all different: good ranges for themselves, and every check frame agrees
+    dim = tmp_path / "dim"
+    dim.mkdir()
+    for number, frame in enumerate(frames(COUNT, seed=5)):
+        cv2.imwrite(str(dim / f"{number}.png"), frame // 5)
+    reports = [
+        calibrate_bundle(int8_bundle(tmp_path / name, golden=golden).folder, str(dim), config=FAST)
+        for name, golden in (("without", None), ("with", np.full((24, 32, 3), 255, np.uint8)))
+    ]
+    trusted, caught = (report.networks[0].backends[0] for report in reports)
+    assert trusted.accepted
+    assert caught.within_budget
+    assert not caught.accepted
+    assert "calibrate on frames like those it is for" in caught.why
+    assert "int8@onnxruntime" not in reports[1].bundle.manifest.networks["low"].variants
+
+
 def test_no_mix_in_the_budget_leaves_int8_out(tmp_path: Path, pictures: Path) -> None:
     bundle = int8_bundle(tmp_path / "b")
     config = dataclasses.replace(FAST, budget=Budget(drift=0.0, delta1=0.0))
@@ -282,8 +300,38 @@ def test_calibration_file_is_reused_and_checked(tmp_path: Path, pictures: Path) 
     assert pair[0] == pair[1]
     with pytest.raises(InputError, match="made for another FP32 file"):
         calibrate_bundle(int8_bundle(tmp_path / "c", seed=1).folder, str(pictures), config=FAST, reuse=[file])
+    with pytest.raises(InputError, match="second calibration file of small"):
+        calibrate_bundle(tmp_path / "b", str(pictures), config=FAST, reuse=[file, file])
+    dataclasses.replace(record, network="other").save(tmp_path / "other.json")
+    with pytest.raises(InputError, match="is of other, but the bundle has small"):
+        calibrate_bundle(tmp_path / "b", str(pictures), config=FAST, reuse=[tmp_path / "other.json"])
     with pytest.raises(InputError, match="is not a calibration file"):
         CalibrationRecord.load(tmp_path / "a" / "bundle.json")
+
+
+def test_a_failed_calibration_changes_nothing(tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = int8_bundle(tmp_path / "b")
+    before = {path.name: path.read_bytes() for path in bundle.folder.iterdir()}
+
+    def broken(*_: object, **__: object) -> None:
+        raise InputError("out of luck")
+
+    monkeypatch.setattr(network, "make_backend_file", broken)
+    for output in (None, tmp_path / "out"):
+        with pytest.raises(InputError, match="out of luck"):
+            calibrate_bundle(bundle.folder, str(pictures), config=FAST, output=output)
+    assert {path.name: path.read_bytes() for path in bundle.folder.iterdir()} == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_later_calibration_takes_its_place(tmp_path: Path, pictures: Path, speed: dict[str, float]) -> None:
+    bundle = int8_bundle(tmp_path / "b")
+    calibrate_bundle(bundle.folder, str(pictures), config=FAST)
+    assert (bundle.folder / "small.int8@onnxruntime.onnx").is_file()
+    speed["int8"] = 0.9
+    report = calibrate_bundle(bundle.folder, str(pictures), config=FAST)
+    assert not report.networks[0].backends[0].accepted
+    assert not (bundle.folder / "small.int8@onnxruntime.onnx").exists()
 
 
 def test_shipped_bundle_is_not_changed_in_place(pictures: Path) -> None:

@@ -22,9 +22,7 @@ def calibrate(
     bundle: Annotated[str, typer.Argument(help="Bundle folder, or 'default' with -o.")],
     calib: Annotated[
         str,
-        typer.Option(
-            help="Frames: a video, a folder, a data set as kind:path, or 'world': rendered (needs edgedepth[world])."
-        ),
+        typer.Option(help="Frames: a video, a folder, a data set as kind:path, or 'world' for rendered ones."),
     ] = DEFAULT_SOURCE,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the calibrated bundle; in place if not given.")

@@ -1,0 +1,49 @@
+"""How a bundle is calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edgedepth.calibration.forms import FORMS, form_for
+from edgedepth.calibration.frames import LIMIT
+from edgedepth.calibration.guard import Budget
+from edgedepth.calibration.ranges import METHODS, method_named
+from edgedepth.core.errors import InputError
+
+# Step, how much of it is done, and how much there is (0: nobody knows).
+Progress = Callable[[str, int, int], object]
+
+
+def silent(step: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationConfig:
+    """How a bundle is calibrated.
+
+    methods: for ranges, of `edgedepth.calibration.ranges.METHODS`; the best on the check frames is taken.
+    budget: what INT8 may cost. backends: whose forms are made, of `edgedepth.calibration.forms.FORMS`; the first that
+        is installed decides between recipes.
+    explain: measure every layer's sensitivity even where the budget holds at once.
+    limit: frames kept per network.
+
+    Raises:
+        UnknownNameError: a method or backend is unknown.
+        InputError: none is given.
+    """
+
+    methods: tuple[str, ...] = tuple(METHODS)
+    budget: Budget = field(default_factory=Budget)
+    backends: tuple[str, ...] = tuple(FORMS)
+    explain: bool = False
+    limit: int = LIMIT
+
+    def __post_init__(self) -> None:
+        if not self.methods or not self.backends:
+            raise InputError("a calibration needs at least one method and one backend")
+        for method in self.methods:
+            method_named(method)
+        for backend in self.backends:
+            form_for(backend)
