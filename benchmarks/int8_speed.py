@@ -1,0 +1,74 @@
+"""Speed of INT8 files on CPU backends, against the floating-point files. See `int8.py`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import onnx
+
+from edgedepth import Bundle
+from edgedepth.calibration.forms import form_for
+from edgedepth.calibration.observe import observe
+from edgedepth.calibration.qdq import insert_qdq, quantisable, tensors_to_observe
+from edgedepth.calibration.ranges import ranges_of
+from edgedepth.calibration.speed import Timing, compare_speed, time_in_turn
+from edgedepth.engines import open_session, probe_all
+from edgedepth.export import export_onnx, spec_for
+from edgedepth.export.frames import probe_frames
+from edgedepth.export.passes.graph import Graph
+
+
+def speed(bundle: Bundle, threads: int | None, rounds: int) -> Iterator[str]:
+    """Every network and precision of a bundle on every CPU backend."""
+    yield "| network | backend | file | ms | times as fast as FP32 |"
+    yield "|---|---|---|---:|---:|"
+    for backend in ("openvino", "onnxruntime"):
+        if not probe_all()[backend].available:
+            continue
+        for network in bundle.manifest.networks.values():
+            keys = ("fp32", "fp16", f"int8@{backend}")
+            files = {key: bundle.path(network.variants[key]) for key in keys if key in network.variants}
+            frame = probe_frames(network.spec.input_wh)[-1]
+            timing = compare_speed(files, backend, frame, rounds=rounds, threads=threads)
+            yield from (f"| {network.network} | {backend} | {row} |" for row in timed_rows(timing))
+
+
+def timed_rows(timing: Timing) -> Iterator[str]:
+    """Cells of a table: name, milliseconds, times as fast as the first."""
+    for name, ms in timing.ms.items():
+        yield f"{name} | {ms:.2f} | {timing.speedup[name]:.2f}"
+
+
+def ds_sidenet(size_wh: tuple[int, int], threads: int | None, rounds: int) -> Iterator[str]:
+    """The paper's low network: plain export on onnxruntime FP32 against the rewritten INT8 form in OpenVINO."""
+    import torch
+
+    from edgedepth.trainers import create_network
+
+    torch.manual_seed(0)
+    network, spec = create_network("ds-sidenet-low"), spec_for("ds-sidenet-low", size_wh)
+    frames = probe_frames(spec.input_wh)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        plain, common, int8 = (Path(folder) / f"{name}.onnx" for name in ("plain", "common", "int8"))
+        export_onnx(network, spec, plain, optimise=False)
+        export_onnx(network, spec, common)
+        form, model = form_for("openvino"), onnx.load(common)
+        ranges = ranges_of(observe(model, frames, tensors_to_observe(Graph(model))), "minmax")
+        onnx.save(insert_qdq(model, quantisable(Graph(model), form), ranges, form), int8)
+        runs = {
+            "plain export, onnxruntime FP32": (plain, "onnxruntime"),
+            "rewritten, onnxruntime FP32": (common, "onnxruntime"),
+            "rewritten, openvino FP32": (common, "openvino"),
+            "rewritten, openvino INT8": (int8, "openvino"),
+        }
+        sessions = {
+            name: stack.enter_context(open_session(path, backend, threads=threads))
+            for name, (path, backend) in runs.items()
+        }
+        timing = time_in_turn(sessions, frames[-1], rounds=rounds)
+    yield f"| ds-sidenet-low, {size_wh[0]}x{size_wh[1]} | ms | times as fast as the plain export |"
+    yield "|---|---:|---:|"
+    yield from (f"| {row} |" for row in timed_rows(timing))
