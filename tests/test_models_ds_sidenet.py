@@ -274,3 +274,11 @@ def test_every_branch_and_addition_has_a_loss_term() -> None:
     hard = DepthObjective(network, spec, LossConfig(hard=True))(*batch)
     assert float(hard["classification"].detach()) == pytest.approx(math.log(8), abs=0.05)  # nothing is known yet
     assert float(soft["classification"].detach()) != pytest.approx(float(hard["classification"].detach()), abs=0.1)
+
+
+def test_width_is_a_share_of_the_channels_of_tables_1_and_2() -> None:
+    whole, quarter = (create_network("ds-sidenet-low", width=width) for width in (1.0, 0.25))
+    shapes = [tuple(network.state_dict()["encoder.block5.1.0.weight"].shape[:2]) for network in (whole, quarter)]
+    assert shapes == [(512, 256), (128, 64)]
+    with pytest.raises(InputError, match="width must be a multiple of 1/8"):
+        create_network("ds-sidenet-low", width=0.3)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -21,12 +20,13 @@ from edgedepth.trainers.baseline import mean_log_depth  # noqa: E402
 from edgedepth.trainers.checkpoint import load_checkpoint  # noqa: E402
 from edgedepth.trainers.config import AugmentConfig, TrainConfig  # noqa: E402
 from edgedepth.trainers.data import DepthBatch  # noqa: E402
-from edgedepth.trainers.loop import learning_rate  # noqa: E402
+from edgedepth.trainers.optimisers import learning_rate  # noqa: E402
 from edgedepth.trainers.recipe import STAGES, Recipe, run_recipe, stage_config  # noqa: E402
 from edgedepth.trainers.splits import serves, training_split  # noqa: E402
 from edgedepth.trainers.state import Averaged  # noqa: E402
 from edgedepth.trainers.train_depth import DepthTask, train_depth  # noqa: E402
 from edgedepth.trainers.validation import depth_figures, map_predictor  # noqa: E402
+from tests.frames import write_planes  # noqa: E402
 
 TINY = {
     "widths": (8, 8, 16, 16, 16),
@@ -34,33 +34,6 @@ TINY = {
     "decoder_widths": (16, 16, 8, 8),
     "regression": False,
 }
-
-
-def write_planes(folder: Path, count: int, *, size_wh: tuple[int, int] = (64, 48)) -> Path:
-    """Frames of slanted planes whose brightness tells their depth, as pairs.json."""
-    width, height = size_wh
-    rng = np.random.default_rng(0)
-    records = []
-    for number in range(count):
-        near, far = rng.uniform(0.8, 2.0), rng.uniform(2.5, 8.0)
-        depth = np.linspace(far, near, height)[:, None] * np.ones(width)
-        image = np.repeat((255 * (1 - depth / 10))[..., None], 3, axis=2)
-        noisy = (image + rng.normal(0, 4, image.shape)).clip(0, 255).astype(np.uint8)
-        cv2.imwrite(str(folder / f"{number}.png"), noisy)
-        cv2.imwrite(str(folder / f"{number}.depth.png"), (depth * 1000).astype(np.uint16))
-        records.append(
-            {
-                "id": str(number),
-                "domain": "indoor",
-                "rgb": f"{number}.png",
-                "depth": f"{number}.depth.png",
-                "depth_scale": 1000.0,
-                "intrinsics": [52.0, 52.0, (width - 1) / 2, (height - 1) / 2],
-            }
-        )
-    path = folder / "pairs.json"
-    path.write_text(json.dumps(records))
-    return path
 
 
 @pytest.fixture

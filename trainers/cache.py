@@ -43,6 +43,8 @@ class FrameCache(Sequence[Frame]):
     Frames are stored no larger than it takes to cover `cover_wh` (resized as `Placement` does). Half precision keeps
     depth to 0.05 %. The folder's name follows from the data sets and that size, so different sets never meet.
 
+    folder: where this cache lies.
+
     Raises:
         InputError: a file of the data sets cannot be read.
         OutputError: the folder cannot be written.
@@ -58,16 +60,16 @@ class FrameCache(Sequence[Frame]):
     ) -> None:
         self._entries = [(entry, _void_id(dataset)) for dataset in datasets for entry in dataset.entries]
         self._cover_wh = cover_wh
-        self._folder = folder / _fingerprint(datasets, cover_wh)
-        index = self._folder / "index.json"
+        self.folder = folder / _fingerprint(datasets, cover_wh)
+        index = self.folder / "index.json"
         if not index.exists():
             try:
                 self._fill(index, progress)
             except OSError as error:
-                raise output_error(self._folder, error) from error
+                raise output_error(self.folder, error) from error
         self._records: list[dict[str, Any]] = json.loads(index.read_text())
         if len(self._records) != len(self._entries):
-            raise OutputError(f"the cache {self._folder} is damaged; delete the folder and run again")
+            raise OutputError(f"the cache {self.folder} is damaged; delete the folder and run again")
         areas = [record["wh"][0] * record["wh"][1] for record in self._records]
         self._offsets: list[int] = np.cumsum([0, *areas]).tolist()
         self._map()
@@ -76,8 +78,8 @@ class FrameCache(Sequence[Frame]):
         self._rgb: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._depth: NDArray[np.float16] = np.empty(0, np.float16)
         if self._offsets[-1]:  # an empty file cannot be mapped
-            self._rgb = np.memmap(self._folder / "rgb.bin", np.uint8, mode="r")
-            self._depth = np.memmap(self._folder / "depth.bin", np.float16, mode="r")
+            self._rgb = np.memmap(self.folder / "rgb.bin", np.uint8, mode="r")
+            self._depth = np.memmap(self.folder / "depth.bin", np.float16, mode="r")
 
     def __getstate__(self) -> dict[str, Any]:
         # a pickled map would carry all its data to the worker process; it maps the files again instead
@@ -108,12 +110,12 @@ class FrameCache(Sequence[Frame]):
         )
 
     def _fill(self, index: Path, progress: Progress | None) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         task = None if progress is None else progress.add_task("decoding", total=len(self._entries))
         records = []
         with (
-            (self._folder / "rgb.bin").open("wb") as rgb_file,
-            (self._folder / "depth.bin").open("wb") as depth_file,
+            (self.folder / "rgb.bin").open("wb") as rgb_file,
+            (self.folder / "depth.bin").open("wb") as depth_file,
             ThreadPoolExecutor(2) as pool,
         ):
             # in slices, so that few frames are in memory however slow the disk is

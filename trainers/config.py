@@ -10,10 +10,18 @@ from typing import Any, Literal
 from edgedepth.core.errors import InputError, UnknownNameError
 
 Precision = Literal["fp32", "bf16"]
-Schedule = Literal["cosine", "poly"]
+Schedule = Literal["cosine", "poly", "constant", "exponential"]
+Optimizer = Literal["adamw", "adam", "amsgrad", "sgd"]
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
-SCHEDULES: tuple[Schedule, ...] = ("cosine", "poly")
+SCHEDULES: tuple[Schedule, ...] = ("cosine", "poly", "constant", "exponential")
+OPTIMIZERS: tuple[Optimizer, ...] = ("adamw", "adam", "amsgrad", "sgd")
+
+
+_POSITIVE = (
+    "minutes", "epochs", "batch", "accumulate", "lr", "decay", "decay_steps", "clip", "threads", "save_seconds",
+    "eval_seconds",
+)  # fmt: skip
 
 
 def _need(condition: bool, message: str) -> None:
@@ -100,12 +108,18 @@ class TrainConfig:
     size: (width, height) to train at, None for the network's own; the finished checkpoint keeps the full size.
     minutes, epochs: budget; the run ends when the first of those given is spent. Time spent before an
         interruption counts when the run is resumed.
-    lr: peak learning rate; warmup: share of the budget in which it rises; schedule: how it falls to zero.
+    batch: images of a step in each process; accumulate: how many such batches make a step, where memory holds no more.
+        A step sees batch x accumulate x processes images (see `processes`).
+    lr: peak learning rate; warmup: share of the budget in which it rises; schedule: how it falls then, "exponential" by
+        the factor `decay` every `decay_steps` steps; optimizer: see `optimisers`.
+    patience: evaluations without a better figure after which the run ends early, 0 = never. The checkpoint is then that
+        of the best evaluation.
     workers: processes that load data, 0 = none but this one; threads: of PyTorch on a CPU, None = its own choice.
     device: auto, cpu or cuda; precision: fp32, or bf16 for mixed precision, 1.4 times as fast on a CPU with bfloat16
         instructions (measured at 160x120).
     ema: decay of the averaged weights that validation and the checkpoint use.
     save_seconds, eval_seconds: how often the run is made safe and validated.
+    pictures: validation frames to draw after every epoch, 0 = none; tensorboard: write events for it, too.
     cache: folder for decoded frames, `<out>/cache` where None. resume: go on with the run in `out`.
     watch: a data set that is evaluated beside the validation split and never trained on.
     options: options of the network that differ from its defaults; with `init`, those of the checkpoint count.
@@ -119,10 +133,15 @@ class TrainConfig:
     minutes: float | None = None
     epochs: float | None = None
     batch: int = 16
+    accumulate: int = 1
     lr: float = 2e-3
+    optimizer: Optimizer = "adamw"
     weight_decay: float = 0.02
     warmup: float = 0.03
     schedule: Schedule = "cosine"
+    decay: float = 0.9
+    decay_steps: int = 10_000
+    patience: int = 0
     clip: float = 1.0
     ema: float = 0.998
     seed: int = 0
@@ -133,6 +152,8 @@ class TrainConfig:
     save_seconds: float = 120.0
     eval_seconds: float = 300.0
     eval_images: int = 200
+    pictures: int = 0
+    tensorboard: bool = False
     watch: str | None = None
     cache: Path | None = None
     resume: bool = False
@@ -146,10 +167,10 @@ class TrainConfig:
             self.minutes is not None or self.epochs is not None,
             "training needs a budget: give --minutes or --epochs",
         )
-        for name in ("minutes", "epochs", "batch", "lr", "clip", "threads", "save_seconds", "eval_seconds"):
+        for name in _POSITIVE:
             value = getattr(self, name)
             _need(value is None or value > 0, f"{name} must be positive, but got {value}")
-        for name in ("weight_decay", "workers", "eval_images"):
+        for name in ("weight_decay", "workers", "eval_images", "patience", "pictures"):
             _need(getattr(self, name) >= 0, f"{name} must not be negative, but got {getattr(self, name)}")
         _need(0 <= self.warmup < 1, f"warmup is a share of the budget in [0, 1), but got {self.warmup}")
         _need(0 <= self.ema < 1, f"ema must lie in [0, 1), but got {self.ema}")
@@ -157,3 +178,5 @@ class TrainConfig:
             raise UnknownNameError.of("precision", self.precision, PRECISIONS)
         if self.schedule not in SCHEDULES:
             raise UnknownNameError.of("schedule", self.schedule, SCHEDULES)
+        if self.optimizer not in OPTIMIZERS:
+            raise UnknownNameError.of("optimizer", self.optimizer, OPTIMIZERS)

@@ -17,8 +17,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from edgedepth.core.camera import Camera
+from edgedepth.core.errors import InputError
 from edgedepth.core.preprocess import Placement
 from edgedepth.core.spec import DepthSpec
+from edgedepth.trainers import processes
 from edgedepth.trainers.augment import degrade, random_window
 from edgedepth.trainers.cache import Frame, FrameCache
 from edgedepth.trainers.config import AugmentConfig, TrainConfig
@@ -33,12 +35,14 @@ class DepthBatch:
     focal: (B,) float32, focal length at network size over the canonical one: depth_m / focal is what the network
         learns.
     content: (B, 4) int64, the rows and columns [top, bottom, left, right) that are no padding.
+    ids: names of the frames, so that a bad one can be told.
     """
 
     image: Tensor
     depth_m: Tensor
     focal: Tensor
     content: Tensor
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,7 @@ class DepthItem:
     depth_m: NDArray[np.float32]
     focal: float
     content: tuple[int, int, int, int]
+    id: str
 
 
 T = TypeVar("T")
@@ -90,6 +95,7 @@ class DepthFrames(Dataset[DepthItem]):
             depth_m=placement.labels_to_input(depth, fill=np.nan).astype(np.float32),
             focal=placement.camera_at_input(camera).f_px / self.spec.f_canonical_px,
             content=(rows.start, rows.stop, columns.start, columns.stop),
+            id=frame.info.id,
         )
 
     def _camera(self, frame: Frame) -> Camera:
@@ -109,34 +115,69 @@ def collate(items: Sequence[DepthItem]) -> DepthBatch:
         depth_m=torch.from_numpy(np.stack([item.depth_m for item in items])[:, None]),
         focal=torch.tensor([item.focal for item in items], dtype=torch.float32),
         content=torch.tensor([item.content for item in items]),
+        ids=tuple(item.id for item in items),
     )
 
 
 class EndlessKeys(Sampler[list[Key]]):
-    """Batches of (epoch, index) keys: every epoch a new permutation, from batch `start` on, without end.
+    """Batches of (epoch, index) keys: every epoch a new permutation, from step `start` on, without end.
 
-    Which keys make batch n depends on the seed and n alone, so a resumed run sees the batches it would have seen.
+    A step takes `accumulate` batches in each of `processes`; together they are the frames that one process with one
+    larger batch would take. Which keys make step n depends on the seed and n alone, so a resumed run sees the batches
+    it would have seen.
+
+    Raises:
+        InputError: there are fewer frames than batches in a step.
     """
 
-    def __init__(self, count: int, batch: int, seed: int, start: int = 0) -> None:
+    def __init__(
+        self,
+        count: int,
+        batch: int,
+        seed: int,
+        start: int = 0,
+        *,
+        accumulate: int = 1,
+        process: int = 0,
+        processes: int = 1,
+    ) -> None:
         self.count = count
-        self.batch = min(batch, count)
+        self.parts = accumulate * processes
+        if count < self.parts:
+            raise InputError(f"{count} frames cannot make a step of {self.parts} batches; accumulate less, or add data")
+        self.batch = min(batch, count // self.parts)
         self.seed = seed
         self.start = start
+        self.process, self.processes = process, processes
 
     @property
     def per_epoch(self) -> int:
-        """Batches in an epoch; the few frames left over wait for the next permutation."""
-        return self.count // self.batch
+        """Steps in an epoch; the few frames left over wait for the next permutation."""
+        return self.count // (self.batch * self.parts)
 
     def __iter__(self) -> Iterator[list[Key]]:
         number = self.start
         while True:
             epoch, position = divmod(number, self.per_epoch)
             order = np.random.default_rng((self.seed, epoch)).permutation(self.count)
-            for first in range(position * self.batch, self.per_epoch * self.batch, self.batch):
-                yield [(epoch, int(index)) for index in order[first : first + self.batch]]
-                number += 1
+            whole = self.batch * self.parts
+            step = order[position * whole : (position + 1) * whole]
+            for part in range(self.process, self.parts, self.processes):
+                yield [(epoch, int(index)) for index in step[part * self.batch : (part + 1) * self.batch]]
+            number += 1
+
+
+def keys_for(count: int, config: TrainConfig, start: int = 0) -> EndlessKeys:
+    """The batches of this process in a run on `count` frames."""
+    return EndlessKeys(
+        count,
+        config.batch,
+        config.seed,
+        start,
+        accumulate=config.accumulate,
+        process=processes.rank(),
+        processes=processes.world_size(),
+    )
 
 
 def endless(
@@ -146,10 +187,10 @@ def endless(
     config: TrainConfig,
     start: int,
 ) -> DataLoader[T]:
-    """A loader of training batches, from batch `start` on, for a data set of `count` items asked for by `Key`."""
+    """A loader of training batches, from step `start` on, for a data set of `count` items asked for by `Key`."""
     return DataLoader(
         frames,
-        batch_sampler=EndlessKeys(count, config.batch, config.seed, start),
+        batch_sampler=keys_for(count, config, start),
         num_workers=config.workers,
         collate_fn=collate_fn,
         persistent_workers=config.workers > 0,

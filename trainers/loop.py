@@ -6,28 +6,33 @@ on from its last saved state and sees the same batches it would have seen.
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from edgedepth.core.errors import EdgeDepthError
 from edgedepth.trainers.config import TrainConfig
-from edgedepth.trainers.memory import keep_freed_memory
+from edgedepth.trainers.journal import Journal
 from edgedepth.trainers.mixed import depthwise_in_float32
+from edgedepth.trainers.optimisers import learning_rate, optimizer_for
+from edgedepth.trainers.processes import agreed, mean_over_processes
 from edgedepth.trainers.state import Averaged, RunState
 
 _LOG_SECONDS = 10.0
 _MAX_BAD_STEPS = 50  # in a row, before a run that only gives NaN is given up
+# figures that tell a better network, the first that a task has; True where larger is better
+_JUDGED_BY = (("abs_rel", False), ("routing_best", True), ("accuracy", True))
 
 
 class Task(Protocol):
@@ -35,7 +40,7 @@ class Task(Protocol):
 
     objective: module whose forward takes the tensors of a batch and answers loss terms, their sum under "loss".
     network: the part of it that is averaged, validated and kept.
-    steps_per_epoch: batches in an epoch.
+    steps_per_epoch: steps of the optimizer in an epoch.
     """
 
     network: nn.Module
@@ -47,7 +52,7 @@ class Task(Protocol):
         ...
 
     def batches(self, start: int) -> Iterable[Any]:
-        """Batches without end from number `start` on."""
+        """This process's batches without end from step `start` on, `TrainConfig.accumulate` of them for each step."""
         ...
 
     def prepare(self, batch: Any, step: int, device: torch.device) -> tuple[Tensor, ...]:
@@ -58,6 +63,10 @@ class Task(Protocol):
         """Figures of a network on data it is not trained on."""
         ...
 
+    def picture(self, network: nn.Module, device: torch.device, count: int) -> NDArray[np.uint8] | None:
+        """Up to `count` frames of the validation split with the network's answers, BGR; None where there is nothing."""
+        ...
+
     def save(self, network: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
         """Write the network as a checkpoint, with `facts` about the run in its provenance."""
         ...
@@ -65,12 +74,17 @@ class Task(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class FitResult:
-    """What came out of a run: its checkpoint, its length, and the last figures."""
+    """What came out of a run: its checkpoint, its length, and the figures of that checkpoint.
+
+    bad_steps: steps that were left out because their gradient was not finite. early: stopped by `patience`.
+    """
 
     checkpoint: Path
     steps: int
     seconds: float
     figures: dict[str, float]
+    bad_steps: int = 0
+    early: bool = False
 
 
 def progress_bar() -> Progress:
@@ -83,37 +97,6 @@ def progress_bar() -> Progress:
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-
-
-def fabric_for(config: TrainConfig) -> Fabric:
-    """The device and precision of a run; on a CPU, its number of threads too."""
-    if config.device != "cuda":
-        keep_freed_memory()
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
-    fabric = Fabric(accelerator=config.device, devices=1, precision=precision)  # type: ignore[arg-type]
-    fabric.seed_everything(config.seed, verbose=False)
-    return fabric
-
-
-def learning_rate(progress: float, config: TrainConfig) -> float:
-    """Learning rate at `progress` (0..1 of the budget): linear rise, then cosine or polynomial (0.9) fall to zero."""
-    if progress < config.warmup:
-        return config.lr * max(progress / config.warmup, 0.01)
-    done = min((progress - config.warmup) / (1 - config.warmup), 1.0)
-    if config.schedule == "poly":
-        return config.lr * math.pow(1 - done, 0.9)
-    return config.lr * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights decay, biases and norms do not."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
 
 
 def fit(task: Task, config: TrainConfig, fabric: Fabric) -> FitResult:
@@ -135,14 +118,17 @@ class _Run:
         task.objective.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.precision == "bf16" and fabric.device.type == "cpu":
             depthwise_in_float32(task.objective)
-        optimizer = torch.optim.AdamW(parameter_groups(task.objective, config.weight_decay), lr=config.lr)
+        optimizer = optimizer_for(task.objective, config)
         self.objective, self.optimizer = fabric.setup(task.objective, optimizer)
         self.average = Averaged(task.network, config.ema)
         self.state = RunState(config.out / "state.pt", task.objective, self.average, optimizer)
         if config.resume:
             self.state.load()
+        self.journal = Journal(config.out, tensorboard=config.tensorboard, silent=not fabric.is_global_zero)
         self.figures: dict[str, float] = {}
-        self.bad_steps = 0
+        self.bad_in_a_row = 0
+        # statistics of batch norm after the last good step: a forward pass on NaN spoils them before anyone can tell
+        self.buffers = [buffer.detach().clone() for buffer in task.objective.buffers()]
 
     @property
     def progress(self) -> float:
@@ -154,47 +140,77 @@ class _Run:
             shares.append(self.state.step / (self.config.epochs * self.task.steps_per_epoch))
         return max(shares)
 
+    @property
+    def impatient(self) -> bool:
+        """No evaluation has been better for as many as `patience` says."""
+        return 0 < self.config.patience <= self.state.waited
+
     def run(self) -> FitResult:
+        """Train to the end of the budget, or of patience."""
+        try:
+            self._train()
+        except KeyboardInterrupt:
+            self._save_state()
+            raise
+        finally:
+            self.journal.close()
+        return FitResult(
+            checkpoint=self.checkpoint,
+            steps=self.state.step,
+            seconds=self.state.seconds,
+            figures=self.state.best_figures or self.figures,
+            bad_steps=self.state.bad_steps,
+            early=self.progress < 1,
+        )
+
+    def _train(self) -> None:
         started = time.monotonic() - self.state.seconds
         saved = evaluated = self.state.seconds
         logged = -math.inf
+        batches = iter(self.task.batches(self.state.step))
         with progress_bar() as bar:
             shown = bar.add_task(self.config.network, total=1.0)
-            try:
-                for batch in self.task.batches(self.state.step):
-                    if self.progress >= 1:
-                        break
-                    terms = self._step(batch)
-                    now = self.state.seconds = time.monotonic() - started
-                    if now - logged > _LOG_SECONDS:
-                        self._log("step", {name: float(value.detach()) for name, value in terms.items()})
-                        bar.update(shown, completed=self.progress, description=self._description(terms))
-                        logged = now
-                    if now - evaluated > self.config.eval_seconds:
-                        self._evaluate()
-                        evaluated = now
-                    if now - saved > self.config.save_seconds:
-                        self.state.save()
-                        saved = now
-            except KeyboardInterrupt:
-                self.state.save()
-                raise
-        self._evaluate()
-        self.state.save()
-        return FitResult(
-            checkpoint=self.checkpoint, steps=self.state.step, seconds=self.state.seconds, figures=self.figures
-        )
+            while self.progress < 1 and not self.impatient:
+                epoch = self.state.step // self.task.steps_per_epoch
+                terms = self._step(batches)
+                now = self.state.seconds = agreed(time.monotonic() - started, self.fabric.device)
+                if now - logged > _LOG_SECONDS:
+                    self._log("step", mean_over_processes(terms))
+                    bar.update(shown, completed=self.progress, description=self._description(terms))
+                    logged = now
+                if self.state.step // self.task.steps_per_epoch > epoch:
+                    self._draw(epoch + 1)
+                if now - evaluated > self.config.eval_seconds:
+                    self._evaluate()
+                    evaluated = now
+                if now - saved > self.config.save_seconds:
+                    self._save_state()
+                    saved = now
+        if not self.impatient:  # the last evaluation was the one that ended it
+            self._evaluate()
+        self._save_state()
 
     @property
     def checkpoint(self) -> Path:
+        """The file that is finished in the end."""
         return self.config.out / f"{self.config.network}.safetensors"
 
-    def _step(self, batch: Any) -> dict[str, Tensor]:
-        rate = learning_rate(self.progress, self.config)
+    def _step(self, batches: Iterator[Any]) -> dict[str, Tensor]:
+        """One step of the optimizer, over `accumulate` batches; answers the means of their loss terms."""
+        rate = learning_rate(self.progress, self.config, self.state.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        terms: dict[str, Tensor] = self.objective(*self.task.prepare(batch, self.state.step, self.fabric.device))
-        self.fabric.backward(terms["loss"])
+        means: dict[str, Tensor] = {}
+        seen: list[str] = []
+        for left in reversed(range(self.config.accumulate)):
+            batch = next(batches)
+            seen.extend(getattr(batch, "ids", ()))
+            with self.fabric.no_backward_sync(self.objective, enabled=left > 0):
+                terms = self.objective(*self.task.prepare(batch, self.state.step, self.fabric.device))
+                self.fabric.backward(terms["loss"] / self.config.accumulate)
+            for name, value in terms.items():
+                share = value.detach() / self.config.accumulate
+                means[name] = means[name] + share if name in means else share
         norm = self.fabric.clip_gradients(
             self.objective, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
         )
@@ -202,43 +218,95 @@ class _Run:
         if norm is None or bool(torch.isfinite(norm)):
             self.optimizer.step()
             self.average.update(self.state.step)
-            self.bad_steps = 0
+            self.bad_in_a_row = 0
+            self._copy(self.task.objective.buffers(), self.buffers)
         else:
-            self.bad_steps += 1
-            if self.bad_steps >= _MAX_BAD_STEPS:
-                raise EdgeDepthError(f"the loss was not finite for {_MAX_BAD_STEPS} steps; resume with a smaller --lr")
+            self._leave_out(seen)
         self.optimizer.zero_grad(set_to_none=True)
-        return terms
+        return means
+
+    def _leave_out(self, seen: list[str]) -> None:
+        """Count a step without a finite gradient and name its frames; too many in a row are no accident."""
+        self._copy(self.buffers, self.task.objective.buffers())
+        self.state.bad_steps += 1
+        self.bad_in_a_row += 1
+        self._log("bad_step", {}, frames=seen)
+        if self.bad_in_a_row >= _MAX_BAD_STEPS:
+            self._save_state()
+            raise EdgeDepthError(
+                f"the loss was not finite for {_MAX_BAD_STEPS} steps; resume with a smaller --lr (log.jsonl in"
+                f" {self.config.out} names the frames)"
+            )
+
+    @staticmethod
+    @torch.no_grad()
+    def _copy(source: Iterable[Tensor], target: Iterable[Tensor]) -> None:
+        for given, taken in zip(source, target, strict=True):
+            taken.copy_(given)
 
     def _evaluate(self) -> None:
-        """Figures and checkpoint of the averaged weights."""
+        """Figures and checkpoint of the averaged weights, by the first process while the others wait."""
+        if self.fabric.is_global_zero:
+            with self.average.applied():
+                self.task.network.eval()
+                self.figures = self.task.evaluate(self.task.network, self.fabric.device)
+                if self._better() or self.config.patience == 0:
+                    self.task.save(self.task.network, self.checkpoint, self._facts())
+            self.task.network.train()
+            self._log("evaluation", self.figures)
+        self.state.waited = int(agreed(float(self.state.waited), self.fabric.device))
+
+    def _better(self) -> bool:
+        """Whether the figures are the best so far; remembers them, or that patience is one evaluation shorter."""
+        if self.config.patience == 0:
+            return True
+        judged = [(name, larger) for name, larger in _JUDGED_BY if name in self.figures]
+        if not judged:
+            raise EdgeDepthError("patience needs validation data: name a split 'val', or leave --patience out")
+        name, larger = judged[0]
+        best = self.state.best_figures.get(name)
+        value = self.figures[name]
+        if best is None or (value > best if larger else value < best):
+            self.state.best_figures, self.state.waited = dict(self.figures), 0
+            return True
+        self.state.waited += 1
+        return False
+
+    def _facts(self) -> dict[str, str]:
+        """What a checkpoint says about its training."""
+        return {
+            "steps": str(self.state.step),
+            "epochs": f"{self.state.step / self.task.steps_per_epoch:.1f}",
+            "training_seconds": f"{self.state.seconds:.0f}",
+            **({"bad_steps": str(self.state.bad_steps)} if self.state.bad_steps else {}),
+            **{f"validation_{name}": f"{value:.4f}" for name, value in self.figures.items()},
+        }
+
+    def _draw(self, epoch: int) -> None:
+        """Sample pictures of the averaged weights at the end of an epoch."""
+        if self.config.pictures == 0 or not self.fabric.is_global_zero:
+            return
         with self.average.applied():
             self.task.network.eval()
-            self.figures = self.task.evaluate(self.task.network, self.fabric.device)
-            facts = {
-                "steps": str(self.state.step),
-                "epochs": f"{self.state.step / self.task.steps_per_epoch:.1f}",
-                "training_seconds": f"{self.state.seconds:.0f}",
-                **{f"validation_{name}": f"{value:.4f}" for name, value in self.figures.items()},
-            }
-            self.task.save(self.task.network, self.checkpoint, facts)
+            picture = self.task.picture(self.task.network, self.fabric.device, self.config.pictures)
         self.task.network.train()
-        self._log("evaluation", self.figures)
+        if picture is not None:
+            self.journal.picture(epoch, self.state.step, picture)
 
-    def _log(self, event: str, figures: Mapping[str, float]) -> None:
-        line = {
-            "event": event,
-            "step": self.state.step,
+    def _save_state(self) -> None:
+        if self.fabric.is_global_zero:
+            self.state.save()
+
+    def _log(self, event: str, figures: Mapping[str, float], **facts: Any) -> None:
+        known = {
             "seconds": round(self.state.seconds, 1),
             "progress": round(self.progress, 4),
             "lr": self.optimizer.param_groups[0]["lr"],
-            **{name: round(value, 5) for name, value in figures.items()},
         }
-        with (self.config.out / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        self.journal.write(event, self.state.step, {**known, **facts}, figures)
 
     def _description(self, terms: Mapping[str, Tensor]) -> str:
-        text = f"{self.config.network}  step {self.state.step}  loss {float(terms['loss'].detach()):.3f}"
+        text = f"{self.config.network}  step {self.state.step}  loss {float(terms['loss']):.3f}"
         for name in ("abs_rel", "accuracy"):
             if name in self.figures:
                 text += f"  {name} {self.figures[name]:.3f}"

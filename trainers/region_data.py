@@ -46,6 +46,7 @@ class RegionItem:
     content: tuple[int, int, int, int]
     regions: NDArray[np.int32]
     semantic: NDArray[np.float32]
+    id: str
 
 
 class RegionFrames(Dataset[RegionItem]):
@@ -98,6 +99,7 @@ class RegionFrames(Dataset[RegionItem]):
             content=(rows.start, rows.stop, columns.start, columns.stop),
             regions=region_support(semantic, depth_m).regions,
             semantic=semantic.astype(np.float32) / HIGHEST_CLASS,
+            id=sample.id,
         )
 
 
@@ -118,6 +120,7 @@ def collate_regions(items: Sequence[RegionItem]) -> RegionBatch:
         depth_m=torch.from_numpy(np.stack([item.depth_m for item in items])[:, None]),
         focal=torch.tensor([item.focal for item in items], dtype=torch.float32),
         content=torch.tensor([item.content for item in items]),
+        ids=tuple(item.id for item in items),
         regions=torch.from_numpy(np.stack([item.regions for item in items])[:, None]).long(),
         semantic=torch.from_numpy(np.stack([item.semantic for item in items])[:, None]),
     )

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgedepth.core.errors import CheckpointError
+from edgedepth.core.errors import CheckpointError, OutputError
 from edgedepth.core.files import atomic_path
 
 
@@ -54,6 +54,7 @@ class Averaged:
 class RunState:
     """Step, seconds, weights, averaged weights and optimizer of a run, in one file that is replaced whole.
 
+    bad_steps: steps that were left out. best_figures, waited: of the best evaluation, and how many came after it.
     The file holds plain tensors and numbers only and is loaded as such, so that it cannot run code.
     """
 
@@ -61,19 +62,35 @@ class RunState:
         self.path = path
         self.step = 0
         self.seconds = 0.0
+        self.bad_steps = 0
+        self.best_figures: dict[str, float] = {}
+        self.waited = 0
         self._objective, self._average, self._optimizer = objective, average, optimizer
 
     def save(self) -> None:
-        """Write the state; a crash while writing leaves the one before it."""
+        """Write the state; a crash while writing leaves the one before it.
+
+        Raises:
+            OutputError: the disk is full or cannot be written.
+        """
         state = {
             "step": self.step,
             "seconds": self.seconds,
+            "bad_steps": self.bad_steps,
+            "best_figures": self.best_figures,
+            "waited": self.waited,
             "objective": self._objective.state_dict(),
             "average": self._average.tensors,
             "optimizer": self._optimizer.state_dict(),
         }
         with atomic_path(self.path) as temporary:
-            torch.save(state, temporary)
+            try:
+                torch.save(state, temporary)
+            except RuntimeError as error:  # how PyTorch's writer reports a write that failed
+                raise OutputError(
+                    f"cannot write {self.path}: is the disk full? Free some space and go on with --resume; the state"
+                    f" before this one is kept ({str(error).splitlines()[0]})"
+                ) from error
 
     def load(self) -> None:
         """Read the state back, if there is one.
@@ -91,6 +108,8 @@ class RunState:
             }
             self._optimizer.load_state_dict(state["optimizer"])
             self.step, self.seconds = state["step"], state["seconds"]
+            self.bad_steps, self.waited = state.get("bad_steps", 0), state.get("waited", 0)
+            self.best_figures = state.get("best_figures", {})
         except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
             raise CheckpointError(
                 f"cannot resume from {self.path} ({str(error).splitlines()[0]}); train without --resume to begin anew"

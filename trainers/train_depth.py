@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,14 +23,15 @@ from edgedepth.trainers.baseline import mean_log_depth
 from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.checkpoint import load_state, save_checkpoint
 from edgedepth.trainers.config import TrainConfig
-from edgedepth.trainers.data import DepthBatch, DepthFrames, collate, endless, in_order
-from edgedepth.trainers.loop import FitResult, fabric_for, fit, progress_bar
+from edgedepth.trainers.data import DepthBatch, DepthFrames, collate, endless, in_order, keys_for
+from edgedepth.trainers.loop import FitResult, fit, progress_bar
 from edgedepth.trainers.models.backbones import load_imagenet
 from edgedepth.trainers.models.registry import create_network, default_spec
 from edgedepth.trainers.objectives import DepthObjective
+from edgedepth.trainers.processes import fabric_for, first_on_machine
 from edgedepth.trainers.splits import route_of, serves, training_split
 from edgedepth.trainers.start import IMAGENET, initial_checkpoint, prepare_folder, provenance
-from edgedepth.trainers.validation import depth_figures, map_predictor, network_predictor
+from edgedepth.trainers.validation import depth_figures, draw_batches, map_predictor, network_predictor
 
 _BASELINE_FRAMES = 2000  # evenly spread; more move the mean of a pixel by less than 1 %
 
@@ -46,8 +48,11 @@ def train_depth(config: TrainConfig) -> FitResult:
         CheckpointError: `init` is of another network, or the state to resume from is damaged.
         OutputError: the folder cannot be written.
     """
-    prepare_folder(config)
-    return fit(DepthTask(config), config, fabric_for(config))
+    fabric = fabric_for(config)  # seeds, so it comes before the network's random weights
+    with first_on_machine(fabric):
+        prepare_folder(config)
+        task = DepthTask(config)
+    return fit(task, config, fabric)
 
 
 class DepthTask:
@@ -82,7 +87,7 @@ class DepthTask:
             if config.watch is not None:
                 watched = open_dataset(config.watch).where(keep)
                 self.watched = DepthFrames(self._cache([watched], bar), self.training_spec)
-        self.steps_per_epoch = max(1, len(self.frames) // config.batch)
+        self.steps_per_epoch = keys_for(len(self.frames), config).per_epoch
         self.baseline = self._baseline()
 
     def _cache(self, datasets: Sequence[DepthDataset], bar: Any) -> FrameCache:
@@ -92,12 +97,16 @@ class DepthTask:
         return FrameCache(datasets, folder, cover_wh=(round(width * zoom), round(height * zoom)), progress=bar)
 
     def _baseline(self) -> NDArray[np.float32]:
-        """The baseline at training size; written at full size, for the bundle."""
-        whole = DepthFrames(self.frames.cache, self.spec)
-        log_depth = mean_log_depth(in_order(whole, 16, _BASELINE_FRAMES), self.spec)
-        buffer = io.BytesIO()
-        np.save(buffer, log_depth)
-        write_atomic(self.config.out / f"{self.config.network}.baseline.npy", buffer.getvalue())
+        """The baseline at training size; written at full size, for the bundle. Runs that share a cache share it."""
+        known = hashlib.sha256(self.spec.model_dump_json().encode()).hexdigest()[:16]
+        kept = self.frames.cache.folder / f"baseline-{known}.npy"
+        if kept.is_file():
+            log_depth = np.load(kept, allow_pickle=False)
+        else:
+            whole = DepthFrames(self.frames.cache, self.spec)
+            log_depth = mean_log_depth(in_order(whole, 16, _BASELINE_FRAMES), self.spec)
+            _save_array(kept, log_depth)
+        _save_array(self.config.out / f"{self.config.network}.baseline.npy", log_depth)
         # depth for the canonical camera does not depend on the size it is seen at
         return np.asarray(cv2.resize(log_depth, self.training_spec.input_wh, interpolation=cv2.INTER_AREA), np.float32)
 
@@ -127,6 +136,10 @@ class DepthTask:
             figures |= {f"{prefix}baseline_{name}": base[name] for name in ("abs_rel", "delta1") if name in base}
         return figures
 
+    def picture(self, network: nn.Module, device: torch.device, count: int) -> NDArray[np.uint8] | None:
+        """Image, truth, answer and error of validation frames, one row each."""
+        return draw_batches(network_predictor(network, device), in_order(self.validation, 1, count), self.training_spec)
+
     def save(self, network: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
         """The checkpoint, with the spec of the network's full size."""
         save_checkpoint(
@@ -137,3 +150,9 @@ class DepthTask:
             spec=self.spec,
             provenance=provenance(self.config, images=len(self.frames), facts=facts),
         )
+
+
+def _save_array(path: Path, array: NDArray[np.float32]) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    write_atomic(path, buffer.getvalue())

@@ -22,16 +22,17 @@ from edgedepth.trainers.augment import to_float
 from edgedepth.trainers.checkpoint import load_checkpoint
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.data import DepthBatch, endless
-from edgedepth.trainers.loop import FitResult, fabric_for, fit
+from edgedepth.trainers.loop import FitResult, fit
 from edgedepth.trainers.losses_region import region_means
 from edgedepth.trainers.models.registry import resolve_options
 from edgedepth.trainers.models.rsn import RSN, Guidance, Modules
 from edgedepth.trainers.objectives import target_of
+from edgedepth.trainers.processes import fabric_for, first_on_machine
 from edgedepth.trainers.region_data import RegionBatch, RegionFrames, collate_regions, regions_in_order
 from edgedepth.trainers.splits import route_of, serves, training_split
 from edgedepth.trainers.start import prepare_folder
 from edgedepth.trainers.train_depth import DepthTask
-from edgedepth.trainers.validation import depth_figures
+from edgedepth.trainers.validation import Predict, depth_figures, draw_batches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +70,11 @@ def train_region(config: TrainConfig) -> FitResult:
     """
     options = resolve_options(config.network, config.options)
     if config.init is not None or options.modules != "both" or options.guidance != "region":
-        prepare_folder(config)
-        return fit(RegionTask(config), config, fabric_for(config))
+        fabric = fabric_for(config)  # seeds, so it comes before the network's random weights
+        with first_on_machine(fabric):
+            prepare_folder(config)
+            task = RegionTask(config)
+        return fit(task, config, fabric)
     return _train_stages(config)
 
 
@@ -83,10 +87,12 @@ def _train_stages(config: TrainConfig) -> FitResult:
         run = _stage_config(config, name, stage, stage.epochs / total)
         done = run.out / "done.json"
         if not done.exists():
-            prepare_folder(run)
-            task = RegionTask(run, stage.frozen)
+            fabric = fabric_for(run)
+            with first_on_machine(fabric):
+                prepare_folder(run)
+                task = RegionTask(run, stage.frozen)
             _take(task.network, state)
-            result = fit(task, run, fabric_for(run))
+            result = fit(task, run, fabric)
             write_atomic(done, json.dumps(result.figures))
         checkpoint = run.out / f"{config.network}.safetensors"
         state |= load_checkpoint(checkpoint).state
@@ -162,6 +168,17 @@ class RegionTask(DepthTask):
         if not self.rsn.options.needs_guidance:
             return super().evaluate(network, device)
 
+        batches = regions_in_order(self.region_validation, self.config.batch, self.config.eval_images)
+        return depth_figures(self._guided(network, device), batches, self.training_spec)
+
+    def picture(self, network: nn.Module, device: torch.device, count: int) -> NDArray[np.uint8] | None:
+        """As `DepthTask`, with the guidance where the network takes one."""
+        if not self.rsn.options.needs_guidance:
+            return super().picture(network, device, count)
+        batches = regions_in_order(self.region_validation, 1, count)
+        return draw_batches(self._guided(network, device), batches, self.training_spec)
+
+    def _guided(self, network: nn.Module, device: torch.device) -> Predict:
         def predict(batch: DepthBatch) -> NDArray[np.float32]:
             assert isinstance(batch, RegionBatch)
             with torch.inference_mode():
@@ -169,8 +186,7 @@ class RegionTask(DepthTask):
             depth: NDArray[np.float32] = answer[:, 0].float().cpu().numpy()
             return depth
 
-        batches = regions_in_order(self.region_validation, self.config.batch, self.config.eval_images)
-        return depth_figures(predict, batches, self.training_spec)
+        return predict
 
     def save(self, network: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
         """The checkpoint, and in its provenance the loss."""

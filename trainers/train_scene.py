@@ -19,9 +19,10 @@ from edgedepth.trainers.augment import photometric, to_float
 from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.checkpoint import load_state, save_checkpoint
 from edgedepth.trainers.config import TrainConfig
-from edgedepth.trainers.data import endless
-from edgedepth.trainers.loop import FitResult, fabric_for, fit, progress_bar
+from edgedepth.trainers.data import endless, keys_for
+from edgedepth.trainers.loop import FitResult, fit, progress_bar
 from edgedepth.trainers.models.registry import classifier_spec, create_network
+from edgedepth.trainers.processes import fabric_for, first_on_machine
 from edgedepth.trainers.scenes import (
     UNKNOWN,
     SceneBatch,
@@ -48,8 +49,11 @@ def train_scene(config: TrainConfig) -> FitResult:
         CheckpointError: `init` is of another network, or the state to resume from is damaged.
         OutputError: the folder cannot be written.
     """
-    prepare_folder(config)
-    return fit(SceneTask(config), config, fabric_for(config))
+    fabric = fabric_for(config)  # seeds, so it comes before the network's random weights
+    with first_on_machine(fabric):
+        prepare_folder(config)
+        task = SceneTask(config)
+    return fit(task, config, fabric)
 
 
 class SceneTask:
@@ -80,7 +84,7 @@ class SceneTask:
                 self.watched = SceneFrames(self._cache([open_dataset(config.watch)], bar), self.training_spec)
         if all(label == UNKNOWN for label in self.frames.labels):
             raise InputError(f"no training frame has a category of {config.network}; known: {', '.join(sorted(names))}")
-        self.steps_per_epoch = max(1, len(self.frames) // config.batch)
+        self.steps_per_epoch = keys_for(len(self.frames), config).per_epoch
 
     def _cache(self, datasets: Sequence[DepthDataset], bar: Progress) -> FrameCache:
         width, height = self.training_spec.input_wh
@@ -129,6 +133,9 @@ class SceneTask:
             rows.append((probabilities, batch.label.numpy(), batch.far.numpy()))
         stacked, labels, far = (np.concatenate(column) for column in zip(*rows, strict=True))
         return stacked, labels, far
+
+    def picture(self, network: nn.Module, device: torch.device, count: int) -> None:
+        """None: a category is no picture."""
 
     def save(self, network: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
         """The checkpoint with the classifier's contract."""

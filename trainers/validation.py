@@ -15,6 +15,7 @@ from torch import nn
 from edgedepth.core.alignment import fit_alignment
 from edgedepth.core.metrics import depth_metrics
 from edgedepth.core.spec import DepthSpec
+from edgedepth.evaluation.pictures import comparison, contact_sheet
 from edgedepth.trainers.augment import to_float
 from edgedepth.trainers.data import DepthBatch
 
@@ -58,6 +59,20 @@ def depth_figures(predict: Predict, batches: Iterable[DepthBatch], spec: DepthSp
     if not rows:
         return {}
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def draw_batches(predict: Predict, batches: Iterable[DepthBatch], spec: DepthSpec) -> NDArray[np.uint8] | None:
+    """A contact sheet of frames, BGR: image, truth, answer and error, one row each; None if there are none."""
+    rows = []
+    for batch in batches:
+        focal = batch.focal.numpy()[:, None, None]
+        for number, predicted in enumerate(predict(batch) * focal):
+            image_bgr = np.ascontiguousarray(batch.image[number].numpy()[..., ::-1])
+            truth = batch.depth_m[number, 0].numpy().copy()
+            truth[np.isinf(truth)] = np.nan  # sky has no metres to compare
+            caption = batch.ids[number] if batch.ids else ""
+            rows.append(comparison(image_bgr, truth, predicted, (spec.min_m, spec.max_m), caption))
+    return contact_sheet(rows) if rows else None
 
 
 def _figures(predicted: NDArray[np.float32], truth: NDArray[np.float32], spec: DepthSpec) -> dict[str, float]:
