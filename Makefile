@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -c constraints.txt
 CLIP := examples/walk.mp4
 TYPED := .typing/edgedepth
+RTX14 := $(VENV)-rtx14
+# What runs with TensorRT-RTX 1.4 as well as with 1.7.
+OLDER := $(addprefix tests/test_tensorrt_,build.py cache.py parts.py session.py)
 
 .PHONY: help demo test lint types unit recipe sweep clean
 
@@ -30,7 +33,7 @@ $(VENV)/.base: $(VENV)/.python pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.base
 	@echo "installing the development tools into $(VENV)"
 	@$(PIP) torch
-	@$(PIP) -e '.[train,export,timm,world,rtx,dev]'
+	@$(PIP) -e '.[train,export,timm,world,bags,rtx,dev]'
 	@touch $@
 
 demo: $(VENV)/.base
@@ -51,26 +54,29 @@ $(TYPED): Makefile pyproject.toml
 types: $(VENV)/.dev $(TYPED)
 	@MYPYPATH=.typing $(BIN)/mypy --explicit-package-bases $(TYPED)
 
-unit: $(VENV)/.dev
-	@$(BIN)/python -m pytest -n auto --dist loadgroup
+unit: $(VENV)/.dev $(RTX14)/.rtx14
+	@EDGEDEPTH_RTX14=$(RTX14)/bin/python $(BIN)/python -m pytest -n auto --dist loadgroup
+	@$(RTX14)/bin/python -m pytest $(OLDER)
 
 recipe: $(VENV)/.dev
 	@$(BIN)/edgedepth train default -o runs/default
 	@$(BIN)/python -m edgedepth.trainers.ship runs/default
 	@$(BIN)/edgedepth export default --small --name default -o toolkit/assets/bundle
 
-# Every network as a TensorRT-RTX engine, by the library with TensorRT 11's API and by the one with 10.16's.
-SWEEP := runs/sweep
-$(VENV)-rtx14/.rtx14: pyproject.toml
-	@$(PYTHON) -m venv $(VENV)-rtx14
-	@$(VENV)-rtx14/bin/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -c constraints.txt -e .
-	@$(VENV)-rtx14/bin/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) tensorrt-rtx==1.4.0.76
+# The library with TensorRT 10.16's API, in an environment of its own: both cannot be installed side by side.
+$(RTX14)/.rtx14: $(VENV)/.python pyproject.toml
+	@echo "installing TensorRT-RTX 1.4 into $(RTX14)"
+	@$(PYTHON) -m venv $(RTX14)
+	@$(RTX14)/bin/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -e . onnx pytest tensorrt-rtx==1.4.0.76
 	@touch $@
 
-sweep: $(VENV)/.dev $(VENV)-rtx14/.rtx14
+# Every network at its own size as an engine, by both libraries; then one table.
+SWEEP := runs/sweep
+sweep: $(VENV)/.dev $(RTX14)/.rtx14
 	@$(BIN)/python benchmarks/tensorrt_sweep.py export $(SWEEP)
 	@$(BIN)/python benchmarks/tensorrt_sweep.py build $(SWEEP)
-	@$(VENV)-rtx14/bin/python benchmarks/tensorrt_sweep.py build $(SWEEP)
+	@$(RTX14)/bin/python benchmarks/tensorrt_sweep.py build $(SWEEP)
+	@$(BIN)/python benchmarks/tensorrt_sweep.py report $(SWEEP)
 
 clean:
-	rm -rf $(VENV) $(VENV)-rtx14 .typing .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
+	rm -rf $(VENV) $(RTX14) .typing .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
