@@ -80,6 +80,8 @@ class TensorRtSession:
         self.record_graphs = recorder is not None
         self._flavour, self._devices, self._recorder = flavour, devices, recorder
         self._device: Device = devices.acquire()
+        self._engine: Any = None
+        self._context: Any = None
         self.device = "CUDA:0"
         try:
             with log_of(flavour.trt).collect(), devices.turn():  # in this order: the log may be held for a whole build
@@ -102,7 +104,7 @@ class TensorRtSession:
         Raises:
             BackendError: the library refuses the plan, or there is no memory for it.
         """
-        self._engine, self._context = deserialise(self._flavour, plan), None
+        self._engine = deserialise(self._flavour, plan)
         try:
             with log_of(self._flavour.trt).collect() as lines:
                 self._context = self._flavour.create_context(self._engine)
