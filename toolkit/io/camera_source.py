@@ -1,96 +1,33 @@
-"""Cameras through OpenCV: the newest frame wins, and what was missed is counted."""
+"""Cameras and streams through OpenCV: USB cameras, network streams, Jetson's CSI cameras, GStreamer pipelines."""
 
 from __future__ import annotations
 
 import glob
-import threading
-import time
-from collections.abc import Iterator
+import re
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from edgedepth.core.errors import InputError
-from edgedepth.io.frames import Frame, Source
+from edgedepth.io.live_source import LiveSource
 from edgedepth.io.quiet import quiet_opencv
 
-_SILENCE_S = 15.0  # OpenCV itself gives up on a V4L2 device after 10 s
-_FAILED_READS = 5  # a single bad transfer on a USB bus is no reason to stop
+STREAM_SCHEMES = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "tcp://")
+_OPEN_MS, _READ_MS = 10_000, 10_000
+
+# What Jetson's argus source delivers, brought to BGR on the way; the sink keeps one frame, the newest.
+_CSI_PIPELINE = (
+    "nvarguscamerasrc sensor-id={number} ! video/x-raw(memory:NVMM), width=1280, height=720, framerate=30/1"
+    " ! nvvidconv ! video/x-raw, format=BGRx ! videoconvert ! video/x-raw, format=BGR"
+    " ! appsink drop=true max-buffers=1 sync=false"
+)
 
 
-class CameraSource(Source):
-    """A camera by its number: a thread reads it, the receiver gets the newest frame and never an old one.
+def open_camera(number: int) -> LiveSource:
+    """A camera by its number.
 
     Raises:
-        InputError: the camera is not there or busy; while iterating: it stopped delivering (unplugged).
+        InputError: it is not there or busy.
     """
-
-    live = True
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-        self._capture = _open_capture(number)
-        fps = float(self._capture.get(cv2.CAP_PROP_FPS))
-        super().__init__(f"camera{number}", fps=fps if fps > 0 else None)
-        self._news = threading.Condition()
-        self._latest: tuple[NDArray[np.uint8], float] | None = None
-        self._lost = False
-        self._stop = False
-        self._reader = threading.Thread(target=self._read, name=f"camera{number}", daemon=True)
-        self._reader.start()
-
-    def __iter__(self) -> Iterator[Frame]:
-        first_s: float | None = None
-        index = 0
-        while (latest := self._take(index)) is not None:
-            image, taken_s = latest
-            first_s = taken_s if first_s is None else first_s
-            yield Frame(index=index, image_bgr=image, time_s=taken_s - first_s, name=f"{index:06d}")
-            index += 1
-
-    def close(self) -> None:
-        """Stop the reader and release the camera; an iteration in progress ends."""
-        with self._news:
-            self._stop = True
-            self._news.notify_all()
-        # The reader releases the device itself: releasing it under a read in progress crashes some drivers.
-        self._reader.join(timeout=2.0)
-
-    def _take(self, delivered: int) -> tuple[NDArray[np.uint8], float] | None:
-        """Wait for a frame newer than the last one; None once the source is closed."""
-        with self._news:
-            arrived = self._news.wait_for(
-                lambda: self._stop or self._lost or self._latest is not None, timeout=_SILENCE_S
-            )
-            if self._stop:
-                return None
-            if self._latest is None or not arrived:
-                raise InputError(
-                    f"camera {self._number} stopped delivering after {delivered} frames; check its cable and power"
-                )
-            latest, self._latest = self._latest, None
-            return latest
-
-    def _read(self) -> None:
-        failures = 0
-        while not self._stop and failures < _FAILED_READS:
-            ok, image = self._capture.read()
-            if not ok or image is None:
-                failures += 1
-                continue
-            failures = 0
-            with self._news:
-                self.dropped += self._latest is not None
-                self._latest = (image.astype(np.uint8, copy=False), time.monotonic())
-                self._news.notify_all()
-        self._capture.release()
-        with self._news:
-            self._lost = True
-            self._news.notify_all()
-
-
-def _open_capture(number: int) -> cv2.VideoCapture:
     with quiet_opencv():
         capture = cv2.VideoCapture(number)
     if not capture.isOpened():
@@ -101,4 +38,61 @@ def _open_capture(number: int) -> cv2.VideoCapture:
             " that no other program uses it and that you may read it (group 'video')"
         )
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the oldest frame in a driver's queue is already late
-    return capture
+    return LiveSource(capture, name=f"camera{number}", what=f"camera {number}", remedy="check its cable and power")
+
+
+def open_stream(url: str) -> LiveSource:
+    """A network stream (RTSP, RTMP, HTTP, UDP), taken as live: late frames are dropped, not queued.
+
+    Raises:
+        InputError: nothing answers there within ten seconds, or it is no video.
+    """
+    shown = re.sub(r"//[^/@]*@", "//", url)  # never print a password
+    with quiet_opencv():
+        capture = cv2.VideoCapture(
+            url, cv2.CAP_FFMPEG, [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _READ_MS]
+        )
+    if not capture.isOpened():
+        capture.release()
+        raise InputError(
+            f"no video comes from {shown}; check the address, the password and that this machine can reach it, for"
+            f" example with: ffplay {shown}"
+        )
+    return LiveSource(capture, name="stream", what=f"the stream {shown}", remedy="check the network and the camera")
+
+
+def open_csi(number: int) -> LiveSource:
+    """A CSI camera of a Jetson, 1280x720 at 30 frames per second.
+
+    Raises:
+        InputError: this OpenCV has no GStreamer, or the camera cannot be opened.
+    """
+    return _pipeline(_CSI_PIPELINE.format(number=number), name=f"csi{number}", what=f"CSI camera {number}")
+
+
+def open_pipeline(pipeline: str) -> LiveSource:
+    """Any GStreamer pipeline that ends in an appsink with BGR frames.
+
+    Raises:
+        InputError: this OpenCV has no GStreamer, or the pipeline does not start.
+    """
+    return _pipeline(pipeline, name="pipeline", what="the pipeline")
+
+
+def has_gstreamer() -> bool:
+    """Whether this OpenCV was built with GStreamer; the wheels of the package index are not."""
+    return bool(re.search(r"GStreamer:\s+YES", cv2.getBuildInformation()))
+
+
+def _pipeline(pipeline: str, *, name: str, what: str) -> LiveSource:
+    if not has_gstreamer():
+        raise InputError(
+            f"{what} needs an OpenCV with GStreamer, and this one ({cv2.__version__}) has none; on a Jetson take"
+            " JetPack's: apt install python3-opencv, in an environment made with --system-site-packages"
+        )
+    with quiet_opencv():
+        capture = cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)
+    if not capture.isOpened():
+        capture.release()
+        raise InputError(f"{what} does not start; try it by itself: gst-launch-1.0 {pipeline}")
+    return LiveSource(capture, name=name, what=what, remedy="see GStreamer's messages above")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgedepth.core.errors import InputError
-from edgedepth.io.camera_source import CameraSource
+from edgedepth.io.bag_source import BagSource, is_bag
+from edgedepth.io.camera_source import STREAM_SCHEMES, open_camera, open_csi, open_pipeline, open_stream
 from edgedepth.io.frames import Source
 from edgedepth.io.image_source import IMAGE_SUFFIXES, ImageSource
 from edgedepth.io.video_source import VideoSource
@@ -28,7 +29,7 @@ class SourceKind:
 
 
 def open_source(spec: str | int | Path) -> Source:
-    """Open a video file, an image, a folder, a glob pattern or a camera.
+    """Open a video file, an image, a folder, a glob pattern, a camera, a stream or a recording.
 
     A whole number is a camera's; a folder of that name is written "./0". The caller closes the source, best by
     `with`.
@@ -57,7 +58,22 @@ def _open_device(text: str) -> Source:
     match = _DEVICE.fullmatch(text)
     if match is None:
         raise InputError(f"{text} is not a camera device; expected /dev/videoN")
-    return CameraSource(int(match[1]))
+    return open_camera(int(match[1]))
+
+
+def _open_csi(text: str) -> Source:
+    number = text.removeprefix("csi://")
+    if not number.isdecimal():
+        raise InputError(f"{text} is not a CSI camera; expected csi://N, for example csi://0")
+    return open_csi(int(number))
+
+
+def _open_bag(text: str) -> Source:
+    """`bag:PATH`, `bag:PATH:TOPIC`, or a recording's own path."""
+    path, colon, topic = text.removeprefix("bag:").rpartition(":")
+    if not colon or not topic.startswith("/"):
+        path, topic = text.removeprefix("bag:"), ""
+    return BagSource(Path(path), topic or None)
 
 
 def _is_image(path: Path) -> bool:
@@ -104,8 +120,22 @@ def _open_image(text: str) -> Source:
 
 
 SOURCE_KINDS = (
-    SourceKind("camera", "0", str.isdecimal, lambda text: CameraSource(int(text))),
+    SourceKind("camera", "0", str.isdecimal, lambda text: open_camera(int(text))),
     SourceKind("camera device", "/dev/video0", lambda text: _DEVICE.fullmatch(text) is not None, _open_device),
+    SourceKind("stream", "rtsp://host/path", lambda text: text.lower().startswith(STREAM_SCHEMES), open_stream),
+    SourceKind("CSI camera", "csi://0", lambda text: text.startswith("csi://"), _open_csi),
+    SourceKind(
+        "GStreamer pipeline",
+        "'gst:... ! appsink'",
+        lambda text: text.startswith("gst:"),
+        lambda text: open_pipeline(text.removeprefix("gst:")),
+    ),
+    SourceKind(
+        "recording",
+        "drive.mcap, or bag:drive:/camera/image_raw",
+        lambda text: text.startswith("bag:") or (Path(text).exists() and is_bag(Path(text))),
+        _open_bag,
+    ),
     SourceKind("folder", "photos/", lambda text: Path(text).is_dir(), _open_folder),
     SourceKind(
         "image",

@@ -1,0 +1,177 @@
+"""Recordings of ROS 1 and ROS 2 (bag, db3, mcap) through rosbags: pictures of one topic, with their camera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedepth.core.camera import Camera
+from edgedepth.core.errors import InputError, require
+from edgedepth.io.frames import Frame, Source
+
+if TYPE_CHECKING:
+    from rosbags.highlevel import AnyReader
+
+BAG_SUFFIXES = (".bag", ".mcap", ".db3")
+_RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+_INFO = "sensor_msgs/msg/CameraInfo"
+
+# Encodings of sensor_msgs/Image: channels, and what brings them to BGR (None where they are).
+_ENCODINGS: dict[str, tuple[int, int | None]] = {
+    "bgr8": (3, None),
+    "rgb8": (3, cv2.COLOR_RGB2BGR),
+    "bgra8": (4, cv2.COLOR_BGRA2BGR),
+    "rgba8": (4, cv2.COLOR_RGBA2BGR),
+    "mono8": (1, cv2.COLOR_GRAY2BGR),
+    "8UC1": (1, cv2.COLOR_GRAY2BGR),
+    "8UC3": (3, None),
+    "bayer_rggb8": (1, cv2.COLOR_BayerRGGB2BGR),
+    "bayer_bggr8": (1, cv2.COLOR_BayerBGGR2BGR),
+    "bayer_gbrg8": (1, cv2.COLOR_BayerGBRG2BGR),
+    "bayer_grbg8": (1, cv2.COLOR_BayerGRBG2BGR),
+    "yuv422": (2, cv2.COLOR_YUV2BGR_UYVY),
+    "yuv422_yuy2": (2, cv2.COLOR_YUV2BGR_YUY2),
+}
+
+
+def is_bag(path: Path) -> bool:
+    """Whether this is a recording: a file by its suffix, or a ROS 2 folder by its metadata."""
+    return path.suffix in BAG_SUFFIXES or (path / "metadata.yaml").is_file()
+
+
+class BagSource(Source):
+    """The pictures of one topic of a recording, with the intrinsics of the camera_info beside it.
+
+    `topic` may be left out where the recording has one topic of pictures. Frames are timed by the recorder's clock.
+    Intrinsics are the projection matrix's where the topic is rectified (its name says "rect"), the camera matrix's
+    otherwise: lens distortion is not undone.
+
+    Raises:
+        InputError: it cannot be read, has no pictures, or several topics of them and none was chosen.
+    """
+
+    def __init__(self, path: Path, topic: str | None = None) -> None:
+        require("rosbags", extra="bags")
+        self._path = path
+        self._reader = _open(path)
+        try:
+            self._topic = _choose(self._reader, path, topic)
+            self._camera = _camera_beside(self._reader, self._topic)
+        except InputError:
+            self._reader.close()
+            raise
+        connections = [c for c in self._reader.connections if c.topic == self._topic]
+        count = sum(connection.msgcount for connection in connections)
+        seconds = self._reader.duration / 1e9
+        super().__init__(path.stem, count=count, fps=(count - 1) / seconds if count > 1 and seconds > 0 else None)
+        self._connections = connections
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Frame]:
+        first_ns: int | None = None
+        index = damaged = 0
+        for connection, time_ns, data in self._reader.messages(connections=self._connections):
+            image = _picture(self._reader.deserialize(data, connection.msgtype), connection.msgtype)
+            if image is None:
+                damaged += 1
+                continue
+            first_ns = time_ns if first_ns is None else first_ns
+            camera = None if self._camera is None else self._camera.resized(image.shape[1], image.shape[0])
+            yield Frame(
+                index=index, image_bgr=image, time_s=(time_ns - first_ns) / 1e9, name=f"{index:06d}", camera=camera
+            )
+            index += 1
+        if index == 0:
+            raise InputError(f"{self._path}: no picture of {self._topic} can be decoded; record it again")
+        if damaged:
+            self.warnings.append(f"{self._path.name}: {damaged} damaged pictures of {self._topic} were skipped")
+
+    def close(self) -> None:
+        """Close the recording."""
+        if not self._closed:
+            self._closed = True
+            self._reader.close()
+
+
+def _open(path: Path) -> AnyReader:
+    from rosbags.highlevel import AnyReader, AnyReaderError
+    from rosbags.typesys import Stores, get_typestore
+
+    if not path.exists():
+        raise InputError(f"{path} does not exist; check the path")
+    # A single file of a ROS 2 recording is read with the metadata that lies beside it, where it does.
+    whole = path.parent if path.suffix in (".db3", ".mcap") and (path.parent / "metadata.yaml").is_file() else path
+    try:
+        reader = AnyReader([whole], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
+        reader.open()
+    except (AnyReaderError, OSError, ValueError, AssertionError) as error:
+        raise InputError(
+            f"{path} cannot be read as a ROS recording ({str(error) or type(error).__name__}); check it with: ros2 bag"
+            " info"
+        ) from error
+    return reader
+
+
+def _choose(reader: AnyReader, path: Path, topic: str | None) -> str:
+    known = sorted(name for name, facts in reader.topics.items() if facts.msgtype in (_RAW, _COMPRESSED))
+    if topic is not None and topic in known:
+        return topic
+    listed = ", ".join(known) or "none"
+    if topic is not None:
+        raise InputError(f"{path} has no pictures on {topic}; topics with pictures: {listed}")
+    if len(known) != 1:
+        raise InputError(
+            f"choose a topic, as bag:{path}:TOPIC; topics with pictures: {listed}"
+            if known
+            else f"{path} has no topic of pictures ({_RAW} or {_COMPRESSED})"
+        )
+    return known[0]
+
+
+def _camera_beside(reader: AnyReader, topic: str) -> Camera | None:
+    """Intrinsics of the first camera_info in the topic's namespace; None if there is none or it is not calibrated."""
+    names = {f"{topic.rpartition('/')[0]}/camera_info", f"{topic.rpartition('/')[0].rpartition('/')[0]}/camera_info"}
+    connections = [c for c in reader.connections if c.topic in names and c.msgtype == _INFO]
+    for connection, _, data in reader.messages(connections=connections) if connections else ():
+        info: Any = reader.deserialize(data, connection.msgtype)
+        matrix = np.asarray(info.P if hasattr(info, "P") else info.p).reshape(3, 4)
+        if "rect" not in topic:
+            matrix = np.asarray(info.K if hasattr(info, "K") else info.k).reshape(3, 3)
+        if matrix[0, 0] <= 0 or info.width <= 0:
+            return None
+        return Camera(
+            fx=float(matrix[0, 0]),
+            fy=float(matrix[1, 1]),
+            cx=float(matrix[0, 2]),
+            cy=float(matrix[1, 2]),
+            width=int(info.width),
+            height=int(info.height),
+        )
+    return None
+
+
+def _picture(message: Any, kind: str) -> NDArray[np.uint8] | None:
+    """A message as (H, W, 3) uint8 BGR; None if it is damaged.
+
+    Raises:
+        InputError: its encoding is not one of pictures.
+    """
+    data = np.asarray(message.data, np.uint8)
+    if kind == _COMPRESSED:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        return None if image is None else image.astype(np.uint8, copy=False)
+    if message.encoding not in _ENCODINGS:
+        raise InputError(f"pictures of encoding {message.encoding!r} are not read; known: {', '.join(_ENCODINGS)}")
+    channels, code = _ENCODINGS[message.encoding]
+    width, height, step = message.width, message.height, message.step
+    if data.size < step * height or step < width * channels or min(width, height) < 1:
+        return None
+    pixels = data[: step * height].reshape(height, step)[:, : width * channels]
+    pixels = np.ascontiguousarray(pixels).reshape((height, width, channels) if channels > 1 else (height, width))
+    image = pixels if code is None else cv2.cvtColor(pixels, code)
+    return image.astype(np.uint8, copy=False)
