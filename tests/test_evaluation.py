@@ -85,7 +85,7 @@ def test_a_crop_that_cannot_be_taken_is_refused(name: str) -> None:
 
 
 def test_an_unknown_protocol_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownNameError, match="known: native, nyu-eigen"):
+    with pytest.raises(UnknownNameError, match="known: native, synth, nyu-eigen"):
         protocol_named("eigen")
 
 
@@ -367,8 +367,12 @@ def test_the_command_prints_a_table_and_writes_a_report(
     assert any(line.split() == ["none", "lsq"] for line in lines)
     assert any(line.split() == ["abs_rel", "0.700", "0.000"] for line in lines)
     assert sorted(path.name for path in folder.iterdir()) == [
-        "best.jpg", "errors.png", "images.csv", "report.md", "worst.jpg",
+        "best.jpg", "errors.png", "images.csv", "report.html", "report.json", "report.md", "worst.jpg",
     ]  # fmt: skip
+    page = (folder / "report.html").read_text()
+    assert page.count("src='data:image/") == 3  # nothing beside the page is needed
+    assert "<td>room</td>" in page
+    assert json.loads((folder / "report.json").read_text())["images"] == 2
 
 
 @pytest.mark.parametrize(

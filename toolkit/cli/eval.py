@@ -1,28 +1,30 @@
-"""`edgedepth eval`: a bundle's figures on labelled data."""
+"""`edgedepth eval`: figures of a bundle, a checkpoint or a folder of predictions on labelled data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from edgedepth.cli.common import JSON_HELP, forced_route, print_json, say
+from edgedepth.cli.eval_report import write_report
+from edgedepth.cli.eval_subject import SubjectOptions, open_subject
 from edgedepth.core.errors import InputError
 
 if TYPE_CHECKING:
     from edgedepth.core.routing import Route
     from edgedepth.datasets import DepthDataset, DepthSample
-    from edgedepth.evaluation import EvaluationReport, ImageScore, Prediction
-    from edgedepth.runtime.depth_runtime import DepthRuntime
-
-PICTURES = 24  # rows of a contact sheet: the worst and the best half
+    from edgedepth.evaluation import EvaluationReport, Prediction
 
 
 def evaluate(
     data: Annotated[str, typer.Option(help="Labelled data: synth:DIR, pairs:FILE, nyu:DIR or kitti:DIR.")],
-    bundle: Annotated[str, typer.Argument(help="Bundle folder or zip, or 'default'.")] = "default",
+    bundle: Annotated[
+        str,
+        typer.Argument(help="Bundle folder or zip, 'default', a .safetensors checkpoint, or a folder of depth maps."),
+    ] = "default",
     protocol: Annotated[
         str | None, typer.Option(help="Protocol of the figures; by default the one usual for the data.")
     ] = None,
@@ -38,19 +40,30 @@ def evaluate(
     backend: Annotated[str, typer.Option(help="Inference backend; see edgedepth doctor.")] = "auto",
     precision: Annotated[str, typer.Option(help="Precision of the bundle's files.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="Size of a checkpoint's network; its own if not given.")
+    ] = None,
+    depth_scale: Annotated[
+        float | None, typer.Option(help="Values per metre of PNG predictions, for example 256 or 1000.")
+    ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="Folder for table, per-image CSV, plot and pictures of worst and best.")
+        Path | None,
+        typer.Option(
+            help="Folder for an HTML report, table, JSON, per-image CSV, plot and pictures of worst and best."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Measure a bundle on labelled data: unaligned first, as a robot gets it, and the baseline beside it.
+    """Measure depth on labelled data: unaligned first, as a robot gets it, and the baseline beside it.
 
-    Example: edgedepth eval mybundle --data kitti:/data/kitti --protocol kitti-eigen-garg
+    Examples:
+    edgedepth eval mybundle --data kitti:/data/kitti --protocol kitti-eigen-garg;
+    edgedepth eval runs/low/edge-low.safetensors --data nyu:/data/nyu --report report/;
+    edgedepth eval predictions/ --data nyu:/data/nyu --depth-scale 1000
     """
     from edgedepth.datasets import open_dataset, reader_of
-    from edgedepth.evaluation import baselines_of, evaluate_samples, protocol_named
+    from edgedepth.evaluation import evaluate_samples, protocol_named
     from edgedepth.evaluation.evaluate import ROUTE_RANGES_M
-    from edgedepth.runtime.depth_runtime import DepthRuntime
 
     reader, _ = reader_of(data)
     chosen_protocol = protocol_named(protocol if protocol is not None else reader.protocol)
@@ -58,30 +71,40 @@ def evaluate(
     for note in dataset.notes:
         say(note)
     forced = None if route == "by-sample" else forced_route(route)
-    with DepthRuntime.load(bundle, backend=backend, precision=precision, threads=threads) as runtime:
-        ranges_m = {r: (runtime.spec(r).min_m, runtime.spec(r).max_m) for r in runtime.routes}
+    options = SubjectOptions(
+        backend=backend,
+        precision=precision,
+        threads=threads,
+        size=size,
+        depth_scale=depth_scale,
+        routed=route != "auto",
+    )
+    with open_subject(bundle, options) as subject:
+
+        def predict(sample: DepthSample) -> Prediction:
+            return subject.predict(sample, sample_route(sample) if route == "by-sample" else forced)
+
         found = evaluate_samples(
-            lambda sample: _predict(runtime, sample, sample_route(sample) if route == "by-sample" else forced),
+            predict,
             _tracked(dataset),
             chosen_protocol,
             alignments=[name.strip() for name in alignment.split(",")],
-            baselines=baselines_of(runtime.bundle),
-            ranges_m={**ROUTE_RANGES_M, **ranges_m},
+            baselines=subject.baselines,
+            ranges_m={**ROUTE_RANGES_M, **subject.ranges_m},
         )
-        if report is not None:
-            _write_report(report, found, dataset, runtime)
         about = {
             "data": data,
             "split": split if split is not None else reader.evaluation_split,
             "route": route,
-            "bundle": {"name": runtime.bundle.manifest.name, "digest": runtime.bundle.digest},
-            "backend": runtime.backend,
-            "precision": runtime.precision,
+            **subject.about,
         }
+        if report is not None:
+            write_report(report, subject.name, found, about, dataset, predict)
+            say(f"report in {report}")
     if as_json:
         print_json({**found.as_json(), **about, "notes": list(dataset.notes)})
     else:
-        _print_table(found, about)
+        _print_table(found, subject.name, about)
 
 
 def sample_route(sample: DepthSample) -> Route:
@@ -95,13 +118,6 @@ def sample_route(sample: DepthSample) -> Route:
     return sample.route
 
 
-def _predict(runtime: DepthRuntime, sample: DepthSample, route: Route | None) -> Prediction:
-    from edgedepth.evaluation import Prediction
-
-    result = runtime(sample.image_bgr, camera=sample.camera, route=route)
-    return Prediction(result.raw_depth_m, result.route)
-
-
 def _tracked(dataset: DepthDataset) -> Iterator[DepthSample]:
     """The samples under a progress bar on stderr."""
     from rich.console import Console
@@ -113,7 +129,7 @@ def _tracked(dataset: DepthDataset) -> Iterator[DepthSample]:
     )
 
 
-def _print_table(report: EvaluationReport, about: dict[str, Any]) -> None:
+def _print_table(report: EvaluationReport, name: str, about: dict[str, Any]) -> None:
     """A row per metric and a column per alignment, narrow enough for a terminal of 80 columns."""
     from rich import box
     from rich.console import Console
@@ -124,8 +140,7 @@ def _print_table(report: EvaluationReport, about: dict[str, Any]) -> None:
     console = Console()
     where = about["data"] if about["split"] is None else f"{about['data']} ({about['split']})"
     console.print(
-        f"[bold]{about['bundle']['name']}[/bold] on {where}, route {about['route']},"
-        f" {about['backend']} {about['precision']}",
+        f"[bold]{name}[/bold] on {where}, route {about['route']}, {about['backend']} {about['precision']}",
         soft_wrap=True,
     )
     console.print(report.headline(), soft_wrap=True)
@@ -143,31 +158,3 @@ def _print_table(report: EvaluationReport, about: dict[str, Any]) -> None:
 
 def _short(value: float) -> str:
     return f"{value:.3f}" if value < 10 else f"{value:.1f}"
-
-
-def _write_report(folder: Path, report: EvaluationReport, dataset: DepthDataset, runtime: DepthRuntime) -> None:
-    from edgedepth.core.files import write_atomic
-    from edgedepth.evaluation.pictures import contact_sheet, plot_errors, save_picture
-
-    write_atomic(folder / "report.md", report.markdown())
-    write_atomic(folder / "images.csv", report.csv())
-    plot_errors(report, folder / "errors.png")
-    ranked = sorted(report.images, key=lambda image: next(iter(image.metrics.values()))["abs_rel"], reverse=True)
-    half = min(PICTURES // 2, (len(ranked) + 1) // 2)
-    for name, scores in (("worst.jpg", ranked[:half]), ("best.jpg", ranked[::-1][:half])):
-        save_picture(folder / name, contact_sheet(list(_picture_rows(scores, dataset, runtime))))
-    say(f"report in {folder}")
-
-
-def _picture_rows(scores: Iterable[ImageScore], dataset: DepthDataset, runtime: DepthRuntime) -> Iterator[Any]:
-    """The images of some scores run again, so that no picture is kept in memory while figures are taken."""
-    from edgedepth.evaluation.evaluate import ROUTE_RANGES_M
-    from edgedepth.evaluation.pictures import comparison
-
-    entries = {entry.info.id: entry for entry in dataset.entries}
-    for score in scores:
-        sample = entries[score.id].load()
-        result = runtime(sample.image_bgr, camera=sample.camera, route=score.route)
-        abs_rel = next(iter(score.metrics.values()))["abs_rel"]
-        caption = f"{score.id}  {result.route}  abs_rel {abs_rel:.3f}"
-        yield comparison(sample.image_bgr, sample.depth_m, result.raw_depth_m, ROUTE_RANGES_M[result.route], caption)

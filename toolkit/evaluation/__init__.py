@@ -7,7 +7,7 @@
 """
 
 from edgedepth.evaluation.baseline import MeanDepth, baselines_of
-from edgedepth.evaluation.evaluate import Prediction, evaluate, evaluate_samples
+from edgedepth.evaluation.evaluate import Prediction, Samples, evaluate, evaluate_samples
 from edgedepth.evaluation.protocols import PROTOCOLS, Protocol, protocol_named
 from edgedepth.evaluation.report import EvaluationReport, ImageScore
 from edgedepth.evaluation.router import RouteShares, RoutingScore, route_shares, score_routes
@@ -21,6 +21,7 @@ __all__ = [
     "Protocol",
     "RouteShares",
     "RoutingScore",
+    "Samples",
     "baselines_of",
     "evaluate",
     "evaluate_samples",

@@ -22,6 +22,7 @@ from edgedepth.core.routing import Route
 from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M
 from edgedepth.datasets import DepthSample
 from edgedepth.evaluation.baseline import MeanDepth
+from edgedepth.evaluation.histogram import ErrorHistogram
 from edgedepth.evaluation.protocols import Average, Protocol
 from edgedepth.evaluation.report import DistanceBand, EvaluationReport, ImageScore, Metrics
 from edgedepth.evaluation.router import score_routes
@@ -39,6 +40,7 @@ class Prediction:
     route: Route | None = None
 
 
+Samples = Iterable[DepthSample]
 Predict = Callable[[NDArray[np.uint8], Camera | None], NDArray[np.float32]]
 PredictSample = Callable[[DepthSample], Prediction]
 Observe = Callable[[DepthSample, Prediction, ImageScore], None]
@@ -95,6 +97,7 @@ def evaluate_samples(
             raise UnknownNameError.of("alignment", name, ALIGNMENTS)
     network, mean = _Tally(tuple(alignments)), _Tally(tuple(alignments))
     bands = dict.fromkeys(pairwise(DISTANCES_M), DepthErrors.NONE)
+    histogram = ErrorHistogram.empty(DISTANCES_M)
     scores, skipped = [], []
     for sample in samples:
         prediction = predict(sample)
@@ -114,6 +117,7 @@ def evaluate_samples(
             baseline=_add_baseline(mean, baselines, sample, prediction.route, valid, truth, range_m),
         )
         _add_bands(bands, np.clip(predicted, *range_m), truth)
+        histogram.add(np.clip(predicted, *range_m), truth)
         scores.append(score)
         if observe is not None:
             observe(sample, prediction, score)
@@ -129,6 +133,7 @@ def evaluate_samples(
         images=tuple(scores),
         skipped=tuple(skipped),
         bands=tuple(DistanceBand(*ends, errors) for ends, errors in bands.items() if errors.count),
+        histogram=histogram,
         routing=score_routes((s.id, s.expected, s.route) for s in scores if s.expected and s.route),
     )
 

@@ -6,6 +6,7 @@ They may show other people's images, so they go where the user says and nowhere 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from edgedepth.core.colour import MetricColours
 from edgedepth.core.errors import OutputError, require
 from edgedepth.core.files import write_atomic
+from edgedepth.evaluation.histogram import LOG_ERRORS, ErrorHistogram
 from edgedepth.evaluation.report import EvaluationReport
 
 Picture = NDArray[np.uint8]
@@ -67,7 +69,7 @@ def save_picture(path: Path, picture: Picture) -> None:
 
 
 def plot_errors(report: EvaluationReport, path: Path) -> None:
-    """Draw abs_rel by true distance, with the share of pixels there, and over images.
+    """Draw abs_rel by true distance with the share of pixels there, errors by distance, and abs_rel over images.
 
     Raises:
         MissingPackageError: matplotlib is not installed.
@@ -78,9 +80,10 @@ def plot_errors(report: EvaluationReport, path: Path) -> None:
 
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure = Figure(figsize=(15, 4), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
     _draw_bands(left, report)
+    _draw_histogram(middle, report.histogram)
     values = [next(iter(image.metrics.values()))["abs_rel"] for image in report.images]
     right.hist(values, bins=min(30, max(5, len(values) // 4)), color="tab:blue")
     right.set(xlabel=f"abs_rel, alignment {next(iter(report.alignment))}", ylabel="images")
@@ -98,6 +101,21 @@ def _draw_bands(axes: Any, report: EvaluationReport) -> None:
     share = axes.twinx()
     share.plot(names, [band.errors.count / total for band in report.bands], "o-", color="tab:orange")
     share.set(ylabel="share of pixels", ylim=(0, 1))
+
+
+def _draw_histogram(axes: Any, histogram: ErrorHistogram) -> None:
+    """Each distance's errors as shares of its pixels: dark is much, the line is no error."""
+    totals = histogram.counts.sum(axis=1)
+    known = totals > 0
+    shares = histogram.counts[known] / totals[known, None]
+    axes.imshow(shares, aspect="auto", cmap="Greys", interpolation="nearest")
+    names = [f"{near:g}-{far:g}" for near, far in pairwise(histogram.distances_m)]
+    axes.set_yticks(range(len(shares)), [name for name, there in zip(names, known, strict=True) if there])
+    factors = (1 / 3, 1 / 2, 1 / 1.25, 1, 1.25, 2, 3)
+    places = np.interp(np.log(factors), LOG_ERRORS, np.arange(len(LOG_ERRORS)) + 0.5)
+    axes.set_xticks(places, [f"{factor:.2g}" for factor in factors])
+    axes.axvline(places[3], color="tab:orange")
+    axes.set(xlabel="prediction / truth", ylabel="true distance (m)")
 
 
 def _thickened(values: NDArray[Any]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgedepth.core.metrics import METRICS, DepthErrors
 from edgedepth.core.routing import Route
+from edgedepth.evaluation.histogram import ErrorHistogram
 from edgedepth.evaluation.protocols import Protocol
 from edgedepth.evaluation.router import RoutingScore
 
@@ -54,7 +55,7 @@ class EvaluationReport:
 
     alignment: metrics by alignment. baseline: the same for the mean depth map, None if there was none.
     images: figures of each image. skipped: ids of images without a valid pixel.
-    bands: unaligned errors by distance. routing: the router's decisions where the route is known.
+    bands, histogram: unaligned errors by distance. routing: the router's decisions where the route is known.
     """
 
     protocol: Protocol
@@ -63,6 +64,7 @@ class EvaluationReport:
     images: tuple[ImageScore, ...]
     skipped: tuple[str, ...]
     bands: tuple[DistanceBand, ...]
+    histogram: ErrorHistogram
     routing: RoutingScore
 
     def as_json(self) -> dict[str, Any]:
@@ -77,6 +79,7 @@ class EvaluationReport:
             "skipped": list(self.skipped),
             "baseline": None if self.baseline is None else {k: dict(v) for k, v in self.baseline.items()},
             "by_distance": [band.as_json() for band in self.bands],
+            "error_histogram": self.histogram.as_json(),
             "router": self.routing.as_json(),
         }
 
