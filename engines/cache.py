@@ -82,14 +82,14 @@ class PlanCache:
         _check_private(self.folder)
 
     def find(self, request: PlanRequest) -> Hit | Miss:
-        """The plan that is wanted, or why there is none.
+        """The plan that is wanted, or why there is none; of several that fit, the one that is made for it.
 
         Raises:
             BackendError: every engine that fits was rejected by its golden check.
         """
         nearest: list[str] | None = None
         rejected: Sidecar | None = None
-        for entry in self.entries():
+        for entry in sorted(self.entries(), key=lambda entry: not request.made_for_it(entry.sidecar)):
             differences = request.differences(entry.sidecar)
             if not differences and entry.sidecar.rejected:
                 rejected = entry.sidecar

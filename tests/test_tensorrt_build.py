@@ -14,16 +14,19 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper, save
 
 from edgedepth.core.errors import BackendError, EdgeDepthError, InputError, UnknownNameError
+from edgedepth.core.preprocess import Placement
 from edgedepth.engines.cache import PlanCache
 from edgedepth.engines.machine import Gpu
 from edgedepth.engines.tensorrt.build import Engine, engine_from_onnx
+from edgedepth.engines.tensorrt.camera import _content
 from edgedepth.engines.tensorrt.config import BuildConfig, CameraInput
 from edgedepth.engines.tensorrt.flavour import Flavour, flavour_of, load_flavour
 from edgedepth.engines.tensorrt.kernels import kernel_of_node
 from edgedepth.engines.tensorrt.network import precision_of, types_by_kind
 from edgedepth.engines.tensorrt.plans import Plan
-from edgedepth.engines.tensorrt.profiles import InputRange, Profile
+from edgedepth.engines.tensorrt.profiles import InputRange, Profile, SizeRange
 from edgedepth.engines.tensorrt.session import deserialise
+from edgedepth.engines.tensorrt.shapes import Numbers
 from tests.fakes_tensorrt import fake_trt, onnx_text
 from tests.networks import depth_network
 
@@ -165,7 +168,7 @@ def test_dynamic_batch_and_size_with_two_profiles(tmp_path: Path, rtx: Flavour) 
 
 @pytest.mark.parametrize("resize", ["letterbox", "stretch"])
 def test_resize_on_the_gpu_is_fused_into_the_preprocessing(tmp_path: Path, rtx: Flavour, resize: Any) -> None:
-    camera = CameraInput(frame_wh=(160, 90), resize=resize)
+    camera = CameraInput.fixed((160, 90), resize)
     engine = build(tmp_path, depth_network((64, 48), 0.1), rtx, dataclasses.replace(SM86, camera=camera))
     assert engine.sidecar.inputs == ("frame: uint8 1x90x160x3",)
     assert engine.sidecar.outputs[0] == "depth_m: float32 1x1x48x64"
@@ -176,13 +179,49 @@ def test_resize_on_the_gpu_is_fused_into_the_preprocessing(tmp_path: Path, rtx: 
 
 
 def test_camera_of_network_size_changes_nothing(tmp_path: Path, rtx: Flavour) -> None:
-    camera = CameraInput(frame_wh=(64, 48), resize="letterbox")
+    camera = CameraInput.fixed((64, 48), "letterbox")
     engine = build(tmp_path, depth_network((64, 48), 0.1), rtx, dataclasses.replace(SM86, camera=camera))
     assert "RESIZE" not in {layer.kind for layer in engine.layers}
 
 
+@pytest.mark.parametrize("resize", ["letterbox", "stretch", "pad"])
+@pytest.mark.parametrize("sizes", ["33x25..160x90", "qvga + 99x80 + 320x240..800x600"])
+def test_one_engine_for_several_camera_sizes(tmp_path: Path, rtx: Flavour, resize: Any, sizes: str) -> None:
+    ranges = tuple(SizeRange.parse(part.strip()) for part in sizes.split("+"))
+    input_wh = (800, 608) if resize == "pad" else (64, 48)
+    config = dataclasses.replace(SM86, camera=CameraInput(sizes=ranges, resize=resize))
+    engine = build(tmp_path, depth_network(input_wh, 0.1), rtx, config)
+    assert engine.sidecar.inputs == ("frame: uint8 1x?x?x3",)
+    assert engine.sidecar.outputs[0] == f"depth_m: float32 1x1x{input_wh[1]}x{input_wh[0]}"
+    kinds = {layer.kind for layer in engine.layers}
+    assert ("RESIZE" in kinds) is (resize != "pad")
+    shape_of = [layer.output_shapes[0] for layer in engine.layers if layer.kind == "SLICE"]
+    assert ((1, 3, input_wh[1], input_wh[0]) in shape_of) is (resize != "stretch")
+
+
+@pytest.mark.parametrize("input_wh", [(160, 120), (224, 128), (448, 256), (1248, 384), (64, 48)])
+def test_engine_finds_the_place_of_a_frame_as_the_cpu_does(input_wh: tuple[int, int]) -> None:
+    class Numpy(Numbers):
+        """The arithmetic of the engine, done by numpy."""
+
+        def constant(self, *values: int) -> Any:
+            return np.array(values)
+
+        def flipped(self, pair: Any) -> Any:
+            return pair[::-1]
+
+        def _two(self, name: str, left: Any, right: Any) -> Any:
+            functions = {"SUM": np.add, "SUB": np.subtract, "PROD": np.multiply, "FLOOR_DIV": np.floor_divide}
+            return {**functions, "MIN": np.minimum, "MAX": np.maximum}[name](left, right)
+
+    sizes = np.random.default_rng(0).integers(1, 5000, (500, 2)).tolist()
+    for frame in (*sizes, (22, 352), (640, 45), (384, 210), (1, 5000), input_wh):  # with ties, and very narrow
+        content = _content(Numpy(None, None), np.array(frame[::-1]), input_wh)
+        assert tuple(content[::-1]) == Placement.of(tuple(frame), input_wh, "letterbox").content_wh, frame
+
+
 def test_resize_refuses_a_network_it_cannot_stand_in_front_of(tmp_path: Path, rtx: Flavour) -> None:
-    camera = dataclasses.replace(SM86, camera=CameraInput(frame_wh=(640, 480), resize="pad"))
+    camera = dataclasses.replace(SM86, camera=CameraInput.fixed((640, 480), "pad"))
     with pytest.raises(BackendError, match=r"one fixed input 'frame'.*takes x"):
         build(tmp_path, conv((1, 3, 32, 32)), rtx, camera)
     with pytest.raises(InputError, match="larger than the padded input"):

@@ -18,9 +18,10 @@ from edgedepth.engines.cache import Hit, Miss, PlanCache, cache_folder
 from edgedepth.engines.machine import Gpu
 from edgedepth.engines.tensorrt import plans as plans_module
 from edgedepth.engines.tensorrt.bundle import build_bundle, carry_plans, default_precision, trust_bundle
-from edgedepth.engines.tensorrt.config import BuildConfig
+from edgedepth.engines.tensorrt.config import BuildConfig, CameraInput
 from edgedepth.engines.tensorrt.flavour import Flavour, flavour_of
 from edgedepth.engines.tensorrt.plans import plan_for, request_for
+from edgedepth.engines.tensorrt.profiles import SizeRange
 from edgedepth.engines.tensorrt.sidecar import PlanRequest, Sidecar, platform_tag
 from tests.bundles import write_bundle
 from tests.fakes_tensorrt import fake_trt, onnx_text
@@ -139,6 +140,48 @@ def test_camera_size_always_counts(flavour: Flavour) -> None:
     camera = {"frame_wh": [640, 480], "resize": "pad"}
     loose = request(flavour, strict=False)
     assert loose.differences(sidecar(config={**CONFIG, "camera": camera})) == [f"config.camera is {camera}, here None"]
+
+
+def camera_config(*sizes: str, resize: Any = "letterbox") -> dict[str, Any]:
+    ranges = tuple(map(SizeRange.parse, sizes))
+    return BuildConfig(camera=CameraInput(sizes=ranges, resize=resize)).as_dict()
+
+
+@pytest.mark.parametrize(
+    ("has", "wants", "serves"),
+    [
+        (("vga..fhd",), ("hd",), True),
+        (("vga..fhd",), ("640x480",), True),
+        (("vga..fhd",), ("qvga",), False),
+        (("qvga", "hd..fhd"), ("qvga",), True),
+        (("qvga", "hd..fhd"), ("vga",), False),
+        (("hd",), ("hd",), True),
+        (("hd",), ("fhd",), False),
+    ],
+)
+def test_engine_for_several_camera_sizes_serves_each(
+    flavour: Flavour, has: tuple[str, ...], wants: tuple[str, ...], serves: bool
+) -> None:
+    wanted = request(flavour, strict=False, config=camera_config(*wants))
+    assert (wanted.differences(sidecar(config=camera_config(*has))) == []) is serves
+    assert wanted.differences(sidecar(config=camera_config(*has, resize="stretch"))) != []
+    exactly = dataclasses.replace(wanted, strict=True)
+    assert (exactly.differences(sidecar(config=camera_config(*has))) == []) is (has == wants)
+
+
+@pytest.mark.parametrize("camera", [None, "all", {"resize": "letterbox"}, {"resize": "letterbox", "sizes": [{"a": 1}]}])
+def test_camera_that_is_not_as_we_write_it_serves_nothing(flavour: Flavour, camera: Any) -> None:
+    wanted = request(flavour, strict=False, config=camera_config("hd"))
+    assert wanted.differences(sidecar(config={**CONFIG, "camera": camera}))[0].startswith("config.camera is")
+
+
+def test_engine_made_for_the_size_goes_before_one_for_many(cache: PlanCache, flavour: Flavour) -> None:
+    cache.put("one", b"plan", sidecar(config=camera_config("hd")))
+    cache.put("many", b"many", sidecar(b"many", config=camera_config("vga..fhd")))
+    os.utime(cache.folder / "one.plan", (1, 1))
+    found = cache.find(request(flavour, strict=False, config=camera_config("hd")))
+    assert isinstance(found, Hit)
+    assert found.key == "one"
 
 
 def test_key_depends_on_everything_that_decides_the_plan(flavour: Flavour) -> None:

@@ -78,6 +78,32 @@ def test_copy_that_carries_engines_with_a_camera_size(
     assert "is not empty" in failure(capsys, "build", bundle, "--target", "sm89", "-o", copy)
 
 
+def test_one_engine_for_many_cameras(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ("--size", "qvga..vga..hd,99x80+fhd")
+    code, out, err = call(capsys, "build", bundle, "--target", "sm89", *sizes, "-o", tmp_path / "copy", "--json")
+    assert code == 0, err
+    low = [engine["sizes"] for engine in json.loads(out)["engines"] if engine["role"] == "low"]
+    assert low == [[], ["320x240..640x480..1280x720"], ["99x80", "1920x1080"]]
+    carried = [entry.file for entry in Bundle.load(tmp_path / "copy").manifest.plans]
+    assert sum(".320x240-640x480-1280x720." in file for file in carried) == 6
+    assert "in the cache" in call(capsys, "build", bundle, "--target", "sm89", *sizes, "--no-build")[2]
+    assert "from small to large" in failure(capsys, "build", bundle, "--size", "hd..vga")
+
+
+def test_default_bundle_for_three_gpus_that_are_not_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "cache"))
+    code, out, err = call(capsys, "build", "default", "--target", "sm86,sm89,sm120", "-o", tmp_path / "copy", "--json")
+    assert code == 0, err
+    engines = json.loads(out)["engines"]
+    assert [engine["role"] for engine in engines] == ["low", "high", "router"]
+    for engine in engines:
+        assert engine["sidecar"]["compute_capabilities"] == ["8.6", "8.9", "12.0"]
+        assert engine["sidecar"]["kernels"] > 0
+    assert len(Bundle.load(tmp_path / "copy").manifest.plans) == 6
+
+
 def test_calls_that_cannot_work_say_why(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from edgedepth.engines import machine
 from edgedepth.engines.machine import Driver, Gpu, Jetson
 from edgedepth.engines.tensorrt import device as device_module
 from edgedepth.engines.tensorrt import probe as probe_module
+from edgedepth.engines.tensorrt.config import CameraInput
 from edgedepth.engines.tensorrt.device import PycudaDevice
 from edgedepth.engines.tensorrt.flavour import flavour_of, installed_flavours, load_flavour, parse_version
 from edgedepth.engines.tensorrt.graphs import find_recorder
@@ -24,7 +25,7 @@ from edgedepth.engines.tensorrt.interrupt import held_interrupt
 from edgedepth.engines.tensorrt.kernels import Kernel, kernels_of, memory_of
 from edgedepth.engines.tensorrt.logger import LogLine, log_of
 from edgedepth.engines.tensorrt.messages import remedy_for, tidy
-from edgedepth.engines.tensorrt.profiles import Profile, size_named
+from edgedepth.engines.tensorrt.profiles import Profile, SizeRange, size_named
 from edgedepth.engines.tensorrt.progress import PhaseTree, monitor_for
 from edgedepth.engines.tensorrt.sidecar import capability_of_target
 from tests.fakes_tensorrt import Severity, fake_trt
@@ -294,6 +295,16 @@ def test_named_sizes_and_size_profiles() -> None:
     assert size_named("100x50") == (100, 50)
     with pytest.raises(InputError, match="WxH"):
         size_named("huge")
+    assert str(SizeRange.parse("vga..hd..fhd")) == "640x480..1280x720..1920x1080"
+    assert SizeRange.parse("vga..fhd").opt_wh == (1920, 1080)
+    assert SizeRange.parse("hd") == SizeRange.fixed((1280, 720))
+    assert SizeRange.parse("vga..fhd").holds((1000, 1000))
+    assert not SizeRange.parse("vga..fhd").holds((1000, 1100))
+    for text, why in (("hd..vga", "from small to large"), ("1x1..2x2..3x3..4x4", "MIN..MAX or"), ("vga..", "WxH")):
+        with pytest.raises(InputError, match=why):
+            SizeRange.parse(text)
+    with pytest.raises(BackendError, match="needs a camera size"):
+        CameraInput(sizes=(), resize="pad")
     profile = Profile.sizes("cameras", "image", [(64, 32), (128, 64), (256, 128)], batch=(1, 1, 4))
     assert profile.ranges[0].max == (4, 3, 128, 256)
     assert profile.ranges[0].holds((2, 3, 64, 64))

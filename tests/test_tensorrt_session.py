@@ -25,6 +25,7 @@ from edgedepth.engines.tensorrt.session import TensorRtSession
 from tests.fakes_tensorrt import FakeDevice, FakeRecorder, fake_trt, onnx_text
 
 SHAPES = ("10.3", "10.16", "11.4")
+GPU = Gpu(name="Fake GPU", capability="8.7")
 FRAME = np.arange(24, dtype=np.uint8).reshape(1, 2, 4, 3)
 DEPTH = FRAME.mean(axis=3, dtype=np.float32)[:, None] / np.float32(10)
 
@@ -44,9 +45,7 @@ class Bench:
     ) -> TensorRtSession:
         path = self.folder / f"{len(list(self.folder.glob('*.onnx')))}.onnx"
         path.write_text(onnx_text(**onnx))
-        plan = plan_for(
-            path, config or BuildConfig(), self.flavour, gpu=Gpu(name="Fake GPU", capability="8.7"), cache=self.cache
-        )
+        plan = plan_for(path, config or BuildConfig(), self.flavour, gpu=GPU, cache=self.cache)
         return TensorRtSession(self.flavour, plan, self.devices, precision="fp16", recorder=recorder)
 
 
@@ -149,14 +148,19 @@ def test_without_a_recorder_or_where_recording_fails_it_runs_plainly_and_says_so
         assert "cannot be captured" in session.notes[0]
 
 
-def _dynamic(bench: Bench, recorder: FakeRecorder | None = None) -> TensorRtSession:
-    def sizes(low: int, high: int) -> InputRange:
-        return InputRange(input="frame", min=(1, low, low, 3), opt=(1, low, low, 3), max=(1, high, high, 3))
+def _sizes(low: int, high: int) -> InputRange:
+    return InputRange(input="frame", min=(1, low, low, 3), opt=(1, low, low, 3), max=(1, high, high, 3))
 
-    profiles = (Profile(name="small", ranges=(sizes(2, 3),)), Profile(name="large", ranges=(sizes(4, 8),)))
+
+TWO_SIZES = BuildConfig(
+    profiles=(Profile(name="small", ranges=(_sizes(2, 3),)), Profile(name="large", ranges=(_sizes(4, 8),)))
+)
+
+
+def _dynamic(bench: Bench, recorder: FakeRecorder | None = None) -> TensorRtSession:
     return bench.open(
         recorder,
-        BuildConfig(profiles=profiles),
+        TWO_SIZES,
         inputs=[{"name": "frame", "shape": [1, -1, -1, 3], "dtype": "uint8"}],
         outputs=[{"name": "depth_m", "shape": [1, 1, -1, -1], "dtype": "float32"}],
     )
@@ -174,6 +178,19 @@ def test_profile_follows_the_shape_and_a_shape_outside_all_is_named(tmp_path: Pa
         ):
             session.run({"frame": np.zeros((1, 9, 9, 3), np.uint8)})
         session.run({"frame": np.zeros((1, 3, 3, 3), np.uint8)})
+
+
+def test_session_of_an_engine_for_many_sizes_takes_the_one_it_was_opened_for(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    _dynamic(bench).close()
+    plan = plan_for(tmp_path / "0.onnx", TWO_SIZES, bench.flavour, gpu=GPU, cache=bench.cache, build=False)
+    for size, profile in ((3, 0), (6, 1)):
+        with TensorRtSession(bench.flavour, plan, bench.devices, precision="fp16", frame_wh=(size, size)) as session:
+            assert session.inputs[0].static_shape == (1, size, size, 3)
+            session.run({"frame": np.zeros((1, size, size, 3), np.uint8)})
+            assert session._profile == profile
+            with pytest.raises(BackendError, match=rf"uint8 1x{size}x{size}x3\), but got uint8 1x2x2x3"):
+                session.run({"frame": np.zeros((1, 2, 2, 3), np.uint8)})
 
 
 def test_wrong_inputs_and_outputs_are_named(tmp_path: Path) -> None:
@@ -232,7 +249,7 @@ def test_engine_with_a_tensor_of_a_foreign_type_gives_the_device_back(tmp_path: 
     bench = Bench(tmp_path)
     path = tmp_path / "0.onnx"
     path.write_text(onnx_text())
-    plan = plan_for(path, BuildConfig(), bench.flavour, gpu=Gpu(name="Fake GPU", capability="8.7"), cache=bench.cache)
+    plan = plan_for(path, BuildConfig(), bench.flavour, gpu=GPU, cache=bench.cache)
     strange = [{"name": "scores", "shape": [1], "dtype": "fp8"}]
     object.__setattr__(plan, "plan", onnx_text(outputs=strange).encode())
     with pytest.raises(BackendError, match="has the type FP8"):
@@ -280,7 +297,7 @@ def test_damaged_plan_is_refused_with_the_librarys_words(tmp_path: Path) -> None
     bench = Bench(tmp_path)
     bench.open().close()
     path = tmp_path / "0.onnx"
-    plan = plan_for(path, BuildConfig(), bench.flavour, gpu=Gpu(name="Fake GPU", capability="8.7"), cache=bench.cache)
+    plan = plan_for(path, BuildConfig(), bench.flavour, gpu=GPU, cache=bench.cache)
     object.__setattr__(plan, "plan", plan.plan[:-5])
     with pytest.raises(BackendError, match=r"cannot open the engine of 0.onnx: .*magicTag.*build it again"):
         TensorRtSession(bench.flavour, plan, bench.devices, precision="fp16")

@@ -159,7 +159,8 @@ def _settings(
     flavour.set_targets(settings, targets)
     flavour.set_compatibility(settings, config.hardware, config.version_compatible)
     inputs = {network.get_input(i).name: tuple(network.get_input(i).shape) for i in range(network.num_inputs)}
-    add_profiles(builder, settings, inputs, config.profiles)
+    profiles = config.profiles if config.camera is None else (*config.profiles, *config.camera.profiles)
+    add_profiles(builder, settings, inputs, profiles)
     return settings
 
 

@@ -17,6 +17,7 @@ from edgedepth.engines.tensorrt.config import BuildConfig, CameraInput
 from edgedepth.engines.tensorrt.flavour import Flavour, installed_flavours, load_flavour
 from edgedepth.engines.tensorrt.plans import Plan, plan_for, present_gpu
 from edgedepth.engines.tensorrt.probe import probe
+from edgedepth.engines.tensorrt.profiles import SizeRange
 from edgedepth.engines.tensorrt.sidecar import Sidecar
 
 PLAN_FOLDER = "plans"
@@ -39,13 +40,18 @@ class _Part:
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltPlan:
-    """An engine of a bundle's network; `frame_wh` is the camera size it resizes from, None without a resize."""
+    """An engine of a bundle's network; `sizes` are the camera sizes it resizes from, empty without a resize."""
 
     role: str
     network: str
     precision: str
-    frame_wh: tuple[int, int] | None
+    sizes: tuple[SizeRange, ...]
     plan: Plan
+
+    @property
+    def sizes_text(self) -> str:
+        """The camera sizes in words: "640x480+1280x720..1920x1080"."""
+        return "+".join(map(str, self.sizes))
 
 
 def default_precision(bundle: Bundle) -> str:
@@ -62,7 +68,7 @@ def build_bundle(
     *,
     precision: str | None = None,
     config: BuildConfig | None = None,
-    frame_whs: Sequence[tuple[int, int]] = (),
+    cameras: Sequence[tuple[SizeRange, ...]] = (),
     gpu: Gpu | None = None,
     cache: PlanCache | None = None,
     build: bool = True,
@@ -71,7 +77,7 @@ def build_bundle(
     """Build what is missing of a bundle's engines; the router's too, in fp32 where it has no other.
 
     precision: a precision of the bundle's files; None for `default_precision`.
-    frame_whs: camera sizes; for each an engine that resizes on the GPU is built, besides the one that does not.
+    cameras: camera sizes; for each entry an engine that resizes on the GPU is built, besides the one that does not.
     build: False refuses instead of building.
 
     Raises:
@@ -85,8 +91,8 @@ def build_bundle(
     for part in _parts(bundle):
         chosen = _precision(part, wanted)
         onnx = bundle.path(_variant(part.variants, chosen, flavour.name))
-        for frame_wh in (None, *frame_whs):
-            camera = None if frame_wh is None else CameraInput(frame_wh=frame_wh, resize=part.resize)
+        for sizes in ((), *cameras):
+            camera = CameraInput(sizes=sizes, resize=part.resize) if sizes else None
             plan = plan_for(
                 onnx,
                 dataclasses.replace(settings, camera=camera),
@@ -96,9 +102,7 @@ def build_bundle(
                 build=build,
                 report=None if report is None else _labelled(report, onnx.name),
             )
-            built.append(
-                BuiltPlan(role=part.role, network=part.network, precision=chosen, frame_wh=frame_wh, plan=plan)
-            )
+            built.append(BuiltPlan(role=part.role, network=part.network, precision=chosen, sizes=sizes, plan=plan))
     return built
 
 
@@ -208,6 +212,6 @@ def _labelled(report: BundleReport, name: str) -> Callable[[str, float], object]
 
 def _plan_name(built: BuiltPlan) -> str:
     sidecar = built.plan.sidecar
-    size = "" if built.frame_wh is None else f".{built.frame_wh[0]}x{built.frame_wh[1]}"
+    size = f".{built.sizes_text.replace('..', '-')}" if built.sizes else ""
     gpus = "+".join(f"sm{capability.replace('.', '')}" for capability in sidecar.compute_capabilities)
     return f"{built.role}.{built.network}.{built.precision}{size}.{sidecar.flavour}-{sidecar.version}.{gpus}"

@@ -9,17 +9,50 @@ from typing import Any
 from edgedepth.core.errors import BackendError, UnknownNameError
 from edgedepth.core.spec import ResizePolicy
 from edgedepth.engines.tensorrt.flavour import Hardware
-from edgedepth.engines.tensorrt.profiles import Profile
+from edgedepth.engines.tensorrt.profiles import InputRange, Profile, Size, SizeRange
 
 _HARDWARE: tuple[Hardware, ...] = ("exact", "ampere+", "same-capability")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CameraInput:
-    """Frames come at camera size and are resized on the GPU, by the network's own policy (see `DepthSpec.resize`)."""
+    """Frames come at camera size and are resized on the GPU, by the network's own policy (see `DepthSpec.resize`).
 
-    frame_wh: tuple[int, int]
+    sizes: one fixed size makes the fastest engine; several, or ranges, one engine for all of them, with a profile each.
+
+    Raises:
+        BackendError: there is no size.
+    """
+
+    sizes: tuple[SizeRange, ...]
     resize: ResizePolicy
+
+    def __post_init__(self) -> None:
+        if not self.sizes:
+            raise BackendError("an engine that resizes needs a camera size")
+
+    @classmethod
+    def fixed(cls, frame_wh: Size, resize: ResizePolicy) -> CameraInput:
+        """Frames of one size."""
+        return cls(sizes=(SizeRange.fixed(frame_wh),), resize=resize)
+
+    @property
+    def frame_wh(self) -> Size | None:
+        """The one size, None where there are more."""
+        (first, *more) = self.sizes
+        return first.opt_wh if not more and first == SizeRange.fixed(first.opt_wh) else None
+
+    @property
+    def profiles(self) -> tuple[Profile, ...]:
+        """The shapes of `frame`, (1, H, W, 3); none for one fixed size."""
+        if self.frame_wh is not None:
+            return ()
+        return tuple(Profile(name=str(size), ranges=(_frame_range(size),)) for size in self.sizes)
+
+
+def _frame_range(size: SizeRange) -> InputRange:
+    low, usual, high = ((1, h, w, 3) for w, h in (size.min_wh, size.opt_wh, size.max_wh))
+    return InputRange(input="frame", min=low, opt=usual, max=high)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,25 +6,68 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgedepth.core.errors import BackendError, UnknownNameError
+from edgedepth.core.errors import BackendError, InputError, UnknownNameError
 from edgedepth.core.spec import parse_size
 
 Shape = tuple[int, ...]
+Size = tuple[int, int]
 
 # Camera sizes that have names, (width, height).
-NAMED_SIZES: dict[str, tuple[int, int]] = {
+NAMED_SIZES: dict[str, Size] = {
     "qvga": (320, 240), "vga": (640, 480), "svga": (800, 600), "hd": (1280, 720), "fhd": (1920, 1080),
     "kitti": (1242, 375),
 }  # fmt: skip
 
 
-def size_named(text: str) -> tuple[int, int]:
+def size_named(text: str) -> Size:
     """Read a size: a name of `NAMED_SIZES` or WxH.
 
     Raises:
         InputError: neither.
     """
     return NAMED_SIZES[text.lower()] if text.lower() in NAMED_SIZES else parse_size(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeRange:
+    """Camera sizes (width, height) from `min_wh` to `max_wh`; kernels are tuned for `opt_wh`.
+
+    Raises:
+        InputError: not min <= opt <= max in both directions.
+    """
+
+    min_wh: Size
+    opt_wh: Size
+    max_wh: Size
+
+    def __post_init__(self) -> None:
+        for low, usual, high in zip(self.min_wh, self.opt_wh, self.max_wh, strict=True):
+            if not 0 < low <= usual <= high:
+                raise InputError(f"camera sizes go from small to large in both directions, but got {self}")
+
+    @classmethod
+    def fixed(cls, frame_wh: Size) -> SizeRange:
+        """Exactly one size."""
+        return cls(min_wh=frame_wh, opt_wh=frame_wh, max_wh=frame_wh)
+
+    @classmethod
+    def parse(cls, text: str) -> SizeRange:
+        """Read "hd", "vga..fhd" or "vga..hd..fhd"; without a middle the largest is the one to be fast at.
+
+        Raises:
+            InputError: a size that is none, or they are not in order.
+        """
+        sizes = [size_named(part) for part in text.split("..")]
+        if len(sizes) > 3:
+            raise InputError(f"a range of camera sizes is MIN..MAX or MIN..USUAL..MAX, but got {text!r}")
+        return cls(min_wh=sizes[0], opt_wh=sizes[len(sizes) // 2], max_wh=sizes[-1])
+
+    def holds(self, frame_wh: Size) -> bool:
+        """Whether frames of this size fit."""
+        return all(low <= size <= high for low, size, high in zip(self.min_wh, frame_wh, self.max_wh, strict=True))
+
+    def __str__(self) -> str:
+        return "..".join(dict.fromkeys(f"{w}x{h}" for w, h in (self.min_wh, self.opt_wh, self.max_wh)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +115,7 @@ class Profile:
         return cls(name=name, ranges=tuple(InputRange(input=k, min=s, opt=s, max=s) for k, s in shapes.items()))
 
     @classmethod
-    def sizes(cls, name: str, input: str, sizes_wh: Sequence[tuple[int, int]], *, batch: Shape = (1, 1, 1)) -> Profile:
+    def sizes(cls, name: str, input: str, sizes_wh: Sequence[Size], *, batch: Shape = (1, 1, 1)) -> Profile:
         """A profile of an NCHW image input with 3 channels, from (min, opt, max) sizes (width, height) and batches.
 
         Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgedepth.core.errors import BackendError
 from edgedepth.engines.machine import Gpu
-from edgedepth.engines.session import Precision, Session, SessionConfig, check_inputs, check_outputs
+from edgedepth.engines.session import Precision, Session, SessionConfig, TensorInfo, check_inputs, check_outputs
 from edgedepth.engines.tensorrt.build import started
 from edgedepth.engines.tensorrt.config import BuildConfig, CameraInput
 from edgedepth.engines.tensorrt.device import SHARED, Device, SharedDevice
@@ -23,7 +24,7 @@ from edgedepth.engines.tensorrt.graphs import Recorder, find_recorder
 from edgedepth.engines.tensorrt.logger import log_of
 from edgedepth.engines.tensorrt.messages import failure
 from edgedepth.engines.tensorrt.plans import Plan, plan_for
-from edgedepth.engines.tensorrt.profiles import Shape
+from edgedepth.engines.tensorrt.profiles import Shape, Size
 from edgedepth.engines.tensorrt.tensors import Memory, ranges_of, tensors_of
 
 _LOG = logging.getLogger("edgedepth.tensorrt")
@@ -44,9 +45,11 @@ def open_session(onnx_path: Path, flavour: str, config: SessionConfig) -> Sessio
         gpu = Gpu(name=device.name, capability=device.capability, integrated=device.integrated)
         camera = None
         if config.frame_wh is not None:
-            camera = CameraInput(frame_wh=config.frame_wh, resize=config.resize)
+            camera = CameraInput.fixed(config.frame_wh, config.resize)
         plan = plan_for(onnx_path, BuildConfig(camera=camera), found, gpu=gpu, strict=False, build=config.build)
-        return TensorRtSession(found, plan, SHARED, precision=config.precision, recorder=find_recorder())
+        return TensorRtSession(
+            found, plan, SHARED, precision=config.precision, recorder=find_recorder(), frame_wh=config.frame_wh
+        )
     finally:
         SHARED.release()
 
@@ -59,6 +62,7 @@ class TensorRtSession:
     and later ones launch that; `notes` says where it is not, and why.
 
     plan: checked by the cache; whether it was built now is in `built`, as it then wants a golden check.
+    frame_wh: the camera size it is for, where its engine takes several.
     record_graphs: set it to False to run plainly although there is a recorder.
     """
 
@@ -70,6 +74,7 @@ class TensorRtSession:
         *,
         precision: Precision,
         recorder: Recorder | None = None,
+        frame_wh: Size | None = None,
     ) -> None:
         self.backend = flavour.name
         self.precision: Precision = precision
@@ -89,7 +94,7 @@ class TensorRtSession:
         except BaseException:
             devices.release()
             raise
-        self.inputs = tuple(tensor.info for tensor in self._tensors if tensor.is_input)
+        self.inputs = tuple(_at_size(tensor.info, frame_wh) for tensor in self._tensors if tensor.is_input)
         self.outputs = tuple(tensor.info for tensor in self._tensors if not tensor.is_input)
         self._memory = Memory(self._device)
         self._shapes: dict[str, Shape] = {}  # of every tensor in the run before
@@ -249,6 +254,13 @@ class TensorRtSession:
 
     def _fail(self, what: str) -> NoReturn:
         raise failure(self._flavour, f"{what} ({self.sidecar.network})", log_of(self._flavour.trt).last_errors())
+
+
+def _at_size(info: TensorInfo, frame_wh: Size | None) -> TensorInfo:
+    """An input as a session for one camera size takes it: `frame` is (1, H, W, 3)."""
+    if frame_wh is None or info.name != "frame" or info.static_shape is not None:
+        return info
+    return dataclasses.replace(info, shape=(1, frame_wh[1], frame_wh[0], 3))
 
 
 def deserialise(flavour: Flavour, plan: Plan) -> Any:

@@ -10,8 +10,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgedepth.core.errors import BackendError
+from edgedepth.core.errors import BackendError, EdgeDepthError
 from edgedepth.engines.tensorrt.flavour import Flavour, parse_version
+from edgedepth.engines.tensorrt.profiles import SizeRange
 
 SCHEMA = 1
 # Sidecars also come with bundles from elsewhere, so that the types of their fields are looked at.
@@ -155,9 +156,15 @@ class PlanRequest:
             compare("compute_capability", "+".join(sidecar.compute_capabilities), "+".join(self.compute_capabilities))
         if self._bound_to_gpu(sidecar.config):
             compare("gpu", sidecar.gpu, self.gpu)
+        if not self.strict and _serves(sidecar.config.get("camera"), self.config["camera"]):
+            return found
         for name in self.config if self.strict else ("camera",):
             compare(f"config.{name}", sidecar.config.get(name), self.config[name])
         return found
+
+    def made_for_it(self, sidecar: Sidecar) -> bool:
+        """Whether a plan is for these very frames, rather than for them among others: it is the faster one."""
+        return bool(sidecar.config.get("camera") == self.config["camera"])
 
     def _runs_on(self, sidecar: Sidecar) -> bool:
         if set(self.compute_capabilities) <= set(sidecar.compute_capabilities):
@@ -165,6 +172,17 @@ class PlanRequest:
         if sidecar.config.get("hardware") != "ampere+":
             return False
         return all(parse_version(capability) >= (8, 0) for capability in self.compute_capabilities)
+
+
+def _serves(camera: Any, wanted: Any) -> bool:
+    """Whether an engine for some camera sizes takes all of those wanted; both as `BuildConfig.as_dict` has them."""
+    try:
+        if camera["resize"] != wanted["resize"]:
+            return False
+        ranges = [SizeRange(**{key: tuple(wh) for key, wh in size.items()}) for size in camera["sizes"]]
+        return all(any(size.holds(tuple(one["opt_wh"])) for size in ranges) for one in wanted["sizes"])
+    except (TypeError, KeyError, ValueError, EdgeDepthError):  # no camera, or not as we write it
+        return False
 
 
 def capability_of_target(target: str) -> str:

@@ -33,7 +33,10 @@ def build(
     ] = None,
     size: Annotated[
         list[str] | None,
-        typer.Option(help="Camera sizes to resize from on the GPU, as 1280x720 or vga, hd, fhd; may be several."),
+        typer.Option(
+            help="Camera sizes to resize from on the GPU: 1280x720 or vga, hd, fhd. vga,hd makes an engine for each,"
+            " vga+hd one for both, vga..fhd one for all between."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write a copy of the bundle that carries the engines.")
@@ -60,13 +63,14 @@ def build(
 
     Examples:
     edgedepth build mybundle --size hd;
+    edgedepth build mybundle --size vga..hd..fhd;
     edgedepth build mybundle --backend tensorrt-rtx --target sm86,sm89,sm120
     """
     from edgedepth.core.bundle import Bundle
     from edgedepth.engines.tensorrt.bundle import build_bundle, carry_plans
     from edgedepth.engines.tensorrt.config import BuildConfig
     from edgedepth.engines.tensorrt.plans import present_gpu
-    from edgedepth.engines.tensorrt.profiles import size_named
+    from edgedepth.engines.tensorrt.profiles import SizeRange
 
     flavour = flavour_to_build_with(backend)
     targets = _listed(target)
@@ -88,7 +92,7 @@ def build(
             flavour,
             precision=precision,
             config=config,
-            frame_whs=[size_named(text) for text in _listed(size)],
+            cameras=[tuple(map(SizeRange.parse, text.split("+"))) for text in _listed(size)],
             gpu=gpu,
             build=not no_build,
             report=report,
@@ -184,7 +188,7 @@ def _check(bundle: Bundle, backend: str, built: list[BuiltPlan]) -> list[GoldenR
             path,
             backend,
             precision=as_precision(entry.precision),
-            frame_wh=entry.frame_wh,
+            frame_wh=entry.sizes[0].opt_wh if entry.sizes else None,
             resize=network.spec.resize,
             build=False,
         ) as session:
@@ -206,7 +210,7 @@ def _line(entry: BuiltPlan) -> str:
     sidecar = entry.plan.sidecar
     why = entry.plan.why_built
     how = f"built in {sidecar.build_seconds:.1f} s ({why})" if why else "in the cache"
-    size = "" if entry.frame_wh is None else f" from {entry.frame_wh[0]}x{entry.frame_wh[1]}"
+    size = f" from {entry.sizes_text}" if entry.sizes else ""
     gpus = ", ".join(sidecar.compute_capabilities)
     kernels = f", {sidecar.kernels} kernels" if sidecar.kernels else ""
     return (
@@ -224,7 +228,7 @@ def _describe(bundle: Bundle, built: list[BuiltPlan], checks: list[GoldenResult]
                 "role": entry.role,
                 "network": entry.network,
                 "precision": entry.precision,
-                "frame_wh": entry.frame_wh,
+                "sizes": [str(size) for size in entry.sizes],
                 "built": bool(entry.plan.why_built),
                 "why_built": entry.plan.why_built,
                 "sidecar": _plain(entry.plan.sidecar),

@@ -44,8 +44,7 @@ class Placement:
                 )
             content, x, y = frame_wh, 0, 0
         else:
-            scale = min(width / w, height / h)
-            content = (max(1, min(width, round(w * scale))), max(1, min(height, round(h * scale))))
+            content = (max(1, min(width, _rounded(w * height, h))), max(1, min(height, _rounded(h * width, w))))
             x, y = (width - content[0]) // 2, (height - content[1]) // 2
         return cls(frame_wh=frame_wh, input_wh=input_wh, content_wh=content, x=x, y=y)
 
@@ -117,6 +116,12 @@ class Placement:
         else:
             cv2.resize(inner, self.frame_wh, dst=target, interpolation=interpolation)
         return target
+
+
+def _rounded(numerator: int, denominator: int) -> int:
+    """The nearest integer of a quotient, ties to even: whole numbers, so that engines on the GPU agree exactly."""
+    quotient, rest = divmod(2 * numerator + denominator, 2 * denominator)
+    return quotient - (rest == 0 and quotient % 2 == 1)
 
 
 def placement_for(frame_wh: tuple[int, int], spec: DepthSpec) -> Placement:
