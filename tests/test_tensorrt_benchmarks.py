@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from onnx import TensorProto, helper, save
+from onnx import TensorProto, helper, load, save
 
 from tests.conftest import REPOSITORY
 from tests.networks import depth_network, routed_bundle
@@ -54,8 +54,37 @@ def test_sweep_fails_for_what_does_not_build(tmp_path: Path, capsys: pytest.Capt
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1,)) for name in ("x", "y")]
     save(helper.make_model(helper.make_graph(nodes, "g", values[:1], values[1:])), tmp_path / "bad.fp16.onnx")
     assert sweep.build(tmp_path) == 1
-    (report,) = tmp_path.glob("*.json")
-    rows = {row["network"]: row for row in json.loads(report.read_text())}
+    (figures,) = tmp_path.glob("*.json")
+    rows = {row["network"]: row for row in json.loads(figures.read_text())}
     assert rows["good"]["kernels"] > 0
     assert "no such operator" in rows["bad"]["error"]
-    assert "| good | fp32 |" in capsys.readouterr().out
+    assert "2 engines, 1 failures" in capsys.readouterr().out
+    (tmp_path / "1.4.0.76.json").write_text(figures.read_text().replace('"kernels": ', '"kernels": 9'))
+    kernels = rows["good"]["kernels"]
+    table = sweep.report(tmp_path).splitlines()
+    assert table[0].startswith(
+        f"| network | input | RTX {figures.stem}: kernels | activations, MB | build, s | RTX 1.4"
+    )
+    assert table[2].startswith("| bad |  | failed / - | failed / - |")
+    assert table[3].startswith(f"| good | frame: uint8 1x48x64x3 | - / {kernels} | - / ")
+    assert f"| - / 9{kernels} |" in table[3]
+    assert (tmp_path / "table.md").read_text().splitlines() == table
+
+
+@pytest.mark.parametrize(
+    ("network", "size", "input_wh"), [("edge-low", "96x64", (96, 64)), ("scene-small", None, None)]
+)
+def test_sweep_exports_in_both_precisions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, size: str | None, input_wh: tuple[int, int] | None
+) -> None:
+    arguments = ["sweep", "export", str(tmp_path), "--networks", network, *(["--size", size] if size else [])]
+    monkeypatch.setattr("sys.argv", arguments)
+    assert script("tensorrt_sweep").main() == 0
+    for precision, dtype in (("fp32", TensorProto.FLOAT), ("fp16", TensorProto.FLOAT16)):
+        graph = load(tmp_path / f"{network}.{precision}.onnx").graph
+        weights = {tensor.name: tensor for tensor in graph.initializer}
+        kinds = {weights[node.input[1]].data_type for node in graph.node if node.op_type == "Conv"}
+        assert kinds == {dtype}
+        if input_wh is not None:
+            sizes = [axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim]
+            assert (sizes[2], sizes[1]) == input_wh
