@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from edgedepth.core.camera import Camera
-from edgedepth.core.errors import OutputError
+from edgedepth.core.errors import InputError, OutputError
 from edgedepth.core.files import output_error, write_atomic
 from edgedepth.core.preprocess import Placement
 from edgedepth.datasets.sample import DepthDataset, DepthSample, Entry, SampleInfo
 
 _FORMAT = 1
+_BAD_SHARE = 0.1  # samples that may be unusable before a data set is refused
+_NO_DEPTH = "not one pixel of depth"
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,13 @@ class FrameCache(Sequence[Frame]):
     Frames are stored no larger than it takes to cover `cover_wh` (resized as `Placement` does). Half precision keeps
     depth to 0.05 %. The folder's name follows from the data sets and that size, so different sets never meet.
 
-    folder: where this cache lies.
+    Samples whose files are missing or damaged, and with `need_depth` those without a measured pixel, are left out;
+    they are tried again whenever the cache is opened.
+
+    folder: where this cache lies. bad: what was left out, reasons by the samples' names.
 
     Raises:
-        InputError: a file of the data sets cannot be read.
+        InputError: more than a tenth of the samples cannot be used; the message names the first.
         OutputError: the folder cannot be written.
     """
 
@@ -56,20 +61,26 @@ class FrameCache(Sequence[Frame]):
         folder: Path,
         *,
         cover_wh: tuple[int, int],
+        need_depth: bool = True,
         progress: Progress | None = None,
     ) -> None:
         self._entries = [(entry, _void_id(dataset)) for dataset in datasets for entry in dataset.entries]
         self._cover_wh = cover_wh
-        self.folder = folder / _fingerprint(datasets, cover_wh)
+        self._need_depth = need_depth
+        self.folder = folder / (_fingerprint(datasets, cover_wh) + ("" if need_depth else "-all"))
         index = self.folder / "index.json"
-        if not index.exists():
+        if not index.exists() or self._repaired(index):
             try:
                 self._fill(index, progress)
             except OSError as error:
                 raise output_error(self.folder, error) from error
-        self._records: list[dict[str, Any]] = json.loads(index.read_text())
-        if len(self._records) != len(self._entries):
+        records: list[dict[str, Any]] = json.loads(index.read_text())
+        if len(records) != len(self._entries):
             raise OutputError(f"the cache {self.folder} is damaged; delete the folder and run again")
+        pairs = list(zip(self._entries, records, strict=True))
+        self.bad = {entry.info.id: str(record["bad"]) for (entry, _), record in pairs if "bad" in record}
+        self._entries = [entry for entry, record in pairs if "bad" not in record]
+        self._records = [record for record in records if "bad" not in record]
         areas = [record["wh"][0] * record["wh"][1] for record in self._records]
         self._offsets: list[int] = np.cumsum([0, *areas]).tolist()
         self._map()
@@ -112,7 +123,7 @@ class FrameCache(Sequence[Frame]):
     def _fill(self, index: Path, progress: Progress | None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         task = None if progress is None else progress.add_task("decoding", total=len(self._entries))
-        records = []
+        records: list[dict[str, Any]] = []
         with (
             (self.folder / "rgb.bin").open("wb") as rgb_file,
             (self.folder / "depth.bin").open("wb") as depth_file,
@@ -120,20 +131,46 @@ class FrameCache(Sequence[Frame]):
         ):
             # in slices, so that few frames are in memory however slow the disk is
             for first in range(0, len(self._entries), 64):
-                for sample in pool.map(self._load, self._entries[first : first + 64]):
-                    records.append(_append(sample, rgb_file, depth_file))
+                for found in pool.map(self._load, self._entries[first : first + 64]):
+                    if isinstance(found, str):
+                        records.append({"bad": found})
+                    else:
+                        records.append(_append(found, rgb_file, depth_file))
                     if progress is not None and task is not None:
                         progress.advance(task)
         if progress is not None and task is not None:
             progress.remove_task(task)
+        self._refuse(records)
         write_atomic(index, json.dumps(records))  # last: a folder without it is no cache
 
-    def _load(self, entry_and_void: tuple[Entry, int | None]) -> DepthSample:
+    def _load(self, entry_and_void: tuple[Entry, int | None]) -> DepthSample | str:
+        """The sample at the size it is stored at, or why it cannot be used."""
         entry, void = entry_and_void
-        sample = entry.load()
+        try:
+            sample = entry.load()
+        except InputError as error:
+            return str(error)
+        if self._need_depth and not np.isfinite(sample.depth_m).any():
+            return _NO_DEPTH
         if void is not None and sample.semantic is not None:
             sample.depth_m[np.isnan(sample.depth_m) & (sample.semantic != void)] = np.inf
         return _shrunk(sample, self._cover_wh)
+
+    def _refuse(self, records: Sequence[dict[str, Any]]) -> None:
+        bad = [(entry, record["bad"]) for (entry, _), record in zip(self._entries, records, strict=True)
+               if "bad" in record]  # fmt: skip
+        if len(bad) > _BAD_SHARE * len(records):
+            entry, reason = bad[0]
+            raise InputError(
+                f"{len(bad)} of {len(records)} samples cannot be used, the first is {entry.info.id}: {reason};"
+                " see: edgedepth data check"
+            )
+
+    def _repaired(self, index: Path) -> bool:
+        """Whether a sample that was left out can be read now."""
+        records = json.loads(index.read_text())
+        bad = [pair for pair, record in zip(self._entries, records, strict=False) if "bad" in record]
+        return any(not isinstance(self._load(pair), str) for pair in bad)
 
 
 def _shrunk(sample: DepthSample, cover_wh: tuple[int, int]) -> DepthSample:

@@ -9,11 +9,15 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
+from rich.progress import Progress
+
 from edgedepth.core.errors import CheckpointError, InputError
 from edgedepth.core.files import write_atomic
+from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint
 from edgedepth.trainers.config import TrainConfig
 
+_NAMED = 5  # samples that are named where some are left out
 IMAGENET = "imagenet"  # what `TrainConfig.init` calls the weights that a paper's backbone starts from
 
 
@@ -61,13 +65,25 @@ def initial_checkpoint(config: TrainConfig) -> Checkpoint | None:
     return checkpoint
 
 
-def provenance(config: TrainConfig, *, images: int, facts: Mapping[str, str]) -> dict[str, str]:
+def tell_left_out(cache: FrameCache, bar: Progress) -> None:
+    """Say on stderr how many samples a cache left out, and which."""
+    shown = [f"{name} ({reason})" for name, reason in list(cache.bad.items())[:_NAMED]]
+    if shown:
+        more = f" and {len(cache.bad) - len(shown)} more" if len(cache.bad) > len(shown) else ""
+        total = len(cache) + len(cache.bad)
+        bar.console.print(
+            f"left out {len(cache.bad)} of {total} samples: {'; '.join(shown)}{more}", soft_wrap=True, markup=False
+        )
+
+
+def provenance(config: TrainConfig, *, images: int, facts: Mapping[str, str], left_out: int = 0) -> dict[str, str]:
     """How the weights were made: versions, date, data and the configuration that shaped them."""
     return {
         "made_by": f"edgedepth {version('edgedepth')}, torch {version('torch')}",
         "date": datetime.now(timezone.utc).date().isoformat(),
         "data": ", ".join(Path(name).name for name in config.data),
         "images": str(images),
+        **({"left_out": str(left_out)} if left_out else {}),
         "init": "random" if config.init is None else Path(config.init).name,
         "seed": str(config.seed),
         "batch": str(config.batch),

@@ -30,7 +30,7 @@ from edgedepth.trainers.models.registry import create_network, default_spec
 from edgedepth.trainers.objectives import DepthObjective
 from edgedepth.trainers.processes import fabric_for, first_on_machine
 from edgedepth.trainers.splits import route_of, serves, training_split
-from edgedepth.trainers.start import IMAGENET, initial_checkpoint, prepare_folder, provenance
+from edgedepth.trainers.start import IMAGENET, initial_checkpoint, prepare_folder, provenance, tell_left_out
 from edgedepth.trainers.validation import depth_figures, draw_batches, map_predictor, network_predictor
 
 _BASELINE_FRAMES = 2000  # evenly spread; more move the mean of a pixel by less than 1 %
@@ -94,7 +94,10 @@ class DepthTask:
         width, height = self.training_spec.input_wh
         zoom = self.config.augment.max_zoom
         folder = self.config.cache or self.config.out / "cache"
-        return FrameCache(datasets, folder, cover_wh=(round(width * zoom), round(height * zoom)), progress=bar)
+        cover_wh = (round(width * zoom), round(height * zoom))
+        cache = FrameCache(datasets, folder, cover_wh=cover_wh, progress=bar)
+        tell_left_out(cache, bar)
+        return cache
 
     def _baseline(self) -> NDArray[np.float32]:
         """The baseline at training size; written at full size, for the bundle. Runs that share a cache share it."""
@@ -148,7 +151,9 @@ class DepthTask:
             network=self.config.network,
             options=self.options,
             spec=self.spec,
-            provenance=provenance(self.config, images=len(self.frames), facts=facts),
+            provenance=provenance(
+                self.config, images=len(self.frames), left_out=len(self.frames.cache.bad), facts=facts
+            ),
         )
 
 

@@ -142,6 +142,8 @@ class RegionTask(DepthTask):
         super()._open_data()
         config = self.config
         train, validation = training_split(config.data, serves(route_of(config.network)))
+        train = [dataset.where(lambda info: info.id not in self.frames.cache.bad) for dataset in train]
+        validation = [dataset.where(lambda info: info.id not in self.validation.cache.bad) for dataset in validation]
         self.region_frames = RegionFrames(train, self.training_spec, config.augment, config.seed)
         self.region_validation = RegionFrames(validation, self.training_spec)
 

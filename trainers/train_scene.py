@@ -35,7 +35,7 @@ from edgedepth.trainers.scenes import (
     scenes_in_order,
 )
 from edgedepth.trainers.splits import training_split
-from edgedepth.trainers.start import initial_checkpoint, prepare_folder, provenance
+from edgedepth.trainers.start import initial_checkpoint, prepare_folder, provenance, tell_left_out
 
 
 def train_scene(config: TrainConfig) -> FitResult:
@@ -90,7 +90,10 @@ class SceneTask:
         width, height = self.training_spec.input_wh
         zoom = self.config.augment.max_zoom
         folder = self.config.cache or self.config.out / "cache"
-        return FrameCache(datasets, folder, cover_wh=(round(width * zoom), round(height * zoom)), progress=bar)
+        cover_wh = (round(width * zoom), round(height * zoom))
+        cache = FrameCache(datasets, folder, cover_wh=cover_wh, need_depth=False, progress=bar)
+        tell_left_out(cache, bar)
+        return cache
 
     def batches(self, start: int) -> Iterable[SceneBatch]:
         """Training batches from number `start` on."""

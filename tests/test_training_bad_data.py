@@ -1,0 +1,123 @@
+"""Training on data with faults: what cannot be used is named, counted and left out, or refused where it is much."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs PyTorch: pip install 'edgedepth[train]'")
+pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric: pip install 'edgedepth[train]'")
+
+from edgedepth.core.errors import InputError  # noqa: E402
+from edgedepth.datasets import open_dataset  # noqa: E402
+from edgedepth.trainers.cache import FrameCache  # noqa: E402
+from edgedepth.trainers.checkpoint import load_checkpoint  # noqa: E402
+from edgedepth.trainers.config import TrainConfig  # noqa: E402
+from edgedepth.trainers.train_depth import train_depth  # noqa: E402
+from tests.frames import write_planes  # noqa: E402
+from tests.two_processes import TINY  # noqa: E402
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
+    return TrainConfig(
+        network="edge-low",
+        data=(f"pairs:{write_planes(tmp_path, 40)}",),
+        out=tmp_path / "run",
+        size=(64, 48),
+        epochs=1,
+        batch=8,
+        options=TINY,
+        threads=1,
+        device="cpu",
+    )
+
+
+def spoil(folder: Path, number: int, fault: str) -> None:
+    """Give one frame a fault."""
+    if fault == "missing":
+        (folder / f"{number}.png").unlink()
+    elif fault == "corrupt":
+        data = (folder / f"{number}.png").read_bytes()
+        (folder / f"{number}.png").write_bytes(data[: len(data) // 20])
+    elif fault == "empty":
+        (folder / f"{number}.depth.png").write_bytes(b"")
+    else:
+        cv2.imwrite(str(folder / f"{number}.depth.png"), np.zeros((48, 64), np.uint16))
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("missing", "cannot read .*3.png: No such file"),
+        ("corrupt", "3.png is not a readable image"),
+        ("empty", "3.depth.png is not a readable image \\(0 bytes\\)"),
+        ("no depth", "not one pixel of depth"),
+    ],
+)
+def test_a_bad_sample_is_named_counted_and_left_out(
+    config: TrainConfig, tmp_path: Path, fault: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(tmp_path, 3, fault)
+    result = train_depth(config)
+    said = capsys.readouterr().err
+    assert "left out 1 of 36 samples: 3 (" in said
+    assert len(said.splitlines()) == 1
+    assert re.search(reason, said)
+    facts = load_checkpoint(result.checkpoint).provenance
+    assert (facts["images"], facts["left_out"]) == ("35", "1")
+    assert np.isfinite(list(result.figures.values())).all()
+
+
+def test_many_bad_samples_stop_the_run_before_it_starts(config: TrainConfig, tmp_path: Path) -> None:
+    for number in range(5):
+        spoil(tmp_path, number, "missing")
+    with pytest.raises(InputError, match=r"5 of 36 samples cannot be used, the first is 0: cannot read .*data check"):
+        train_depth(config)
+    assert not (config.out / "state.pt").exists()
+
+
+def test_a_repaired_file_is_taken_in_again(config: TrainConfig, tmp_path: Path) -> None:
+    whole = (tmp_path / "3.png").read_bytes()
+    spoil(tmp_path, 3, "missing")
+    datasets = [open_dataset(config.data[0])]
+
+    def opened() -> FrameCache:
+        return FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))
+
+    assert (len(opened()), list(opened().bad)) == (39, ["3"])
+    assert [info.id for info in opened().infos][2:4] == ["2", "4"]
+    (tmp_path / "3.png").write_bytes(whole)
+    assert (len(opened()), opened().bad) == (40, {})
+
+
+def test_frames_keep_their_pixels_when_one_before_them_is_left_out(config: TrainConfig, tmp_path: Path) -> None:
+    spoil(tmp_path, 0, "corrupt")
+    dataset = open_dataset(config.data[0])
+    cache = FrameCache([dataset], tmp_path / "cache", cover_wh=(64, 48))
+    assert cache[0].info.id == "1"
+    assert np.array_equal(cache[0].rgb[..., ::-1], dataset[1].image_bgr)
+
+
+def test_regions_leave_out_what_the_frames_leave_out(tmp_path: Path) -> None:
+    from edgedepth.trainers.train_region import RegionTask
+    from tests.test_train_region import SIZE_WH, write_labelled
+
+    pairs = write_labelled(tmp_path, 30)
+    (tmp_path / "4.png").unlink()
+    config = TrainConfig(
+        network="rsn",
+        data=(f"pairs:{pairs}",),
+        out=tmp_path / "run",
+        size=SIZE_WH,
+        epochs=1,
+        batch=4,
+        options={"width": 0.125, "modules": "generation"},
+        device="cpu",
+    )
+    task = RegionTask(config)
+    assert len(task.frames) == len(task.region_frames) == 26
