@@ -26,6 +26,7 @@ COMMANDS = (
     ("eval", "eval", "evaluate"),
     ("train", "train", "train"),
     ("reproduce", "reproduce", "reproduce"),
+    ("data", "data", "data"),
     ("synth", "synth", "synth"),
     ("sigma", "sigma", "sigma"),
     ("bench", "bench", "bench"),

@@ -1,0 +1,139 @@
+"""`edgedepth data check`: every fault is named and counted, and good data pass."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edgedepth.cli import main
+from edgedepth.core.errors import InputError
+from edgedepth.datasets.check import check_dataset, guess_name
+from tests.frames import write_planes
+
+Change = Callable[[Path, list[dict[str, Any]]], None]
+
+
+def _missing(folder: Path, records: list[dict[str, Any]]) -> None:
+    (folder / "1.png").unlink()
+
+
+def _damaged(folder: Path, records: list[dict[str, Any]]) -> None:
+    (folder / "1.depth.png").write_bytes(b"\x89PNG")
+
+
+def _empty(folder: Path, records: list[dict[str, Any]]) -> None:
+    cv2.imwrite(str(folder / "1.depth.png"), np.zeros((48, 64), np.uint16))
+
+
+def _sparse(folder: Path, records: list[dict[str, Any]]) -> None:
+    depth = np.zeros((48, 64), np.uint16)
+    depth[10, 10:12] = 2000, 2001
+    cv2.imwrite(str(folder / "1.depth.png"), depth)
+
+
+def _scale(folder: Path, records: list[dict[str, Any]]) -> None:
+    records[1]["depth_scale"] = 1.0
+
+
+def _other_size(folder: Path, records: list[dict[str, Any]]) -> None:
+    cv2.imwrite(str(folder / "1.png"), np.zeros((24, 32, 3), np.uint8))
+
+
+def _black(folder: Path, records: list[dict[str, Any]]) -> None:
+    cv2.imwrite(str(folder / "1.png"), np.zeros((48, 64, 3), np.uint8))
+
+
+def _no_camera(folder: Path, records: list[dict[str, Any]]) -> None:
+    del records[1]["intrinsics"]
+
+
+def _camera_of_another_size(folder: Path, records: list[dict[str, Any]]) -> None:
+    records[1]["intrinsics"] = [520.0, 520.0, 320.0, 240.0]
+
+
+def _twice(folder: Path, records: list[dict[str, Any]]) -> None:
+    records[1]["id"] = "0"
+
+
+def _two_splits(folder: Path, records: list[dict[str, Any]]) -> None:
+    records[0].update(split="train", scene="kitchen")
+    records[1].update(split="test", scene="kitchen")
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "what"),
+    [
+        (_missing, "error", "a file is missing"),
+        (_damaged, "error", "a file is damaged"),
+        (_empty, "error", "not one pixel of depth"),
+        (_other_size, "error", "cannot be used: ...: depth is 64x48"),
+        (_sparse, "warning", "less than 0.5 % of the pixels have depth"),
+        (_scale, "warning", "the depth scale may be wrong"),
+        (_black, "warning", "the image is of one colour"),
+        (_no_camera, "warning", "no intrinsics"),
+        (_camera_of_another_size, "warning", "a field of view outside"),
+        (_twice, "warning", "a name is there more than once"),
+        (_two_splits, "warning", "a scene is in two splits"),
+    ],
+)
+def test_a_fault_is_named_and_counted(tmp_path: Path, change: Change, level: str, what: str) -> None:
+    pairs = write_planes(tmp_path, 3)
+    records = json.loads(pairs.read_text())
+    change(tmp_path, records)
+    pairs.write_text(json.dumps(records))
+    found = check_dataset(f"pairs:{pairs}")
+    (finding, *_) = [finding for finding in found.findings if what in finding.what]
+    assert (finding.level, finding.count) == (level, 1)
+    assert finding.first.startswith(("0", "1"))
+    assert found.usable is (level != "error")
+
+
+def test_good_data_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_planes(tmp_path, 4)
+    with pytest.raises(SystemExit) as exit:
+        main(["data", "check", str(tmp_path), "--limit", "3", "--json"])
+    assert exit.value.code == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["samples"], found["looked_at"], found["findings"]) == (4, 3, [])
+    assert found["sizes"] == {"64x48": 3}
+    assert 0.8 < found["depth_m"][0] < found["depth_m"][1] < found["depth_m"][2] < 8
+
+
+def test_the_command_fails_on_errors_and_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = write_planes(tmp_path, 3)
+    (tmp_path / "2.png").unlink()
+    with pytest.raises(SystemExit) as exit:
+        main(["data", "check", f"pairs:{pairs}"])
+    assert exit.value.code == 1
+    said = capsys.readouterr()
+    assert "error: a file is missing: 1, first 2: cannot read" in said.out
+    assert "not usable" in said.err
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        ("dataset.json", "synth"),
+        ("train/kitchen/sync_depth_00000.png", "nyu"),
+        ("Depth/Depth/0000000.png", "synthia"),
+        ("scans/scene0000_00/depth/0.png", "scannet"),
+        ("train/2011_09_26_drive_0001_sync/proj_depth/groundtruth/image_02/0.png", "kitti"),
+    ],
+)
+def test_a_folder_tells_its_kind(tmp_path: Path, file: str, kind: str) -> None:
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_bytes(b"")
+    assert guess_name(str(tmp_path)) == f"{kind}:{tmp_path}"
+
+
+def test_a_folder_of_nothing_known_lists_the_kinds(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="kinds: synth, pairs, nyu"):
+        guess_name(str(tmp_path))
+    with pytest.raises(InputError, match="does not exist"):
+        guess_name(str(tmp_path / "nowhere"))
