@@ -27,7 +27,7 @@ from edgedepth.engines.tensorrt.device import SharedDevice
 from edgedepth.engines.tensorrt.flavour import flavour_of
 from edgedepth.engines.tensorrt.plans import plan_for
 from edgedepth.engines.tensorrt.session import TensorRtSession
-from edgedepth.runtime.golden import check_bundle, check_new_engines, check_session
+from edgedepth.runtime.golden import check_bundle, check_network, check_new_engines, check_session
 from edgedepth.runtime.network import FrameNetwork
 from tests.bundles import LOW_SPEC
 from tests.fakes_tensorrt import FakeDevice, fake_trt, onnx_text
@@ -177,6 +177,14 @@ def test_new_engine_is_checked_once_and_it_is_written_down(
     with tensorrt_session(tmp_path, nan=False) as session:
         assert check_new_engines(bundle, {Route.LOW: session}) == []
         assert check_new_engines(bundle, {Route.HIGH: session}) == []  # no golden frames of this route
+
+
+def test_doctors_check_is_written_down_too(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "home"))
+    result = check_network(bundle, Route.LOW, lambda network: tensorrt_session(tmp_path, nan=True))
+    assert not result.passed
+    with pytest.raises(BackendError, match=r"rejected by its golden check: 48 pixels.*edgedepth cache clear"):
+        tensorrt_session(tmp_path, nan=True)
 
 
 def test_wrong_engine_is_rejected_by_name_for_good(

@@ -145,14 +145,27 @@ def _media() -> dict[str, Any]:
 
 
 def _golden(place: str, backend: str, precision: str | None) -> list[dict[str, Any]]:
+    """The golden check in one precision, or in all that the bundle has."""
     from edgedepth.core.bundle import Bundle
     from edgedepth.engines.registry import choose_backend
     from edgedepth.runtime.golden import check_bundle
 
     bundle = Bundle.load(place)
     chosen = choose_backend(backend)
-    precisions = _precisions(bundle) if precision is None else [precision]
-    return [check.as_dict() for each in precisions for check in check_bundle(bundle, backend=chosen, precision=each)]
+    if precision is not None or not bundle.manifest.golden:
+        return [check.as_dict() for check in check_bundle(bundle, backend=chosen, precision=precision or "fp32")]
+    return [check for each in _precisions(bundle) for check in _checks(bundle, chosen, each)]
+
+
+def _checks(bundle: Bundle, backend: str, precision: str) -> list[dict[str, Any]]:
+    """The golden check in a precision of the bundle; what does not open is a failed check."""
+    from edgedepth.core.errors import BackendError
+    from edgedepth.runtime.golden import check_bundle
+
+    try:
+        return [check.as_dict() for check in check_bundle(bundle, backend=backend, precision=precision)]
+    except BackendError as error:
+        return [{"precision": precision, "backend": backend, "passed": False, "fault": str(error)}]
 
 
 def _precisions(bundle: Bundle) -> list[str]:
@@ -183,11 +196,19 @@ def _print(report: dict[str, Any]) -> None:
     console.print(f"bundle: {report['bundle']}")
     console.print(f"edgedepth {report['edgedepth']}, Python {report['python']}, {report['machine']}")
     for check in report.get("golden", []):
-        verdict = "passed" if check["passed"] else f"[bold red]failed[/bold red]: {check['fault']}"
-        console.print(
-            f"golden {check['route']}: {check['network']} {check['precision']} on {check['backend']}: abs_rel"
-            f" {check['abs_rel']:.5f}, delta1 {check['delta1']:.5f}, {check['non_finite']} non-finite: {verdict}"
-        )
+        console.print(f"golden {_golden_line(check)}", soft_wrap=True)
+
+
+def _golden_line(check: dict[str, Any]) -> str:
+    from rich.markup import escape
+
+    verdict = "passed" if check["passed"] else f"[bold red]failed[/bold red]: {escape(check['fault'])}"
+    if "network" not in check:
+        return f"{check['precision']} on {check['backend']}: {verdict}"
+    return (
+        f"{check['route']}: {check['network']} {check['precision']} on {check['backend']}: abs_rel"
+        f" {check['abs_rel']:.5f}, delta1 {check['delta1']:.5f}, {check['non_finite']} non-finite: {verdict}"
+    )
 
 
 def _gpu_line(gpu: dict[str, Any]) -> str:

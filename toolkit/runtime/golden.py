@@ -89,11 +89,16 @@ def check_bundle(bundle: Bundle, *, backend: str, precision: str) -> list[Golden
 def check_network(bundle: Bundle, route: Route, open_network: OpenNetwork) -> GoldenResult:
     """Run the golden frames of a route through the FP32 reference on the CPU and through a session, and compare.
 
+    What comes out of a TensorRT engine is written down: one beyond the limits is refused from now on.
+
     Raises:
         BackendError: a session does not open or fails to run.
     """
     with open_network(bundle.manifest.networks[route]) as session:
-        return check_session(bundle, route, session)
+        result = check_session(bundle, route, session)
+        if isinstance(session, TensorRtSession):
+            _write_down(session, result)
+        return result
 
 
 def check_session(bundle: Bundle, route: Route, session: Session) -> GoldenResult:
@@ -135,10 +140,14 @@ def check_new_engines(bundle: Bundle, sessions: Mapping[Route, Session]) -> list
             continue
         result = check_session(bundle, route, session)
         results.append(result)
-        PlanCache().note(session.key, checked=str(result), rejected=result.fault)
+        _write_down(session, result)
         if not result.passed:
             raise BackendError(f"engine rejected: {result}; use another precision or backend")
     return results
+
+
+def _write_down(session: TensorRtSession, result: GoldenResult) -> None:
+    PlanCache().note(session.key, checked=str(result), rejected=result.fault)
 
 
 def _at_size(frame: NDArray[np.uint8], frame_wh: tuple[int, int] | None) -> NDArray[np.uint8]:
