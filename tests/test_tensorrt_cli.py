@@ -6,15 +6,22 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from onnx import save
 
 from edgedepth.cli import build as build_module
 from edgedepth.cli import doctor as doctor_module
-from edgedepth.core.bundle import Bundle
+from edgedepth.core.bundle import Bundle, file_entry, write_manifest
+from edgedepth.core.manifest import Golden
+from edgedepth.core.routing import Route
 from edgedepth.engines import registry
 from edgedepth.engines.session import Availability
+from edgedepth.engines.tensorrt import describe as describe_module
 from edgedepth.engines.tensorrt import flavour as flavour_module
-from tests.networks import routed_bundle
+from tests.bundles import LOW_SPEC
+from tests.networks import depth_network, routed_bundle
 from tests.test_cli import call, failure
 
 
@@ -123,9 +130,6 @@ def test_engines_that_do_not_run_here_are_not_run(bundle: Path, capsys: pytest.C
     message = failure(capsys, "run", bundle / "absent.mp4", "-b", bundle, "--backend", "tensorrt-rtx")
     assert "absent.mp4" in message
     picture = bundle.parent / "x.png"
-    import cv2
-    import numpy as np
-
     cv2.imwrite(str(picture), np.zeros((48, 64, 3), np.uint8))
     message = failure(capsys, "run", picture, "-b", bundle, "--backend", "tensorrt-rtx", "--no-build")
     assert "backend tensorrt-rtx is not available" in message
@@ -147,6 +151,16 @@ def test_inspect_onnx_and_plan(
     assert (code, report["kind"], report["network"]) == (0, "plan", "low.onnx")
     assert "layers need the GPU" in report["note"]
     assert "8.6" in call(capsys, "inspect", plan)[1]
+    layers = [
+        {"Name": "conv1 + relu1", "LayerType": "CaskConvolution",
+         "Inputs": [{"Name": "a", "Dimensions": [1, 3, 4, 4], "Format/Datatype": "Half NHWC8"}],
+         "Outputs": [{"Name": "b", "Dimensions": [1, 8, 4, 4], "Datatype": "Float"}]},
+        "a layer of a plan without details",
+    ]  # fmt: skip
+    monkeypatch.setattr(describe_module, "_layers", lambda flavour, plan: layers)
+    text = " ".join(call(capsys, "inspect", plan)[1].split())
+    for part in ("conv1 + relu1", "CaskConvolution", "Half 1x3x4x4", "Float 1x8x4x4", "a layer of a plan"):
+        assert part in text
     monkeypatch.setenv("EDGEDEPTH_CACHE", str(bundle.parent / "another"))
     assert "plans are code: it stays closed" in failure(capsys, "inspect", plan)
     assert "no file at" in failure(capsys, "inspect", bundle / "absent.plan")
@@ -178,20 +192,59 @@ def test_doctor_names_a_jetson_and_what_is_missing(monkeypatch: pytest.MonkeyPat
     assert doctor_module._auto_why(backends, None) == "no backend works here"
 
 
-def test_doctor_with_a_bundle_fails_when_the_check_does(
-    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def golden(folder: Path, answers: float) -> Path:
+    """The routed bundle, whose low network's fp32 file answers brightness / 25.5 and whose fp16 file something else."""
+    routed = routed_bundle(folder)
+    save(depth_network(LOW_SPEC.input_wh, answers / 25.5), folder / "low.fp16.onnx")
+    cv2.imwrite(str(folder / "low.png"), np.full((48, 64, 3), 100, np.uint8))
+    np.save(folder / "low.npy", np.full((48, 64), 100 / 25.5, np.float32))
+    frame = Golden(route=Route.LOW, frame=file_entry(folder, "low.png"), depth=file_entry(folder, "low.npy"))
+    networks = {}
+    for route, file in ((Route.LOW, "low.fp16.onnx"), (Route.HIGH, "high.onnx")):
+        entry = routed.manifest.networks[route]
+        networks[route] = entry.model_copy(update={"variants": {**entry.variants, "fp16": file_entry(folder, file)}})
+    write_manifest(folder, routed.manifest.model_copy(update={"networks": networks, "golden": (frame,)}))
+    return folder
+
+
+def test_doctor_holds_every_precision_of_a_bundle_against_the_reference(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "no golden frames" in failure(capsys, "doctor", bundle)
-    check = {
-        "route": "low", "network": "n", "precision": "fp16", "backend": "tensorrt", "abs_rel": 0.5, "delta1": 0.1,
-        "non_finite": 2, "passed": False, "fault": "2 pixels are not finite positive numbers",
-    }  # fmt: skip
-    monkeypatch.setattr(doctor_module, "_golden", lambda *arguments: [check])
-    code, out, _ = call(capsys, "doctor", bundle)
+    folder = golden(tmp_path / "good", 1.001)
+    code, out, _ = call(capsys, "doctor", folder, "--backend", "openvino", "--json")
+    checks = json.loads(out)["golden"]
+    assert code == 0
+    assert [(check["precision"], check["passed"]) for check in checks] == [("fp16", True), ("fp32", True)]
+    assert checks[0]["abs_rel"] == pytest.approx(0.001, rel=0.01)
+    assert call(capsys, "doctor", folder, "--backend", "onnxruntime", "--precision", "fp32")[0] == 0
+
+
+def test_doctor_fails_for_an_engine_that_answers_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = golden(tmp_path / "bad", 1.5)
+    code, out, _ = call(capsys, "doctor", folder, "--backend", "onnxruntime")
     assert code == 1
-    assert "2 non-finite: failed" in " ".join(out.split())
-    monkeypatch.setattr(doctor_module, "_golden", lambda *arguments: [{**check, "passed": True}])
-    assert call(capsys, "doctor", bundle)[0] == 0
+    text = " ".join(out.split())
+    assert "low: depth-test fp16 on onnxruntime: abs_rel 0.50000" in text
+    assert "failed: abs_rel 0.5000 is above the limit" in text
+    assert "depth-test fp32 on onnxruntime: abs_rel 0.00000, delta1 1.00000, 0 non-finite: passed" in text
+
+
+def test_doctor_goes_on_where_a_precision_does_not_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = golden(tmp_path / "broken", 1.0)
+    (folder / "low.fp16.onnx").write_bytes(b"no model")
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest["networks"]["low"]["variants"]["fp16"] = file_entry(folder, "low.fp16.onnx").model_dump()
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    code, out, _ = call(capsys, "doctor", folder, "--backend", "onnxruntime", "--json")
+    assert code == 1
+    first, second = json.loads(out)["golden"]
+    assert (first["precision"], first["passed"]) == ("fp16", False)
+    assert "onnxruntime cannot load" in first["fault"]
+    assert (second["precision"], second["passed"]) == ("fp32", True)
+
+
+def test_doctor_with_a_bundle_that_has_no_golden_frames(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no golden frames" in failure(capsys, "doctor", bundle)
 
 
 def test_export_builds_where_an_engine_would_run(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

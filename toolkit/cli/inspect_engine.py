@@ -50,12 +50,34 @@ def _print(report: dict[str, Any]) -> None:
             f"for compute capability {', '.join(report['compute_capabilities'])}; {report['kernels']} kernels"
         )
         console.print(f"golden check: {report['rejected'] or report['checked'] or 'not yet'}")
-        console.print(report.get("note", f"{len(report['layers'])} layers"))
+        console.print(report.get("note") or _layers(report["layers"]))
         return
     console.print(_types(report["types"]))
     if report["kernels"]:
         console.print(_kernels(report["kernels"]))
     console.print(f"{len(report['layers'])} layers become {len(report['kernels']) or 'an untold number of'} kernels")
+
+
+def _layers(layers: list[Any]) -> Table:
+    """The layers of an engine as its inspector gives them: JSON objects, or names where the plan has no details."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("#", "layer", "kind", "reads", "writes", title="layers of the engine")
+    for number, layer in enumerate(layers):
+        known = layer if isinstance(layer, dict) else {"Name": str(layer)}
+        cells = [known.get("Name", ""), known.get("LayerType", "")]
+        cells += [", ".join(map(_tensor, known.get(side, ()))) for side in ("Inputs", "Outputs")]
+        table.add_row(str(number), *(escape(cell) for cell in cells))
+    return table
+
+
+def _tensor(known: Any) -> str:
+    """A tensor of a layer: "Half 1x64x48x64"; 10.x says its type as a part of its format, 11.x by itself."""
+    if not isinstance(known, dict):
+        return str(known)
+    dtype = known.get("Datatype") or str(known.get("Format/Datatype", "")).partition(" ")[0]
+    return f"{dtype} {'x'.join(map(str, known.get('Dimensions', ())))}".strip()
 
 
 def _types(types: dict[str, dict[str, int]]) -> Table:
