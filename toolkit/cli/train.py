@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 _DEFAULT_EPOCHS = 20.0
 _LR, _LR_FINE = 2e-3, 4e-4
+_PICTURES = 4
 
 
 def train(
-    network: Annotated[str, typer.Argument(help="Network to train, or 'default' for the whole shipped trio.")],
+    network: Annotated[
+        str,
+        typer.Argument(help="Network to train, a recipe (papers/4 or FILE.toml), or 'default' for the shipped trio."),
+    ],
     data: Annotated[
         list[str] | None, typer.Option("--data", help="Data set as kind:path, for example synth:DIR; repeat for more.")
     ] = None,
@@ -45,8 +49,20 @@ def train(
     epochs: Annotated[
         float | None, typer.Option(help=f"Budget in epochs; {_DEFAULT_EPOCHS:g} if no budget is given.")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 16,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images per step; 16, or the recipe's.")] = None,
     lr: Annotated[float | None, typer.Option(help=f"Peak learning rate; {_LR:g}, or {_LR_FINE:g} with --init.")] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any other setting, such as accumulate=4, patience=5, optimizer=sgd or loss.gradient=0.2; repeat.",
+        ),
+    ] = None,
+    pictures: Annotated[
+        int | None, typer.Option(min=0, help="Validation frames to draw after every epoch; 4 if not given.")
+    ] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard, too.")] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load data.")] = 0,
@@ -54,7 +70,7 @@ def train(
         int | None, typer.Option(min=1, help="CPU threads of PyTorch; its own choice if not given.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, or bf16 for mixed precision.")] = "fp32",
+    precision: Annotated[str | None, typer.Option(help="fp32, or bf16 for mixed precision.")] = None,
     watch: Annotated[str | None, typer.Option(help="Data set to evaluate on beside the validation split.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for decoded frames; OUT/cache if not given.")] = None,
     stage: Annotated[
@@ -70,7 +86,9 @@ def train(
     Examples:
     edgedepth train edge-low --data synth:out/ --minutes 60 -o runs/low;
     edgedepth train edge-low --init default --data pairs:my/pairs.json --epochs 10 -o runs/mine;
-    edgedepth train drnet --init imagenet --data nyu:DIR --option backbone=senet154 --option diagonal=false
+    edgedepth train drnet --init imagenet --data nyu:DIR --option backbone=senet154 --option diagonal=false;
+    edgedepth train papers/4 --data nyu:DIR --batch 4 --set accumulate=2;
+    torchrun --nproc-per-node 4 -m edgedepth train papers/3 --data nyu:DIR
     """
     require("torch", extra="train")
     require("lightning_fabric", extra="train")
@@ -89,35 +107,41 @@ def train(
         )
         _report(run_recipe(recipe, say), as_json)
         return
-    from edgedepth.trainers.config import LossConfig, TrainConfig
+    from edgedepth.trainers.recipe_files import config_from, is_recipe, read_recipe, with_overrides
     from edgedepth.trainers.train import train as run
 
     if not data:
         raise InputError("training needs data: give --data synth:DIR or --data pairs:FILE")
-    if minutes is None and epochs is None:
-        epochs = _DEFAULT_EPOCHS
-    config = TrainConfig(
-        network=network,
-        data=tuple(data),
-        out=out,
-        init=init,
-        size=None if size is None else parse_size(size),
-        minutes=minutes,
-        epochs=epochs,
-        batch=batch,
-        lr=lr if lr is not None else (_LR if init is None else _LR_FINE),
-        seed=seed,
-        resume=resume,
-        workers=workers,
-        threads=threads,
-        device=device,
-        precision=precision,  # type: ignore[arg-type]  # the configuration checks it
-        watch=watch,
-        cache=cache,
-        options=_options(option or []),
-        loss=LossConfig() if loss is None else LossConfig(hard=True) if loss == "hard" else LossConfig(metric=loss),
-    )
-    _report({network: run(config)}, as_json)
+    settings = read_recipe(network) if is_recipe(network) else {"network": network}
+    given = {
+        "data": tuple(data),
+        "out": out,
+        "init": init,
+        "size": None if size is None else parse_size(size),
+        "batch": batch,
+        "lr": lr,
+        "pictures": pictures,
+        "precision": precision,
+        "threads": threads,
+        "watch": watch,
+        "cache": cache,
+    }
+    settings |= {name: value for name, value in given.items() if value is not None}
+    settings |= {"seed": seed, "resume": resume, "workers": workers, "device": device, "tensorboard": tensorboard}
+    if minutes is not None or epochs is not None:  # a budget of one's own takes the place of the recipe's
+        settings |= {"minutes": minutes, "epochs": epochs}
+    if option:
+        settings["options"] = {**settings.get("options", {}), **_options(option)}
+    if loss is not None:
+        chosen = {"hard": True} if loss == "hard" else {"metric": loss}
+        settings["loss"] = {**settings.get("loss", {}), **chosen}
+    settings = with_overrides(settings, setting or [])
+    settings.setdefault("pictures", _PICTURES)
+    settings.setdefault("lr", _LR if settings.get("init") is None else _LR_FINE)
+    if settings.get("minutes") is None and settings.get("epochs") is None:
+        settings["epochs"] = _DEFAULT_EPOCHS
+    config = config_from(settings)
+    _report({config.network: run(config)}, as_json)
 
 
 def _options(pairs: list[str]) -> dict[str, Any]:
@@ -142,6 +166,8 @@ def _report(results: dict[str, FitResult], as_json: bool) -> None:
     for name, result in results.items():
         figures = ", ".join(f"{key} {value:.3f}" for key, value in result.figures.items())
         say(f"{name}: {result.steps} steps in {result.seconds / 60:.1f} min; {figures or 'no validation data'}")
+        if result.bad_steps:
+            say(f"{result.bad_steps} steps were left out because they were not finite; log.jsonl names their frames")
         say(f"checkpoint: {result.checkpoint}")
 
 

@@ -1,0 +1,123 @@
+"""Training recipes: small TOML files, one for each network of the papers in `recipes/`, and overrides of any setting.
+
+A recipe's keys are the fields of `TrainConfig`; the tables `options`, `loss` and `augment` hold those of the network,
+`LossConfig` and `AugmentConfig`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from edgedepth.core.errors import InputError, UnknownNameError, require
+from edgedepth.trainers.config import AugmentConfig, LossConfig, TrainConfig
+
+Settings = dict[str, Any]
+_TABLES: Mapping[str, type] = {"loss": LossConfig, "augment": AugmentConfig}
+
+
+def recipe_names() -> tuple[str, ...]:
+    """The recipes that come with the package, as `papers/4`."""
+    folder = files("edgedepth.trainers") / "recipes"
+    names = sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
+    return tuple(name.replace("-", "/", 1) for name in names)
+
+
+def is_recipe(name: str) -> bool:
+    """Whether a name means a recipe rather than a network: `papers/...` or a TOML file."""
+    return name.endswith(".toml") or name.startswith("papers/")
+
+
+def read_recipe(name: str) -> Settings:
+    """The settings of a recipe, by its name (`papers/4`) or its file.
+
+    Raises:
+        UnknownNameError: there is no such recipe; the message lists the known ones.
+        InputError: the file is missing or not TOML.
+    """
+    if not name.endswith(".toml"):
+        if name not in recipe_names():
+            raise UnknownNameError.of("recipe", name, recipe_names())
+        text = (files("edgedepth.trainers") / "recipes" / f"{name.replace('/', '-')}.toml").read_text("utf-8")
+        return _parse(text, name)
+    try:
+        return _parse(Path(name).read_text("utf-8"), name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the recipe {name}: {error}") from None
+
+
+def _parse(text: str, name: str) -> Settings:
+    if sys.version_info >= (3, 11):
+        import tomllib as toml
+    else:
+        toml = require("tomli", extra="train")
+    try:
+        settings: Settings = toml.loads(text)
+    except toml.TOMLDecodeError as error:
+        raise InputError(f"the recipe {name} is not TOML: {error}") from None
+    return settings
+
+
+def with_overrides(settings: Mapping[str, Any], overrides: Sequence[str]) -> Settings:
+    """Settings with `KEY=VALUE` lines put over them; a key is `batch`, `loss.gradient` or `options.stack`.
+
+    A value is JSON where it can be read as such (8, true, [64, 48], null), else text.
+
+    Raises:
+        InputError: a line is not of this form.
+    """
+    result: Settings = {key: dict(value) if isinstance(value, Mapping) else value for key, value in settings.items()}
+    for line in overrides:
+        key, equals, text = line.partition("=")
+        table, dot, inner = key.partition(".")
+        if not equals or not key or (dot and (not inner or table not in (*_TABLES, "options"))):
+            raise InputError(
+                f"a setting is written KEY=VALUE, for example batch=8 or loss.gradient=0.2, but got {line!r}"
+            )
+        try:
+            value: Any = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        if dot:
+            result.setdefault(table, {})[inner] = value
+        else:
+            result[key] = value
+    return result
+
+
+def config_from(settings: Mapping[str, Any]) -> TrainConfig:
+    """The configuration that settings make.
+
+    Raises:
+        UnknownNameError: a key is no setting.
+        InputError: a value cannot be, or network, data or budget are missing.
+    """
+    values = dict(settings)
+    for name, kind in _TABLES.items():
+        if name in values and not isinstance(values[name], kind):
+            values[name] = _build(kind, name, values[name])
+    if "network" not in values:
+        raise InputError('a recipe must name its network, for example network = "drnet"')
+    return _build(TrainConfig, "training", {"data": (), "out": Path("runs/train"), **values})
+
+
+def _build(kind: type, what: str, values: Any) -> Any:
+    if not isinstance(values, Mapping):
+        raise InputError(f"{what} must be a table of settings, but got {values!r}")
+    known = [field.name for field in dataclasses.fields(kind)]
+    for key in values:
+        if key not in known:
+            raise UnknownNameError.of(f"setting of {what}", key, known)
+    made = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    for name in ("out", "cache"):
+        if isinstance(made.get(name), str):
+            made[name] = Path(made[name])
+    try:
+        return kind(**made)
+    except TypeError as error:  # such as text where a number has to be compared
+        raise InputError(f"{what}: a setting is of the wrong kind ({error})") from None
