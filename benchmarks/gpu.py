@@ -1,12 +1,14 @@
 """Latency and agreement of every engine that this machine can run, and why the others were skipped.
 
     python benchmarks/gpu.py [BUNDLE] [--runs 300] [--output runs/gpu]
+    python benchmarks/gpu.py --networks edge-low --size 640x480
 
 On a machine with an NVIDIA GPU it builds TensorRT engines of the bundle's networks, holds each against the FP32 network
 on the CPU, and measures from a frame in host memory to depth in host memory, p50 and p99, with and without CUDA graphs.
 ONNX Runtime's providers and PyTorch (eager, and recorded as a CUDA graph) stand beside them, and in for them where
 TensorRT is not: Hopper is outside TensorRT-RTX's list. It runs to its end anywhere: what cannot run is a row that says
-why. Without BUNDLE, networks with random weights are exported: same speed, but nothing to say about accuracy.
+why. Without BUNDLE, networks with random weights are exported: same speed, but nothing to say about accuracy. INT8
+needs a bundle that has it (`edgedepth calibrate`).
 
 Writes OUTPUT.json and OUTPUT.md.
 """
@@ -15,11 +17,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -31,8 +34,10 @@ from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import EdgeDepthError
 from edgedepth.core.manifest import variant_keys
 from edgedepth.core.metrics import DepthErrors
+from edgedepth.core.spec import parse_size
 from edgedepth.engines.machine import driver, driver_version
 from edgedepth.engines.registry import BACKENDS, open_session
+from edgedepth.engines.session import one_line
 from edgedepth.engines.tensorrt.session import TensorRtSession
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -80,8 +85,8 @@ class Row:
     skipped: str = ""
 
 
-def cases_of(place: str | None, folder: Path) -> list[Case]:
-    """The networks of a bundle, or of random weights."""
+def cases_of(place: str | None, folder: Path, names: Sequence[str], size_wh: tuple[int, int] | None) -> list[Case]:
+    """The networks of a bundle, or those of these names with random weights, at their own size or this one."""
     if place is not None:
         bundle = Bundle.load(place)
         return [
@@ -100,12 +105,13 @@ def cases_of(place: str | None, folder: Path) -> list[Case]:
     from edgedepth.trainers.models.registry import create_network
 
     cases = []
-    for name in NETWORKS:
+    for name in names:
         torch.manual_seed(0)
+        spec = spec_for(name, size_wh)
         plain, half = folder / f"{name}.fp32.onnx", folder / f"{name}.fp16.onnx"
-        export_onnx(create_network(name), spec_for(name), plain)
+        export_onnx(create_network(name), spec, plain)
         onnx.save(to_float16(onnx.load(plain)), half)
-        cases.append(Case(network=name, input_wh=spec_for(name).input_wh, files={"fp32": plain, "fp16": half}))
+        cases.append(Case(network=name, input_wh=spec.input_wh, files={"fp32": plain, "fp16": half}))
     return cases
 
 
@@ -150,8 +156,12 @@ def _fill(row: Row, case: Case, file: Path, backend: str, truth: NDArray[np.floa
             _compare(row, session.run({"frame": frame}, ["depth_m"])["depth_m"], truth)
             row.p50_ms, row.p99_ms = measure(lambda: session.run({"frame": frame}, ["depth_m"]), runs)
             row.note = "; ".join(getattr(session, "notes", []) if row.graphs else [])
-    except EdgeDepthError as error:
-        row.skipped = str(error)
+    except Exception as error:  # whatever a library throws, the others are still measured
+        row.skipped = _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, EdgeDepthError) else f"{type(error).__name__}: {one_line(error)}"
 
 
 def _compare(row: Row, depth: NDArray[np.float32], truth: NDArray[np.float32]) -> None:
@@ -178,8 +188,8 @@ def torch_rows(case: Case, runs: int) -> Iterator[Row]:
             try:
                 with torch.inference_mode():
                     row.p50_ms, row.p99_ms = measure(_torch_run(case, precision, graphs), runs)
-            except EdgeDepthError as error:  # a network of one's own, which is known by its ONNX alone
-                row.skipped = str(error)
+            except Exception as error:  # also a network of one's own, which is known by its ONNX alone
+                row.skipped = _reason(error)
         yield row
 
 
@@ -249,20 +259,31 @@ def _cell(value: object) -> str:
 def machine() -> str:
     """The device and the date, for the title."""
     cuda = driver()
-    gpu = cuda.gpus[0].name if cuda.gpus else f"no GPU, {platform.processor() or platform.machine()}"
+    gpu = cuda.gpus[0].name if cuda.gpus else f"no GPU, {os.cpu_count()} cores of {_processor()}"
     return f"{gpu}, driver {driver_version() or 'none'}, {time.strftime('%Y-%m-%d')}"
+
+
+def _processor() -> str:
+    """The processor's name as Linux tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text() if cpuinfo.is_file() else ""
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def main() -> int:
     """Measure everything and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", nargs="?", help="bundle folder, zip, or 'default'; random weights if not given")
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, help="where no bundle is given")
+    parser.add_argument("--size", help="WxH of those networks' input, instead of their own")
     parser.add_argument("--runs", type=int, default=300)
     parser.add_argument("--output", type=Path, default=Path("runs/gpu"))
     arguments = parser.parse_args()
+    size = None if arguments.size is None else parse_size(arguments.size)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        for case in cases_of(arguments.bundle, Path(folder)):
+        for case in cases_of(arguments.bundle, Path(folder), arguments.networks, size):
             with open_session(case.files["fp32"], "onnxruntime") as reference:
                 truth = reference.run({"frame": case.frame()}, ["depth_m"])["depth_m"].copy()
             for row in (*engine_rows(case, truth, arguments.runs), *torch_rows(case, arguments.runs)):

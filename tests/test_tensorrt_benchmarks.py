@@ -46,6 +46,41 @@ def test_gpu_benchmark_says_what_it_skipped(
     assert text.strip() in capsys.readouterr().out
 
 
+def test_gpu_benchmark_of_random_weights_measures_pytorch_and_onnxruntime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "cache"))
+    gpu = script("gpu")
+    monkeypatch.setattr(gpu, "WARM_UP", 1)
+    out = tmp_path / "table"
+    options = ["--networks", "edge-low", "--size", "96x64", "--runs", "2", "--output", str(out)]
+    monkeypatch.setattr("sys.argv", ["gpu.py", *options])
+    assert gpu.main() == 0
+    rows = json.loads(out.with_suffix(".json").read_text())
+    measured = {(row["engine"], row["precision"]) for row in rows if row["p50_ms"] is not None}
+    assert measured >= {("pytorch", "fp32"), ("onnxruntime", "fp32"), ("onnxruntime", "fp16")}
+    skipped = {(row["engine"], row["precision"], row["graphs"]): row["skipped"] for row in rows if row["skipped"]}
+    assert skipped["pytorch", "fp16", True] == "PyTorch has no CUDA device here"
+    assert "calibrate" in skipped["onnxruntime", "int8", False]
+
+
+def test_gpu_benchmark_goes_on_after_a_library_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "cache"))
+    bundle = routed_bundle(tmp_path / "bundle").folder
+    gpu = script("gpu")
+    real = gpu.open_session
+
+    def breaks(file: Path, backend: str, **options: object) -> object:
+        if backend == "openvino":
+            raise MemoryError("out of\nmemory")
+        return real(file, backend, **options)
+
+    monkeypatch.setattr(gpu, "open_session", breaks)
+    monkeypatch.setattr("sys.argv", ["gpu.py", str(bundle), "--runs", "1", "--output", str(tmp_path / "table")])
+    assert gpu.main() == 0
+    assert "- openvino fp32: MemoryError: out of memory" in (tmp_path / "table.md").read_text()
+
+
 def test_sweep_fails_for_what_does_not_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(depth_network((64, 48), 0.1), tmp_path / "good.fp32.onnx")
     sweep = script("tensorrt_sweep")
@@ -71,20 +106,13 @@ def test_sweep_fails_for_what_does_not_build(tmp_path: Path, capsys: pytest.Capt
     assert (tmp_path / "table.md").read_text().splitlines() == table
 
 
-@pytest.mark.parametrize(
-    ("network", "size", "input_wh"), [("edge-low", "96x64", (96, 64)), ("scene-small", None, None)]
-)
-def test_sweep_exports_in_both_precisions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, size: str | None, input_wh: tuple[int, int] | None
-) -> None:
-    arguments = ["sweep", "export", str(tmp_path), "--networks", network, *(["--size", size] if size else [])]
+def test_sweep_exports_in_both_precisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["sweep", "export", str(tmp_path), "--networks", "edge-low", "--size", "96x64"]
     monkeypatch.setattr("sys.argv", arguments)
     assert script("tensorrt_sweep").main() == 0
     for precision, dtype in (("fp32", TensorProto.FLOAT), ("fp16", TensorProto.FLOAT16)):
-        graph = load(tmp_path / f"{network}.{precision}.onnx").graph
+        graph = load(tmp_path / f"edge-low.{precision}.onnx").graph
         weights = {tensor.name: tensor for tensor in graph.initializer}
         kinds = {weights[node.input[1]].data_type for node in graph.node if node.op_type == "Conv"}
         assert kinds == {dtype}
-        if input_wh is not None:
-            sizes = [axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim]
-            assert (sizes[2], sizes[1]) == input_wh
+        assert [axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim] == [1, 64, 96, 3]
