@@ -53,7 +53,7 @@ class _Reader(onnxruntime_calibrate.CalibrationDataReader):  # type: ignore[misc
 
 def calibrators(bundle: Bundle, source: str, modelopt: Path | None, count: int = 32) -> Iterator[str]:
     """Ranges as ratios of ours to theirs, over the activations that INT8 layers read."""
-    route, frames = next(iter(gather(bundle, source, limit=2 * count).routes.items()))
+    route, frames = next(iter(gather(bundle, source).routes.items()))
     pictures = frames.observed[:count]
     network = bundle.manifest.networks[route]
     model = unpack(onnx.load(bundle.path(network.variants["fp32"])))

@@ -76,5 +76,8 @@ def quantise_weights(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDA
 
 
 def _half(scale: float) -> float:
-    """The nearest positive number of float16."""
-    return max(float(np.float16(scale)), _SMALLEST)
+    """The smallest positive number of float16 that is not below: rounded down, a tiny scale would clip its values."""
+    half = np.float16(scale)
+    if float(half) < scale:
+        half = np.nextafter(half, np.float16(np.inf))
+    return max(float(half), _SMALLEST)

@@ -58,7 +58,7 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> Budget:
-        """Read "ABS_REL,DELTA1" or "ABS_REL".
+        """Read "ABS_REL", "ABS_REL,DELTA1" or "ABS_REL,DELTA1,DRIFT".
 
         Raises:
             InputError: the text is not of that form.
@@ -70,9 +70,9 @@ class Budget:
             values = [float(part) for part in text.split(",")]
         except ValueError:
             values = []
-        if len(values) not in (1, 2):
-            raise InputError(f"--budget is ABS_REL or ABS_REL,DELTA1, for example 0.02,0.005, but got {text!r}")
-        return cls(abs_rel=values[0], delta1=values[1] if len(values) == 2 else cls.delta1)
+        if not 1 <= len(values) <= 3:
+            raise InputError(f"--budget is ABS_REL[,DELTA1[,DRIFT]], for example 0.02,0.005,0.03, but got {text!r}")
+        return cls(**dict(zip(("abs_rel", "delta1", "drift"), values, strict=False)))
 
 
 @dataclass(frozen=True, kw_only=True)

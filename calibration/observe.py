@@ -105,7 +105,9 @@ class Statistics:
         Raises:
             InputError: a value is not finite.
         """
-        low, high = float(values.min()), float(values.max())
+        image = values.ndim == 4
+        lows, highs = (values.min(axis=(0, 2, 3)), values.max(axis=(0, 2, 3))) if image else (values, values)
+        low, high = float(lows.min()), float(highs.max())
         if not (np.isfinite(low) and np.isfinite(high)):
             raise InputError(f"tensor {name!r} is not finite in FP32; this network cannot be calibrated")
         self.low, self.high = min(self.low, low), max(self.high, high)
@@ -113,8 +115,8 @@ class Statistics:
         flat = values.ravel()
         stride = 1 if flat.size <= _SAMPLED else _stride(flat.size)
         self.histogram.add(flat[::stride])
-        if values.ndim == 4:
-            largest = np.maximum(values.max(axis=(0, 2, 3)), -values.min(axis=(0, 2, 3))).astype(np.float64)
+        if image:
+            largest = np.maximum(highs, -lows).astype(np.float64)
             mean = values.mean(axis=(0, 2, 3), dtype=np.float64)
             first = self.count == 1
             self.channel_max = largest if first else np.maximum(self.channel_max, largest)

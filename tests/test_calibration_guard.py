@@ -120,7 +120,8 @@ def test_budget_is_relative_to_fp32_and_to_nothing_without_labels() -> None:
     assert budget.holds(itself, Score(abs_rel=0.029, delta1=0.996), labelled=False)
     assert not budget.holds(itself, Score(abs_rel=0.031, delta1=1.0), labelled=False)
     assert Budget.parse("0.1") == Budget(abs_rel=0.1)
-    for text in ("much", "1,2,3", ""):
+    assert Budget.parse("0.1,0.2,0.3") == Budget(abs_rel=0.1, delta1=0.2, drift=0.3)
+    for text in ("much", "1,2,3,4", ""):
         with pytest.raises(InputError, match="--budget is"):
             Budget.parse(text)
     with pytest.raises(InputError, match="no negative"):

@@ -106,6 +106,14 @@ def test_weights_have_a_scale_per_output_channel() -> None:
     assert not integers[3].any()
 
 
+def test_tiny_weights_are_not_clipped() -> None:
+    # 1e-5 / 127 lies between two numbers of float16, which are 6e-8 apart there
+    weight = np.array([1e-5, -1e-5], np.float32).reshape(2, 1, 1, 1)
+    integers, scales = quantise_weights(weight)
+    assert (np.abs(integers) < 127).all()
+    np.testing.assert_allclose(integers * scales.reshape(2, 1, 1, 1), weight, rtol=0.01)
+
+
 class _Reader(ort_calibrate.CalibrationDataReader):
     def __init__(self, pictures: list[np.ndarray]) -> None:
         self._pictures = iter(pictures)

@@ -33,7 +33,10 @@ def calibrate(
     ] = None,
     budget: Annotated[
         str | None,
-        typer.Option(help="ABS_REL[,DELTA1]: relative growth of abs_rel and fall of delta1 allowed; 0.02,0.005."),
+        typer.Option(
+            help="ABS_REL[,DELTA1[,DRIFT]]: how much abs_rel may grow (a share of FP32's), delta1 fall, and, on frames "
+            "without labels, abs_rel against FP32 be; 0.02,0.005,0.03 if not given."
+        ),
     ] = None,
     backend: Annotated[
         str | None, typer.Option(help="Only for these, of openvino,onnxruntime,tensorrt; all if not given.")
