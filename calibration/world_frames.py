@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -37,20 +38,38 @@ def world_datasets(
         MissingPackageError: the renderer is not installed.
         OutputError: the cache cannot be written.
     """
+    datasets = []
+    for number, (route, network) in enumerate(bundle.manifest.networks.items()):
+        counted = partial(_tell, progress, number * frames)
+        datasets.append(world_dataset(route, network.spec.input_wh, frames=frames, folder=folder, tell=counted))
+    return datasets
+
+
+def world_dataset(
+    route: Route,
+    input_wh: tuple[int, int],
+    *,
+    frames: int = FRAMES,
+    folder: Path | None = None,
+    tell: Callable[[int, int], None] | None = None,
+) -> DepthDataset:
+    """The rendered frames for one route; see `world_datasets`.
+
+    tell: called with how many are rendered, and of how many.
+
+    Raises:
+        MissingPackageError: the renderer is not installed.
+        OutputError: the cache cannot be written.
+    """
     require("warp", extra="world")
     from edgedepth.world.synth import RECIPE_VERSION, SynthConfig, write_dataset
 
-    datasets, before = [], 0
-    for route, network in bundle.manifest.networks.items():
-        world, seed = SEEDS[route]
-        width, height = network.spec.input_wh
-        name = f"{world}-{width}x{height}-{frames}-v{RECIPE_VERSION}"
-        out = (cache_folder() / "calibration" if folder is None else folder) / name
-        config = SynthConfig(out=out, world=world, count=frames, wh=(width, height), seed=seed)
-        write_dataset(config, partial(_tell, progress, before))
-        before += frames
-        datasets.append(open_dataset(f"synth:{out}"))
-    return datasets
+    world, seed = SEEDS[route]
+    width, height = input_wh
+    name = f"{world}-{width}x{height}-{frames}-v{RECIPE_VERSION}"
+    out = (cache_folder() / "calibration" if folder is None else folder) / name
+    write_dataset(SynthConfig(out=out, world=world, count=frames, wh=input_wh, seed=seed), tell)
+    return open_dataset(f"synth:{out}")
 
 
 def _tell(progress: Progress, before: int, done: int, total: int) -> None:  # noqa: ARG001 (the renderer's signature)

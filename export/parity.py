@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from edgedepth.core.errors import ParityError
 from edgedepth.core.manifest import Parity
 from edgedepth.engines import open_session
+from edgedepth.export.original import reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,18 +31,6 @@ TOLERANCES = {
     "fp32": Tolerance(p999=1e-3, maximum=1e-2),
     "fp16": Tolerance(p999=5e-2, maximum=2e-1),
 }
-
-
-def reference(network: nn.Module, frame_bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What the torch network answers in evaluation mode to one (H, W, 3) uint8 BGR frame of network size."""
-    was_training = network.training
-    network.eval()
-    rgb = np.ascontiguousarray(frame_bgr[..., ::-1].transpose(2, 0, 1)[None])
-    with torch.no_grad():
-        answer = network(torch.from_numpy(rgb).to(torch.float32) * (1.0 / 255.0))
-    network.train(was_training)
-    result: NDArray[np.float32] = answer.numpy()
-    return result
 
 
 def measure(expected: Sequence[NDArray[Any]], actual: Sequence[NDArray[Any]], *, against: str) -> Parity:
@@ -62,6 +50,7 @@ def measure(expected: Sequence[NDArray[Any]], actual: Sequence[NDArray[Any]], *,
     return Parity(
         against=against,
         max_relative=float(relative.max()),
+        mean_relative=float(relative.mean()),
         p999_relative=float(np.quantile(relative, 0.999)),
         frames=len(expected),
     )
@@ -97,10 +86,23 @@ def parity_of(
         BackendError: the backend refuses the file.
     """
     expected = [reference(network, frame) for frame in frames]
+    return parity_with(expected, onnx_path, frames, against="torch", precision=precision, backend=backend)
+
+
+def parity_with(
+    expected: Sequence[NDArray[np.float32]],
+    onnx_path: Path,
+    frames: Sequence[NDArray[np.uint8]],
+    *,
+    against: str,
+    precision: str = "fp32",
+    backend: str = "onnxruntime",
+) -> Parity:
+    """Hold an exported file to the answers that are expected of it; see `parity_of`."""
     with open_session(onnx_path, backend) as session:
         name, first = session.inputs[0].name, session.outputs[0].name
         actual = [session.run({name: as_input(name, frame)}, [first])[first].copy() for frame in frames]
-    parity = measure(expected, actual, against="torch")
+    parity = measure(expected, actual, against=against)
     return check(parity, TOLERANCES[precision], what=f"{onnx_path.name} on {backend}")
 
 

@@ -181,8 +181,8 @@ def _is_float_input(graph: Graph, name: str) -> bool:
 
 
 def _is_thin(graph: Graph, name: str) -> bool:
-    shape = graph.shape(name)
-    return shape is not None and len(shape) == 4 and shape[1] <= THIN_CHANNELS
+    dims = graph.dims(name)
+    return dims is not None and len(dims) == 4 and dims[1] is not None and dims[1] <= THIN_CHANNELS
 
 
 def _overflowing_constant(graph: Graph, node: NodeProto) -> bool:

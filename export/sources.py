@@ -1,4 +1,4 @@
-"""What `edgedepth export` is asked to export: names and files become the checkpoints of a bundle."""
+"""What `edgedepth export` is asked to export: names and files become the networks of a bundle."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.errors import InputError, UnknownNameError
+from edgedepth.core.foreign import load_foreign, relative_to_file
 from edgedepth.core.routing import Route, SceneRule, parse_scene_rule
 from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, DepthSpec
+from edgedepth.export.original import ForeignSource
 from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint
 from edgedepth.trainers.models.registry import classifier_names, network_names
 
@@ -22,35 +24,47 @@ DEFAULT_NETWORKS = ("edge-low", "edge-high", "scene-small")
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """The checkpoints of a bundle, and what training wrote beside them: the router's rule and the baseline maps."""
+    """The networks of a bundle, and what training wrote beside them: the router's rule and the baseline maps."""
 
-    depth: dict[Route, Checkpoint]
-    router: Checkpoint | None
+    depth: dict[Route, Checkpoint | ForeignSource]
+    router: Checkpoint | ForeignSource | None
     rule: SceneRule | None
     baselines: dict[Route, NDArray[np.float32]]
 
 
-def resolve_sources(names: Sequence[str], coarse: str | None = None) -> Sources:
-    """Load what is named: `default`, the name of a shipped network, or a path of a checkpoint.
+def resolve_sources(
+    names: Sequence[str], coarse: str | None = None, *, module: str | None = None, spec: Path | None = None
+) -> Sources:
+    """Load what is named: `default`, a shipped network, a checkpoint's path, or a network from elsewhere.
 
     One depth network makes a bundle of a fixed route. Two need a scene classifier, or a `coarse` depth network whose
     largest depth decides; the one of shorter range is LOW.
 
+    Networks from elsewhere are TOML files that say where they are, or ONNX files with a TOML file of the same name
+    beside them. module, spec: one more such network, a torch module and its TOML file; `spec` is also that of an ONNX
+    file that has none beside it.
+
     Raises:
         UnknownNameError: neither a file nor a network.
-        InputError: the network has no shipped weights, or the set does not make a bundle.
+        InputError: the network has no shipped weights, a file is malformed, or the set does not make a bundle.
         CheckpointError: a file is not a checkpoint.
     """
     wanted = [part for name in names for part in (DEFAULT_NETWORKS if name == "default" else (name,))]
     if coarse is not None:
         wanted = [name for name in wanted if name not in classifier_names()]
-    paths = [_path_of(name) for name in wanted]
-    loaded = [(path, load_checkpoint(path)) for path in paths]
+    loaded: list[tuple[Path, Checkpoint | ForeignSource]] = [_load(name, spec) for name in wanted]
+    if module is not None:
+        if spec is None:
+            raise InputError("--module needs --spec FILE.toml, which tells its contract; see docs/own_networks.md")
+        loaded.append((spec, ForeignSource(load_foreign(spec).model_copy(update={"module": module, "onnx": None}))))
+    elif spec is not None and not any(Path(name).suffix == ".onnx" for name in (*wanted, coarse or "")):
+        raise InputError(
+            f"--spec {spec} goes with --module or an ONNX file; a TOML file of its own is given like a checkpoint"
+        )
     depth = [(path, c) for path, c in loaded if isinstance(c.spec, DepthSpec)]
     routers = [(path, c) for path, c in loaded if not isinstance(c.spec, DepthSpec)]
     if coarse is not None:
-        path = _path_of(coarse)
-        routers.append((path, load_checkpoint(path)))
+        routers.append(_load(coarse, spec))
     if not 1 <= len(depth) <= 2 or len(routers) != len(depth) - 1:
         raise InputError(
             "a bundle is one depth network, or two and a router (a scene classifier, or --coarse), but got "
@@ -64,6 +78,18 @@ def resolve_sources(names: Sequence[str], coarse: str | None = None) -> Sources:
         rule=_rule_beside(*routers[0]) if routers else None,
         baselines={route: found for route, found in baselines.items() if found is not None},
     )
+
+
+def _load(name: str, spec: Path | None) -> tuple[Path, Checkpoint | ForeignSource]:
+    """What a name stands for, and the path beside which training would have written more about it."""
+    path = Path(name)
+    if path.suffix == ".toml":
+        return path, ForeignSource(relative_to_file(load_foreign(path), path))
+    if path.suffix == ".onnx":
+        beside = spec or path.with_suffix(".toml")
+        return path, ForeignSource(load_foreign(beside).model_copy(update={"onnx": name, "module": None}))
+    path = _path_of(name)
+    return path, load_checkpoint(path)
 
 
 def _path_of(name: str) -> Path:
@@ -89,7 +115,7 @@ def _routes(specs: Sequence[DepthSpec]) -> list[Route]:
     return [Route.LOW if specs[0].max_m < border_m else Route.HIGH]
 
 
-def _rule_beside(path: Path, checkpoint: Checkpoint) -> SceneRule | None:
+def _rule_beside(path: Path, checkpoint: Checkpoint | ForeignSource) -> SceneRule | None:
     """The vote that training chose on its validation data."""
     for name in (f"{path.stem}.rule.json", f"{checkpoint.network}.rule.json"):
         beside = path.with_name(name)

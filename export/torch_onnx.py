@@ -5,19 +5,22 @@ from __future__ import annotations
 import inspect
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import onnx
 import torch
 from torch import Tensor, nn
 
-from edgedepth.core.errors import InputError
+from edgedepth.core.errors import EdgeDepthError, InputError
+from edgedepth.export import adaptive_pool
 
 # The newest that TensorRT 10.3 (JetPack 6) and onnxruntime 1.23 (the last for Python 3.10) are known to read.
 OPSET = 20
 IR_VERSION = 10
+# Of graphs with open size: networks halve at most five times, and crops for sizes between would have to be traced too.
+STRIDE = 32
 
 InputKind = Literal["frame", "image"]
 
@@ -87,36 +90,95 @@ def to_onnx(
     output: str = "depth_m",
     confidence: bool = False,
     batch: int = 1,
+    dynamic: bool = False,
+    constant_pools: bool = True,
 ) -> onnx.ModelProto:
-    """Trace the inference path at a fixed size: opset 20, IR 10, one input named by `kind`, static shapes.
+    """Trace the inference path: opset 20, IR 10, one input named by `kind`.
 
     Batch norms are already folded into the convolutions before them by torch's exporter. The module is left in
     the mode it came in.
 
+    dynamic: leave height and width open, to be multiples of `STRIDE`; the shape is static otherwise.
+    constant_pools: write adaptive pooling as `edgedepth.export.adaptive_pool` does.
+
     Raises:
-        InputError: `confidence` is asked of a network that has none.
+        InputError: `confidence` is asked of a network that has none, or the network cannot be traced.
     """
+    if dynamic and (input_wh[0] % STRIDE or input_wh[1] % STRIDE):
+        wider = "x".join(str(-(-side // STRIDE) * STRIDE) for side in input_wh)
+        raise InputError(
+            f"a graph of open size takes multiples of {STRIDE}, but the network's input is "
+            f"{input_wh[0]}x{input_wh[1]}; give --size, for example {wider}"
+        )
     was_training = network.training
     graph = InferenceGraph(network, kind, confidence=confidence)
+    example = graph.example(input_wh, batch)
+    first = 1 if kind == "frame" else 2
+    open_axes = {first: torch.export.Dim("height"), first + 1: torch.export.Dim("width")}
+    try:
+        return trace(
+            graph,
+            (example,),
+            inputs=[kind],
+            outputs=[output, "confidence"] if confidence else [output],
+            open_axes=(open_axes,) if dynamic else None,
+            constant_pools=constant_pools,
+        )
+    finally:
+        network.train(was_training)
+
+
+def trace(
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    open_axes: tuple[dict[int, Any], ...] | None = None,
+    constant_pools: bool = True,
+) -> onnx.ModelProto:
+    """A module in evaluation mode as ONNX through torch's exporter, checked.
+
+    open_axes: for each input, the dimensions that stay open, with torch's names for them.
+
+    Raises:
+        InputError: the module cannot be traced.
+    """
+    table = adaptive_pool.constant_pools() if constant_pools else None
     try:
         with torch.no_grad(), _quiet():
             program = torch.onnx.export(
-                graph,
-                (graph.example(input_wh, batch),),
+                module,
+                example,
                 None,
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=[kind],
-                output_names=[output, "confidence"] if confidence else [output],
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamic_shapes=open_axes,
+                custom_translation_table=table,
                 verbose=False,
             )
-    finally:
-        network.train(was_training)
+    except torch.onnx.OnnxExporterError as error:
+        raise _untraceable(module, error, dynamic=open_axes is not None) from error
     assert program is not None
     model = program.model_proto
     _strip(model)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _untraceable(module: nn.Module, error: Exception, *, dynamic: bool) -> Exception:
+    """One line of what torch's exporter says in hundreds; our own errors from inside come out as they are."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+        if isinstance(cause, EdgeDepthError):
+            return cause
+    named = module.network if isinstance(module, InferenceGraph) else module
+    remedy = "export it at fixed sizes, without --dynamic" if dynamic else "make its forward traceable by torch.export"
+    reason = " ".join(str(cause).split())[:200]
+    return InputError(f"{type(named).__name__} cannot be traced ({reason}); {remedy}")
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,17 +17,22 @@ from torch import Tensor, nn
 
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import InputError, OutputError, ParityError, UnknownNameError
+from edgedepth.core.manifest import Accuracy
 from edgedepth.core.routing import FixedRule, Route, SceneRule
 from edgedepth.core.spec import DepthSpec
+from edgedepth.datasets import DepthDataset, DepthSample
+from edgedepth.datasets.sample import Entry
 from edgedepth.engines import open_session
 from edgedepth.export import export_onnx, spec_for
 from edgedepth.export.bundle_export import BundleRequest, export_bundle
 from edgedepth.export.frames import probe_frames
 from edgedepth.export.measure import count_gmacs, count_params
-from edgedepth.export.parity import Tolerance, check, measure, parity_of, reference
+from edgedepth.export.original import reference
+from edgedepth.export.parity import Tolerance, check, measure, parity_of
 from edgedepth.export.sources import resolve_sources
 from edgedepth.export.storage import compact
 from edgedepth.export.torch_onnx import InferenceGraph, offers_confidence
+from edgedepth.export.validation import ValidationData, check_shift
 from edgedepth.trainers.checkpoint import load_checkpoint, save_checkpoint
 from edgedepth.trainers.models.registry import (
     classifier_names,
@@ -290,7 +296,12 @@ def test_bundle_of_one_network(made: Path) -> None:
     assert manifest.name == "mine"
     assert manifest.router.rule == FixedRule(route=Route.LOW)
     network = manifest.networks[Route.LOW]
-    assert set(network.variants) == set(network.parity) == {"fp32", "fp16"}
+    assert set(network.variants) == {"fp32", "fp16"}
+    assert set(network.parity) == {"plain", "fp32", "fp16"}
+    for parity in network.parity.values():
+        assert parity.mean_relative is not None
+        assert parity.mean_relative <= parity.p999_relative <= parity.max_relative
+    assert network.accuracy == {}
     assert network.parity["fp32"].p999_relative <= 1e-3
     assert network.confidence
     assert network.params > 1000
@@ -352,6 +363,104 @@ def test_fp16_and_a_backends_own_form(tmp_path: Path, made: Path) -> None:
     assert {entry.data_type for entry in weights} == {TensorProto.FLOAT16}
 
 
+def labelled(tiny: nn.Module, count: int = 3) -> list[DepthSample]:
+    """Samples at network size whose truth is what the network answers, times a tenth more."""
+    rng = np.random.default_rng(0)
+    frames = [cv2.GaussianBlur(rng.integers(0, 256, (48, 64, 3), np.uint8), (0, 0), 2) for _ in range(count)]
+    return [
+        DepthSample(
+            id=str(number),
+            image_bgr=frame.astype(np.uint8),
+            depth_m=(1.1 * reference(tiny, frame.astype(np.uint8))[0, 0]).astype(np.float32),
+            route=Route.LOW,
+        )
+        for number, frame in enumerate(frames)
+    ]
+
+
+def test_accuracy_on_labelled_data_is_recorded(tmp_path: Path, made: Path, tiny: nn.Module) -> None:
+    """The original, the plain graph and every variant, by the one evaluation: a prediction 1 / 1.1 of the truth."""
+    depth = resolve_sources([str(made / "tiny.safetensors")]).depth
+    network = depth[Route.LOW].build()  # type: ignore[union-attr]
+    validation = ValidationData(data="pairs:mine", samples={Route.LOW: labelled(network)})
+    request = BundleRequest(depth=depth, precisions=("fp16",), validation=validation)
+    accuracy = export_bundle(request, tmp_path / "out").bundle.manifest.networks[Route.LOW].accuracy
+    assert set(accuracy) == {"original", "plain", "fp32", "fp16"}
+    for entry in accuracy.values():
+        assert (entry.data, entry.images) == ("pairs:mine", 3)
+        assert entry.abs_rel == pytest.approx(1 - 1 / 1.1, abs=2e-3)
+        assert entry.delta1 == 1.0
+    assert accuracy["plain"].abs_rel == pytest.approx(accuracy["original"].abs_rel, abs=1e-5)
+
+
+def test_labelled_data_for_each_route(monkeypatch: pytest.MonkeyPatch, made: Path, tiny: nn.Module) -> None:
+    """--validate: samples of a network's route, or of none; rendered ones for "world", at the network's size."""
+    from edgedepth.calibration import world_frames
+    from edgedepth.cli.export import validation_data
+
+    asked: list[tuple[Route, tuple[int, int]]] = []
+
+    def rendered(route: Route, input_wh: tuple[int, int], *, frames: int) -> DepthDataset:
+        asked.append((route, input_wh))
+        samples = [replace(sample, route=which) for sample, which in
+                   zip(labelled(tiny), (Route.LOW, None, Route.HIGH), strict=True)]  # fmt: skip
+        return DepthDataset("synth:x", tuple(Entry(sample, lambda info: info) for sample in samples))  # type: ignore[arg-type,return-value]
+
+    monkeypatch.setattr(world_frames, "world_dataset", rendered)
+    request = BundleRequest(depth=resolve_sources([str(made / "tiny.safetensors")]).depth)
+    found = validation_data("world", request)
+    assert asked == [(Route.LOW, (64, 48))]
+    assert [sample.route for sample in found.samples[Route.LOW]] == [Route.LOW, None]
+    monkeypatch.setattr(world_frames, "world_dataset", lambda *_, **__: DepthDataset("synth:x", ()))
+    with pytest.raises(InputError, match="no sample of the route low"):
+        validation_data("world", request)
+
+
+def test_accuracy_that_moves_fails_with_the_numbers() -> None:
+    original = Accuracy(data="nyu:DIR", images=9, abs_rel=0.1, delta1=0.9)
+    close = original.model_copy(update={"abs_rel": 0.1009, "delta1": 0.897})
+    assert check_shift(close, original, "fp16", what="net.fp16.onnx") is close
+    with pytest.raises(ParityError, match=r"9 images of nyu:DIR: abs_rel 0\.1009 and not 0\.1000.*delta1 0\.8970"):
+        check_shift(close, original, "fp32", what="net.onnx")
+    worse = original.model_copy(update={"delta1": 0.894})
+    with pytest.raises(ParityError, match="leave --fp16 away"):
+        check_shift(worse, original, "fp16", what="net.fp16.onnx")
+
+
+def test_a_bundle_of_open_size_runs_at_others(tmp_path: Path, made: Path) -> None:
+    """--dynamic: one graph for every multiple of 32; the rewrites that hold at any size are in it."""
+    depth = resolve_sources([str(made / "tiny.safetensors")]).depth
+    request = BundleRequest(depth=depth, input_wh=(96, 64), dynamic=True, precisions=("fp16",))
+    report = export_bundle(request, tmp_path / "out")
+    network = report.bundle.manifest.networks[Route.LOW]
+    assert network.parity["fp32"].frames == 8
+    fired = {entry.name for entry in report.passes["edge-low"] if entry.fired}
+    assert fired >= {"merge-affine", "soft-argmax"}
+    frame = probe_frames((64, 96))[-1]
+    expected = reference(load_checkpoint(made / "tiny.safetensors").build(), frame)
+    for backend in ("onnxruntime", "openvino"):
+        with open_session(report.bundle.path(network.variants["fp32"]), backend) as session:
+            assert session.inputs[0].shape == (1, None, None, 3)
+            found = session.run({"frame": frame[None]}, ["depth_m"])["depth_m"]
+        np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+def test_open_size_needs_multiples_of_the_strides(tmp_path: Path, made: Path) -> None:
+    depth = resolve_sources([str(made / "tiny.safetensors")]).depth
+    with pytest.raises(InputError, match=r"multiples of 32, but the network's input is 64x48; give --size.* 64x64"):
+        export_bundle(BundleRequest(depth=depth, dynamic=True), tmp_path / "out")
+
+
+def test_a_network_that_cannot_be_traced_is_one_line(tmp_path: Path, tiny_spec: DepthSpec) -> None:
+    class Wild(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            return image if float(image.sum()) > 0 else -image
+
+    with pytest.raises(InputError, match=r"Wild cannot be traced.*make its forward traceable") as error:
+        export_onnx(Wild(), tiny_spec, tmp_path / "net.onnx")
+    assert "\n" not in str(error.value)
+
+
 def test_sets_that_make_no_bundle(made: Path) -> None:
     tiny = str(made / "tiny.safetensors")
     with pytest.raises(InputError, match="2 depth networks and 0 routers"):
@@ -382,6 +491,20 @@ def test_exporting_again_replaces_the_bundle(tmp_path: Path, made: Path) -> None
     assert list(Bundle.load(tmp_path / "out").manifest.networks[Route.LOW].variants) == ["fp32"]
 
 
+def test_several_sizes_make_a_bundle_each(tmp_path: Path, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from edgedepth.cli import main
+
+    out, sizes = tmp_path / "b", "50x38,64x48"
+    with pytest.raises(SystemExit) as exit_code:
+        main(["export", str(made / "tiny.safetensors"), "--size", sizes, "-o", str(out), "--no-engines", "--json"])
+    assert exit_code.value.code == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [entry["networks"]["low"]["input_wh"] for entry in result["bundles"]] == [[50, 38], [64, 48]]
+    assert [entry["name"] for entry in result["bundles"]] == ["b-50x38", "b-64x48"]
+    focal = [Bundle.load(out / size).manifest.networks[Route.LOW].spec.f_canonical_px for size in sizes.split(",")]
+    assert focal[0] / focal[1] == pytest.approx(50 / 64)
+
+
 def test_command(tmp_path: Path, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from edgedepth.cli import main
 
@@ -399,6 +522,8 @@ def test_command(tmp_path: Path, made: Path, capsys: pytest.CaptureFixture[str])
     [
         (["--int8", "--budget", "little"], "--budget is ABS_REL"),
         (["--size", "320"], "written WxH"),
+        (["--size", "64x48,64x48"], "a size twice"),
+        (["--validate", "nyu"], "a data set is named kind:path"),
         (["--golden", "middle:x.png"], "low:FILE or high:FILE"),
         (["--golden", "low:absent.png"], "absent.png is not an image"),
         (["--backend", "openvino"], "known: tensorrt, onnxruntime"),

@@ -359,6 +359,12 @@ def shuffled_3x3(net: Net) -> Sequence[str]:
     return [net.op("DepthToSpace", maps, blocksize=2, mode="CRD")]
 
 
+def shuffled_and_joined(net: Net) -> Sequence[str]:
+    maps = net.conv(net.input("x", 1, 2, 3, 3), 2, 8, 1, bias=False)
+    shuffled = net.op("DepthToSpace", maps, blocksize=2, mode="CRD")
+    return [net.op("Concat", shuffled, net.input("skip", 1, 3, 6, 6), axis=1)]
+
+
 def shuffled_and_read_before(net: Net) -> Sequence[str]:
     maps = net.conv(net.input("x", 1, 2, 3, 3), 2, 8, 1, bias=False)
     return [net.op("DepthToSpace", maps, blocksize=2, mode="CRD"), net.op("Relu", maps)]
@@ -382,6 +388,7 @@ REFUSES: list[tuple[Rewrite[Any], Build, str]] = [
     (PAD_CHANNELS, joined_and_read_otherwise, "others than dense convolutions"),
     (PAD_CHANNELS, joined_and_given_out, "leaves the graph"),
     (CONV_SHUFFLE, shuffled_many_biases, "differs between sub-pixels"),
+    (CONV_SHUFFLE, shuffled_and_joined, "one kernel with the shuffle"),
     (CONV_SHUFFLE, shuffled_dcr, "DCR"),
     (CONV_SHUFFLE, shuffled_3x3, "not a dense 1x1"),
     (CONV_SHUFFLE, shuffled_and_read_before, "others read"),

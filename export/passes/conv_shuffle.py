@@ -11,8 +11,9 @@ convolution has one bias per channel, while here it may differ between the sub-p
 makes it so): then a tiled map of the bias is added instead.
 
 TensorRT makes one kernel of a transposed convolution with its own bias and activation, where the convolution and the
-shuffle are two. With a bias map it is two again, and CPU engines are slower with either. So `CONV_SHUFFLE`, for the
-one-bias case, goes into TensorRT's own file, and `CONV_SHUFFLE_MAP`, for the other, into none.
+shuffle are two. With a bias map it is two again, and so it is where the shuffled map is cropped or concatenated: that
+copy is one kernel with the shuffle, and stays without it. CPU engines are slower with either. So `CONV_SHUFFLE`, for
+the one-bias case that gains, goes into TensorRT's own file, and `CONV_SHUFFLE_MAP`, for all, into none.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ def _refuse_map(graph: Graph, match: _Match) -> str | None:
     reason = _refuse(graph, match)
     if reason is None and _per_pixel_bias(graph, match) is not None:
         return "the bias differs between sub-pixels, and adding it costs the kernel that is saved"
+    if reason is None and any(reader.op_type in ("Concat", "Slice") for reader in graph.consumers(match.where)):
+        return "the shuffled map is copied into another, which is one kernel with the shuffle"
     return reason
 
 

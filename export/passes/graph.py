@@ -69,13 +69,18 @@ class Graph:
 
     def shape(self, tensor: str) -> tuple[int, ...] | None:
         """The static shape of a tensor; None where any dimension is unknown."""
+        dims = self.dims(tensor)
+        known = tuple(size for size in dims or () if size is not None)
+        return known if dims is not None and len(known) == len(dims) else None
+
+    def dims(self, tensor: str) -> tuple[int | None, ...] | None:
+        """The dimensions of a tensor, None for each that is not fixed; None where not even their number is known."""
         if tensor in self._constants:
             return tuple(self._constants[tensor].dims)
         info = self._infos.get(tensor)
         if info is None or not info.type.tensor_type.HasField("shape"):
             return None
-        sizes = [d.dim_value if d.HasField("dim_value") else -1 for d in info.type.tensor_type.shape.dim]
-        return None if -1 in sizes else tuple(sizes)
+        return tuple(d.dim_value if d.HasField("dim_value") else None for d in info.type.tensor_type.shape.dim)
 
     def dtype(self, tensor: str) -> int:
         """The ONNX element type of a tensor; UNDEFINED where inference could not tell."""

@@ -61,15 +61,25 @@ def _continues(graph: Graph, node: NodeProto) -> bool:
 
 def _refuse(graph: Graph, match: _Match) -> str | None:
     source = _variable(graph, match.chain[0])
-    shape = graph.shape(source)
+    dims = graph.dims(source)
     if graph.dtype(source) not in (TensorProto.FLOAT, TensorProto.DOUBLE):
         return "the tensor is not float32 or float64"
-    if shape is None or graph.shape(match.where) != shape:
-        return "a constant widens the tensor"
     for node in match.chain:
+        value = _operand(graph, node)
+        assert value is not None
+        if dims is None or _widens(dims, value.shape):
+            return "a constant widens the tensor"
         if node.op_type == "Div" and graph.is_constant(node.input[0]):
             return "a constant is divided by the tensor"
     return None
+
+
+def _widens(dims: tuple[int | None, ...], constant: tuple[int, ...]) -> bool:
+    """True unless a constant of this shape fits into the tensor; of open dimensions, only 1 surely does."""
+    if len(constant) > len(dims):
+        return True
+    own = dims[len(dims) - len(constant) :]
+    return any(theirs not in (1, size) for size, theirs in zip(own, constant, strict=True))
 
 
 def _rewrite(graph: Graph, match: _Match) -> None:

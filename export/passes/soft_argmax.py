@@ -51,8 +51,8 @@ def _find(graph: Graph) -> Iterator[_Match]:
 
 
 def _refuse(graph: Graph, match: _Match) -> str | None:
-    shape = graph.shape(match.softmax.input[0])
-    if shape is None or len(shape) != 4:
+    shape = graph.dims(match.softmax.input[0])
+    if shape is None or len(shape) != 4 or shape[1] is None:
         return f"the logits' shape {shape} is not (N, K, H, W)"
     if attribute(match.softmax, "axis", -1) not in (1, -3):
         return "the softmax is not over the channels"
@@ -66,19 +66,24 @@ def _refuse(graph: Graph, match: _Match) -> str | None:
 
 
 def _rewrite(graph: Graph, match: _Match) -> None:
-    n, k, h, w = graph.shape(match.softmax.input[0]) or ()
+    n, _, h, w = graph.dims(match.softmax.input[0]) or ()
     base = match.where
     others = [node for node in graph.consumers(match.softmax.output[0]) if node.output[0] != match.product.output[0]]
     last = graph.add("Transpose", [match.softmax.input[0]], f"{base}/logits_last", perm=[0, 2, 3, 1])
     probabilities = graph.add("Softmax", [last], f"{base}/probabilities", axis=-1)
     index = graph.constant(match.index)
     assert index is not None
-    column = graph.add_constant(index.reshape(k, 1), f"{base}/index")
+    column = graph.add_constant(index.reshape(-1, 1), f"{base}/index")
     mean = graph.add("MatMul", [probabilities, column], f"{base}/expected")  # (N, H, W, 1)
     keep = attribute(match.total, "keepdims", 1)
-    shape = np.array([n, 1, h, w] if keep else [n, h, w], np.int64)
-    target = graph.add_constant(shape, f"{base}/shape")
-    expected = graph.add("Reshape", [mean, target], f"{base}/map")
+    if None not in (n, h, w):
+        shape = np.array([n, 1, h, w] if keep else [n, h, w], np.int64)
+        expected = graph.add("Reshape", [mean, graph.add_constant(shape, f"{base}/shape")], f"{base}/map")
+    elif keep:  # an axis of length one moves without a copy
+        expected = graph.add("Transpose", [mean], f"{base}/map", perm=[0, 3, 1, 2])
+    else:
+        axis = graph.add_constant(np.array([3], np.int64), f"{base}/axis")
+        expected = graph.add("Squeeze", [mean, axis], f"{base}/map")
     graph.remove([match.product, match.total])
     graph.redirect(base, expected)
     if others or graph.is_output(match.softmax.output[0]):

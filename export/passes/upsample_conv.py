@@ -61,7 +61,9 @@ def _refuse(graph: Graph, match: _Match) -> str | None:
     if attribute(resize, "coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
         return "the resize extrapolates, so its weights do not sum to one"
     before, after = graph.shape(resize.input[0]), graph.shape(resize.output[0])
-    if before is None or after is None or len(before) != 4 or before[:2] != after[:2]:
+    if before is None or after is None:
+        return "the size is not fixed"
+    if len(before) != 4 or before[:2] != after[:2]:
         return "the resize is not over height and width alone"
     if before[2] * before[3] >= after[2] * after[3]:
         return "the resize does not enlarge"

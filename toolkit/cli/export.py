@@ -1,8 +1,10 @@
-"""`edgedepth export`: checkpoints to a bundle."""
+"""`edgedepth export`: networks to a bundle."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,14 +24,18 @@ if TYPE_CHECKING:
 
     from edgedepth.calibration.calibrate import CalibrationConfig
     from edgedepth.calibration.report import CalibrationReport
+    from edgedepth.datasets.sample import SampleInfo
     from edgedepth.export.bundle_export import ExportReport
+    from edgedepth.export.request import BundleRequest
+    from edgedepth.export.validation import ValidationData
 
 
 def export(
     source: Annotated[
         list[str] | None,
         typer.Argument(
-            help="'default', a network's name, or checkpoint files: one depth network, or two and a classifier."
+            help="'default', a network's name, checkpoints, or .toml/.onnx files of networks from elsewhere "
+            "(docs/own_networks.md): one depth network, or two and a classifier."
         ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the bundle.")] = Path("bundle"),
@@ -42,7 +48,23 @@ def export(
     budget: Annotated[
         str | None, typer.Option(help="What --int8 may cost: ABS_REL[,DELTA1]; 0.02,0.005 if not given.")
     ] = None,
-    size: Annotated[str | None, typer.Option(help="Input size of the depth networks, WxH.")] = None,
+    module: Annotated[
+        str | None, typer.Option(help="A torch network of your own, as package.file:factory or path/file.py:factory.")
+    ] = None,
+    spec: Annotated[
+        Path | None, typer.Option(help="TOML file with the contract of --module or of an ONNX file.")
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(help="Input size of the depth networks, WxH; of WxH,WxH,... each makes a bundle OUTPUT/WxH."),
+    ] = None,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="Leave height and width of the depth networks' graphs open.")
+    ] = False,
+    validate: Annotated[
+        str | None,
+        typer.Option(help="Labelled data, kind:path or 'world' for rendered: score every graph and record it."),
+    ] = None,
     coarse: Annotated[
         str | None,
         typer.Option(help="Route by the largest depth that this depth network sees, not by scene categories."),
@@ -64,47 +86,175 @@ def export(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Export checkpoints to a bundle of checked ONNX graphs.
+    """Export networks to a bundle of checked ONNX graphs.
 
-    Example: edgedepth export my.safetensors --fp16 --int8 --calib drive.mp4 --size 320x256 -o mybundle
+    Examples:
+    edgedepth export my.safetensors --fp16 --int8 --calib drive.mp4 --size 320x256 -o mybundle;
+    edgedepth export --module nets/mine.py:make --spec mine.toml --fp16 --validate nyu:DIR -o mine
     """
-    from edgedepth.cli.build import build_for_this_machine
-
-    request = {
-        "name": name or output.resolve().name,
-        "precisions": ("fp32", "fp16") if fp16 else ("fp32",),
-        "backends": _backends(backend or []),
-        "input_wh": None if size is None else parse_size(size),
-        "golden": _golden(golden or []),
-        "half_storage": small,
-    }
-    config = _calibration(budget, explain) if int8 else None
-    report = _export(source or ["default"], coarse, output, request)
-    calibration = None if config is None else _calibrate(report, calib, config)
-    engines = [] if no_engines else build_for_this_machine(output)
+    sizes = _sizes(size)
+    order = _Order(
+        sources=tuple(source or (() if module else ("default",))),
+        coarse=coarse,
+        module=module,
+        spec=spec,
+        validate=validate,
+        calib=calib if int8 else None,
+        calibration=_calibration(budget, explain) if int8 else None,
+        engines=not no_engines,
+        options={
+            "precisions": ("fp32", "fp16") if fp16 else ("fp32",),
+            "backends": _backends(backend or []),
+            "dynamic": dynamic,
+            "golden": _golden(golden or []),
+            "half_storage": small,
+        },
+    )
+    made = []
+    for input_wh in sizes:
+        folder = output if len(sizes) == 1 or input_wh is None else output / f"{input_wh[0]}x{input_wh[1]}"
+        label = name or (output.resolve().name if folder is output else f"{output.resolve().name}-{folder.name}")
+        made.append(order.fill(folder, label, input_wh))
+        if not as_json:
+            made[-1].tell(explain)
     if as_json:
-        print_json(_describe(report, calibration))
-        return
-    for network, passes in report.passes.items():
-        fired = ", ".join(f"{entry.name} {len(entry.fired)}x" for entry in passes if entry.fired)
-        say(f"{network}: rewrites {fired or 'none'}")
-        if explain:
-            for entry in passes:
-                say(f"  {entry}".replace("\n", "\n  "))
-    for network, tensors in report.unfit.items():
-        if tensors:
-            say(f"{network}: {len(tensors)} tensors do not fit float16 and stay float32: {', '.join(tensors[:5])}")
-    for route, exported in report.bundle.manifest.networks.items():
-        for key, parity in exported.parity.items():
-            say(
-                f"{route}: {exported.network} {key}, {exported.variants[key].bytes / 1e6:.1f} MB, differs from "
-                f"torch by {parity.p999_relative:.1e} (99.9th percentile), {parity.max_relative:.1e} (maximum)"
+        described = [bundle.describe() for bundle in made]
+        print_json(described[0] if len(sizes) == 1 else {"bundles": described})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Order:
+    """What the command line asked for, whatever the size; `options` are fields of `BundleRequest`."""
+
+    sources: tuple[str, ...]
+    coarse: str | None
+    module: str | None
+    spec: Path | None
+    validate: str | None
+    calib: str | None
+    calibration: CalibrationConfig | None
+    engines: bool
+    options: dict[str, Any]
+
+    def fill(self, folder: Path, name: str, input_wh: tuple[int, int] | None) -> _Made:
+        """Write, calibrate and build one bundle."""
+        from edgedepth.cli.build import build_for_this_machine
+
+        report = self._export(folder, {**self.options, "name": name, "input_wh": input_wh})
+        calibration = None
+        if self.calib is not None and self.calibration is not None:
+            calibration = _calibrate(report, self.calib, self.calibration)
+        return _Made(report, calibration, build_for_this_machine(folder) if self.engines else [])
+
+    def _export(self, folder: Path, request: dict[str, Any]) -> ExportReport:
+        from rich.console import Console
+
+        from edgedepth.core.errors import require
+
+        for package in ("torch", "onnx", "onnxscript", "safetensors"):
+            require(package, extra="export")
+        from edgedepth.export.bundle_export import export_bundle
+        from edgedepth.export.request import BundleRequest
+        from edgedepth.export.sources import resolve_sources
+
+        with Console(stderr=True).status("loading checkpoints") as status:
+            found = resolve_sources(self.sources, self.coarse, module=self.module, spec=self.spec)
+            whole = BundleRequest(
+                depth=found.depth,
+                router=found.router,
+                rule=found.rule,
+                baselines=found.baselines,
+                notify=status.update,
+                **request,
             )
-    for line in [] if calibration is None else calibration.lines(explain=explain):
-        say(line)
-    say(f"wrote {report.bundle.folder}")
-    for line in engines:
-        say(line)
+            if self.validate is not None:
+                status.update(f"opening {self.validate}")
+                whole = replace(whole, validation=validation_data(self.validate, whole))
+            return export_bundle(whole, folder)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """One written bundle, what calibration said, and lines about engines."""
+
+    report: ExportReport
+    calibration: CalibrationReport | None
+    engines: Sequence[str]
+
+    def tell(self, explain: bool) -> None:
+        """Say on stderr what was done and measured."""
+        for network, passes in self.report.passes.items():
+            fired = ", ".join(f"{entry.name} {len(entry.fired)}x" for entry in passes if entry.fired)
+            say(f"{network}: rewrites {fired or 'none'}")
+            if explain:
+                for entry in passes:
+                    say(f"  {entry}".replace("\n", "\n  "))
+        for network, tensors in self.report.unfit.items():
+            if tensors:
+                say(f"{network}: {len(tensors)} tensors do not fit float16 and stay float32: {', '.join(tensors[:5])}")
+        for route, exported in self.report.bundle.manifest.networks.items():
+            for key, parity in exported.parity.items():
+                weight = f", {exported.variants[key].bytes / 1e6:.1f} MB" if key in exported.variants else ""
+                say(
+                    f"{route}: {exported.network} {key}{weight}, differs from {parity.against} by "
+                    f"{parity.p999_relative:.1e} (99.9th percentile), {parity.max_relative:.1e} (maximum)"
+                )
+            for key, found in exported.accuracy.items():
+                say(
+                    f"{route}: {exported.network} {key}: abs_rel {found.abs_rel:.4f}, delta1 {found.delta1:.4f} on "
+                    f"{found.images} images of {found.data}"
+                )
+        for line in [] if self.calibration is None else self.calibration.lines(explain=explain):
+            say(line)
+        say(f"wrote {self.report.bundle.folder}")
+        for line in self.engines:
+            say(line)
+
+    def describe(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return _describe(self.report, self.calibration)
+
+
+# Samples per route that every graph is scored on: the original, the plain graph, and each precision and form.
+_VALIDATION_IMAGES = 64
+
+
+def validation_data(name: str, request: BundleRequest) -> ValidationData:
+    """Labelled samples for each route: of a data set `kind:path`, or rendered for "world".
+
+    Raises:
+        InputError: the data cannot be read, or have no sample of a route.
+    """
+    from edgedepth.datasets import DepthDataset, open_dataset, reader_of
+    from edgedepth.export.validation import ValidationData
+
+    samples: dict[Route, DepthDataset] = {}
+    for route, network in request.depth.items():
+        if name == "world":
+            from edgedepth.calibration.world_frames import world_dataset
+
+            found = world_dataset(route, request.input_wh or network.spec.input_wh, frames=_VALIDATION_IMAGES)
+        else:
+            reader, _ = reader_of(name)
+            found = open_dataset(name, reader.evaluation_split)
+        kept = found.where(partial(_is_of, route)).limited(_VALIDATION_IMAGES)
+        if not len(kept):
+            raise InputError(f"{name} has no sample of the route {route}; validate on other data")
+        samples[route] = kept
+    return ValidationData(data=name, samples=samples)
+
+
+def _is_of(route: Route, sample: SampleInfo) -> bool:
+    return sample.route in (None, route)
+
+
+def _sizes(text: str | None) -> tuple[tuple[int, int] | None, ...]:
+    if text is None:
+        return (None,)
+    sizes = tuple(parse_size(part) for part in text.split(","))
+    if len(set(sizes)) < len(sizes):
+        raise InputError(f"--size names a size twice: {text}")
+    return sizes
 
 
 def _calibration(budget: str | None, explain: bool) -> CalibrationConfig:
@@ -121,29 +271,6 @@ def _calibrate(report: ExportReport, source: str, config: CalibrationConfig) -> 
     from edgedepth.cli.calibrate import run_calibration
 
     return run_calibration(report.bundle.folder, source, config)
-
-
-def _export(source: Sequence[str], coarse: str | None, output: Path, request: dict[str, Any]) -> ExportReport:
-    from rich.console import Console
-
-    from edgedepth.core.errors import require
-
-    for package in ("torch", "onnx", "onnxscript", "safetensors"):
-        require(package, extra="export")
-    from edgedepth.export.bundle_export import BundleRequest, export_bundle
-    from edgedepth.export.sources import resolve_sources
-
-    with Console(stderr=True).status("loading checkpoints") as status:
-        found = resolve_sources(source, coarse)
-        whole = BundleRequest(
-            depth=found.depth,
-            router=found.router,
-            rule=found.rule,
-            baselines=found.baselines,
-            notify=status.update,
-            **request,
-        )
-        return export_bundle(whole, output)
 
 
 def _backends(names: Sequence[str]) -> tuple[str, ...]:

@@ -62,6 +62,9 @@ def inspect(
         )
     console.print(table)
     for route, network in manifest.networks.items():
+        for key, found in network.accuracy.items():
+            console.print(f"{route} {key}: abs_rel {found.abs_rel:.4f}, delta1 {found.delta1:.4f} on "
+                          f"{found.images} images of {found.data}", highlight=False)  # fmt: skip
         for key, record in network.int8.items():
             console.print(f"{route} {key}: {record.recipe}; {record.why}", highlight=False)
         if network.scale is not None:
@@ -95,6 +98,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
                 "confidence": network.confidence,
                 "variants": {key: file.model_dump() for key, file in network.variants.items()},
                 "parity": {key: parity.model_dump() for key, parity in network.parity.items()},
+                "accuracy": {key: found.model_dump() for key, found in network.accuracy.items()},
                 "int8": {key: record.model_dump(mode="json") for key, record in network.int8.items()},
                 "scale": None if network.scale is None else network.scale.model_dump(mode="json"),
             }

@@ -55,7 +55,10 @@ def _print(report: dict[str, Any]) -> None:
     console.print(_types(report["types"]))
     if report["kernels"]:
         console.print(_kernels(report["kernels"]))
-    console.print(f"{len(report['layers'])} layers become {len(report['kernels']) or 'an untold number of'} kernels")
+    by_role = report["kernels_by_role"]
+    kinds = ", ".join(f"{count} {role}" for role, count in by_role.items())
+    total = f"{sum(by_role.values())} kernels ({kinds})" if by_role else "an untold number of kernels"
+    console.print(f"{len(report['layers'])} layers become {total}", soft_wrap=True)
 
 
 def _layers(layers: list[Any]) -> Table:

@@ -62,12 +62,25 @@ class _Network(_Part):
 
 
 class Parity(_Part):
-    """How far an exported graph is from the network it came from: relative depth error over golden frames."""
+    """How far an exported graph is from the network it came from: relative depth error over golden frames.
+
+    mean_relative is None in bundles of versions that did not write it.
+    """
 
     against: str
     max_relative: float = Field(ge=0)
+    mean_relative: float | None = Field(default=None, ge=0)
     p999_relative: float = Field(ge=0)
     frames: int = Field(ge=1)
+
+
+class Accuracy(_Part):
+    """What a network scores on labelled data, unaligned, by protocol "native" (see `edgedepth.evaluation`)."""
+
+    data: str
+    images: int = Field(ge=1)
+    abs_rel: float = Field(ge=0)
+    delta1: float = Field(ge=0, le=1)
 
 
 class Int8Record(_Part):
@@ -116,6 +129,9 @@ class MetricScale(_Part):
 class DepthNetwork(_Network):
     """A depth network: its contract, its files, and what was measured of them.
 
+    `parity` and `accuracy` are of the graphs by variant key and of "plain", the graph before rewrites; `accuracy` also
+    of "original", the network that was exported. It is empty where the export was given no labelled data.
+
     `int8` tells of calibrations by variant key; `scale` is the user's own correction.
 
     `baseline` is the mean log-depth map of the training split, (H, W) float32 log metres at network size for the
@@ -125,6 +141,7 @@ class DepthNetwork(_Network):
     spec: DepthSpec
     confidence: bool = False
     parity: dict[str, Parity] = Field(default_factory=dict)
+    accuracy: dict[str, Accuracy] = Field(default_factory=dict)
     baseline: BundleFile | None = None
     int8: dict[str, Int8Record] = Field(default_factory=dict)
     scale: MetricScale | None = None
