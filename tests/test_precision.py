@@ -10,9 +10,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+import torch
+from onnx import TensorProto, helper, numpy_helper
 
 from edgedepth.core.errors import InputError
+from edgedepth.export.emulation import emulated_float16
 from edgedepth.export.passes.graph import Graph
 from edgedepth.export.precision import float_islands, to_float16
 from edgedepth.export.range_audit import TensorRange, audit, audited_float16, nodes_around
@@ -241,3 +243,47 @@ def test_builds_strongly_typed(tmp_path: Path) -> None:
     layers = [network.get_layer(number) for number in range(network.num_layers)]
     convolutions = [layer for layer in layers if layer.type == trt.LayerType.CONVOLUTION]
     assert {layer.get_output(0).dtype for layer in convolutions} == {trt.DataType.HALF}
+
+
+# -- emulation -------------------------------------------------------------------------------------------------
+
+
+def test_emulation_rounds_and_overflows_as_half_precision_does() -> None:
+    """(x * 3) * 30000 + 1: what float16 stores after each step, although the CPU computes float32."""
+    names = ["x", "three", "much", "one"]
+    constants = dict(zip(names[1:], np.array([[3.0], [30000.0], [1.0]], np.float32), strict=True))
+    nodes = [
+        helper.make_node("Mul", ["x", "three"], ["a"]),
+        helper.make_node("Mul", ["a", "much"], ["b"]),
+        helper.make_node("Add", ["b", "one"], ["y"]),
+    ]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 8, 1, 2]) for name in ("x", "y")]
+    stored = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], stored)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    x = np.array([0.1, 0.2, 0.5, 0.7, 0.9, 1e-3, 1e-8, 1.0] * 2, np.float32).reshape(1, 8, 1, 2)
+    with np.errstate(over="ignore"):
+        half = ((x.astype(np.float16) * np.float16(3)) * np.float16(30000)) + np.float16(1)
+    emulated = emulated_float16(to_float16(model))
+    assert {entry.type.tensor_type.elem_type for entry in emulated.graph.output} == {TensorProto.FLOAT}
+    session = onnxruntime.InferenceSession(emulated.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"x": x})
+    np.testing.assert_array_equal(found, half.astype(np.float32))
+    assert np.isinf(found).any()
+    assert (found != x * 90000 + 1).any()
+
+
+def test_emulation_of_a_network_is_near_it_but_not_equal() -> None:
+    from edgedepth.export.torch_onnx import to_onnx
+    from edgedepth.trainers import create_network
+
+    torch.manual_seed(0)
+    options = {"widths": (8, 8, 8, 16, 16), "depths": (0, 0, 1, 0, 0), "decoder_widths": (8, 8, 8, 8), "num_bins": 16}
+    model = to_onnx(create_network("edge-low", **options, regression=False), (64, 48))
+    frame = np.random.default_rng(0).integers(0, 256, (1, 48, 64, 3), np.uint8)
+    answers = []
+    for form in (model, emulated_float16(to_float16(model))):
+        session = onnxruntime.InferenceSession(form.SerializeToString(), providers=["CPUExecutionProvider"])
+        answers.append(session.run(["depth_m"], {"frame": frame})[0])
+    difference = np.abs(answers[1] - answers[0]) / answers[0]
+    assert 0 < difference.max() < 0.05
