@@ -16,6 +16,7 @@ from edgedepth.core.errors import BackendError, UnknownNameError
 from edgedepth.engines import BACKENDS, Availability, auto_backend, open_session, probe_all, registry
 from edgedepth.engines.onnxruntime import probe as ort_probe
 from edgedepth.engines.onnxruntime import session as ort_session
+from edgedepth.engines.onnxruntime.providers import PROVIDERS, open_on
 from edgedepth.engines.session import TensorInfo, check_inputs
 
 CPU_BACKENDS = ("onnxruntime", "openvino")
@@ -211,6 +212,37 @@ def test_cuda_that_falls_back_to_the_cpu_is_an_error(tmp_path: Path, monkeypatch
     monkeypatch.setattr(ort_session, "ort", FakeOrt(["CPUExecutionProvider"]))
     with pytest.raises(BackendError, match="asked for CUDAExecutionProvider but fell back to the CPU"):
         ort_session.open_session(tmp_path / "m.onnx", "CUDA", registry.SessionConfig())
+
+
+@pytest.mark.parametrize(
+    ("variant", "precision", "flags"),
+    [
+        ("CUDA", "fp16", {}),
+        ("TensorRT", "fp32", {}),
+        ("TensorRT", "fp16", {"trt_fp16_enable": "True"}),
+        ("TensorRT", "int8", {"trt_int8_enable": "True", "trt_fp16_enable": "True"}),
+    ],
+)
+def test_provider_is_told_the_precision_where_it_needs_to_be(variant: str, precision: Any, flags: Any) -> None:
+    given: dict[str, Any] = {}
+
+    class Ort(FakeOrt):
+        def InferenceSession(self, *args: object, **kwargs: object) -> SimpleNamespace:
+            given.update(kwargs)
+            return super().InferenceSession()
+
+    provider = PROVIDERS[variant]
+    open_on(Ort([provider.name]), provider, "m.onnx", None, precision)
+    assert given == {"providers": [(provider.name, flags)]}
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")  # of onnxruntime, which then goes on
+def test_provider_that_this_onnxruntime_does_not_have_is_never_the_cpu_instead(tmp_path: Path) -> None:
+    path = save_model(tmp_path / "m.onnx")
+    for variant in ("CUDA", "TensorRT"):
+        assert not ort_probe.probe(variant).available  # asked of the real library, which has the CPU only
+        with pytest.raises(BackendError, match=rf"asked for {PROVIDERS[variant].name} but fell back to the CPU"):
+            ort_session.open_session(path, variant, registry.SessionConfig())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgedepth.core.errors import BackendError
-from edgedepth.engines.session import one_line
+from edgedepth.engines.session import Precision, one_line
 
 # The plugin package of TensorRT-RTX, which brings that library along; its provider is registered, not built in.
 RTX_PLUGIN = "onnxruntime_ep_nv_tensorrt_rtx"
@@ -56,7 +56,23 @@ PROVIDERS: dict[str, Provider] = {
 }
 
 
-def open_on(onnxruntime: Any, provider: Provider, model: str | bytes, options: Any) -> Any:
+# The TensorRT provider takes its types from flags rather than from the file; without them it refuses typed files.
+_TENSORRT_FLAGS: dict[Precision, tuple[str, ...]] = {
+    "fp16": ("trt_fp16_enable",),
+    "int8": ("trt_int8_enable", "trt_fp16_enable"),
+}
+
+
+def provider_options(provider: Provider, precision: Precision) -> dict[str, str]:
+    """What a provider has to be told to compute a file of this precision."""
+    if provider.name != PROVIDERS["TensorRT"].name:
+        return {}
+    return dict.fromkeys(_TENSORRT_FLAGS.get(precision, ()), "True")
+
+
+def open_on(
+    onnxruntime: Any, provider: Provider, model: str | bytes, options: Any, precision: Precision = "fp32"
+) -> Any:
     """An `InferenceSession` that really is on a provider.
 
     Raises:
@@ -68,7 +84,8 @@ def open_on(onnxruntime: Any, provider: Provider, model: str | bytes, options: A
             options.add_provider_for_devices(_plugin_devices(onnxruntime, provider), {})
             session = onnxruntime.InferenceSession(model, options)
         else:
-            session = onnxruntime.InferenceSession(model, options, providers=[provider.name])
+            chosen = (provider.name, provider_options(provider, precision))
+            session = onnxruntime.InferenceSession(model, options, providers=[chosen])
     except BackendError:
         raise
     except Exception as error:  # onnxruntime's C++ exceptions have no common base

@@ -48,7 +48,8 @@ def open_session(onnx_path: Path, variant: str, config: SessionConfig) -> Sessio
     if config.threads is not None:
         options.intra_op_num_threads = config.threads
         options.inter_op_num_threads = 1
-    return OnnxRuntimeSession(open_on(ort, provider, str(onnx_path), options), provider, config.precision)
+    session = open_on(ort, provider, str(onnx_path), options, config.precision)
+    return OnnxRuntimeSession(session, provider, config.precision)
 
 
 class OnnxRuntimeSession:
