@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,7 @@ from edgedepth.engines.tensorrt import describe as describe_module
 from edgedepth.engines.tensorrt import flavour as flavour_module
 from tests.bundles import LOW_SPEC
 from tests.networks import depth_network, routed_bundle
+from tests.older import older_python
 from tests.test_cli import call, failure
 
 
@@ -95,6 +97,16 @@ def test_one_engine_for_many_cameras(bundle: Path, tmp_path: Path, capsys: pytes
     assert sum(".320x240-640x480-1280x720." in file for file in carried) == 6
     assert "in the cache" in call(capsys, "build", bundle, "--target", "sm89", *sizes, "--no-build")[2]
     assert "from small to large" in failure(capsys, "build", bundle, "--size", "hd..vga")
+
+
+def test_engine_of_another_version_is_named_and_built_again(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("build", bundle, "--target", "sm86", "--no-carry")
+    program = "import sys; from edgedepth.cli import main; main(sys.argv[1:])"
+    subprocess.run([older_python(), "-c", program, *options], check=True, capture_output=True)
+    version = flavour_module.load_flavour("tensorrt-rtx").version_text
+    assert f"version is 1.4.0.76, here {version}" in failure(capsys, *options, "--no-build")
+    assert f"(version is 1.4.0.76, here {version})" in call(capsys, *options)[2]
+    assert call(capsys, *options, "--no-build")[0] == 0
 
 
 def test_default_bundle_for_three_gpus_that_are_not_here(
