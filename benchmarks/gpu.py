@@ -246,8 +246,17 @@ def table(rows: list[Row], title: str) -> str:
     for row in rows:
         if row.p50_ms is not None:
             lines.append("| " + " | ".join(_cell(getattr(row, head)) for head in heads) + " |")
-    reasons = sorted({f"- {row.engine} {row.precision}: {row.skipped}" for row in rows if row.skipped})
-    return "\n".join([*lines, "", "Skipped:", "", *(reasons or ["- nothing"])]) + "\n"
+    return "\n".join([*lines, "", "Skipped:", "", *(_skipped(rows) or ["- nothing"])]) + "\n"
+
+
+def _skipped(rows: list[Row]) -> list[str]:
+    """Each reason once, with all that it kept from being measured."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        what = f"{row.precision} with CUDA graphs" if row.graphs else row.precision
+        if row.skipped and what not in found.setdefault((row.engine, row.skipped), []):
+            found[row.engine, row.skipped].append(what)
+    return [f"- {engine} ({', '.join(what)}): {reason}" for (engine, reason), what in found.items()]
 
 
 def _cell(value: object) -> str:

@@ -41,7 +41,8 @@ def test_gpu_benchmark_says_what_it_skipped(
     assert {row["engine"] for row in rows} >= {"tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "pytorch"}
     assert {row["graphs"] for row in rows if row["engine"] == "tensorrt"} == {True, False}
     text = (tmp_path / "out" / "table.md").read_text()
-    assert "Skipped:" in text
+    assert "- tensorrt (fp32 with CUDA graphs, fp32, fp16 with CUDA graphs, fp16" in text
+    assert "- pytorch (fp32 with CUDA graphs, fp16, fp16 with CUDA graphs): PyTorch has no CUDA device here" in text
     assert "| depth-test | onnxruntime | fp32 | no |" in text
     assert text.strip() in capsys.readouterr().out
 
@@ -78,7 +79,7 @@ def test_gpu_benchmark_goes_on_after_a_library_fails(tmp_path: Path, monkeypatch
     monkeypatch.setattr(gpu, "open_session", breaks)
     monkeypatch.setattr("sys.argv", ["gpu.py", str(bundle), "--runs", "1", "--output", str(tmp_path / "table")])
     assert gpu.main() == 0
-    assert "- openvino fp32: MemoryError: out of memory" in (tmp_path / "table.md").read_text()
+    assert "- openvino (fp32): MemoryError: out of memory" in (tmp_path / "table.md").read_text()
 
 
 def test_sweep_fails_for_what_does_not_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
