@@ -13,6 +13,7 @@ from edgedepth.core.metrics import METRICS
 from edgedepth.trainers.paper_tables import PaperTable, Row
 
 Figures = Mapping[str, float]
+MEAN_MAP = "mean_map_"  # before a metric: the figure of the mean depth map, which knows nothing of the image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +117,7 @@ class Comparison:
         for row in self.rows:
             cells = [cell for metric in self.table.metrics for cell in self._cells(row, metric)]
             lines.append(f"| {row.label} | " + " | ".join(cells) + " |")
+        lines.append("| the mean depth map, for scale | " + " | ".join(self._mean_map()) + " |")
         lines += ["", f"Ratios are to the row {self.table.reference!r}, the paper's / ours.", ""]
         return "\n".join([*lines, *(self._sentence(metric) for metric in self.table.metrics)]) + "\n"
 
@@ -128,6 +130,12 @@ class Comparison:
             f"{self.mean(row.label, metric):.3f}{spread}",
             " / ".join("-" if ratio is None else f"{ratio:.2f}" for ratio in ratios),
         )
+
+    def _mean_map(self) -> list[str]:
+        """Cells of what a row must beat to have learned more than the average scene."""
+        first = self.seeds[self.rows[0].label][0] if self.rows else {}
+        known = [first.get(MEAN_MAP + metric) for metric in self.table.metrics]
+        return [cell for value in known for cell in ("-", "-" if value is None else f"{value:.3f}", "-")]
 
     def _sentence(self, metric: str) -> str:
         order = self.order(metric)

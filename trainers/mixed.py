@@ -13,7 +13,7 @@ def depthwise_in_float32(module: nn.Module) -> int:
     """Have every depthwise convolution below `module` compute in float32 under autocast on a CPU; answers how many."""
     depthwise = [m for m in module.modules() if isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1]
     for convolution in depthwise:
-        convolution.forward = _InFloat32(convolution)  # type: ignore[method-assign]
+        convolution.forward = _InFloat32(convolution)  # type: ignore[assignment, method-assign]
     return len(depthwise)
 
 

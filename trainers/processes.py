@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, distributed
 
 from edgedepth.trainers.config import TrainConfig

@@ -103,7 +103,8 @@ def config_from(settings: Mapping[str, Any]) -> TrainConfig:
             values[name] = _build(kind, name, values[name])
     if "network" not in values:
         raise InputError('a recipe must name its network, for example network = "drnet"')
-    return _build(TrainConfig, "training", {"data": (), "out": Path("runs/train"), **values})
+    config: TrainConfig = _build(TrainConfig, "training", {"data": (), "out": Path("runs/train"), **values})
+    return config
 
 
 def _build(kind: type, what: str, values: Any) -> Any:
@@ -115,8 +116,8 @@ def _build(kind: type, what: str, values: Any) -> Any:
             raise UnknownNameError.of(f"setting of {what}", key, known)
     made = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     for name in ("out", "cache"):
-        if isinstance(made.get(name), str):
-            made[name] = Path(made[name])
+        if name in made and made[name] is not None:
+            made[name] = Path(str(made[name]))
     try:
         return kind(**made)
     except TypeError as error:  # such as text where a number has to be compared

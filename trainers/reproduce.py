@@ -18,10 +18,10 @@ from edgedepth.core.errors import InputError, require
 from edgedepth.core.files import write_atomic
 from edgedepth.datasets import open_dataset
 from edgedepth.evaluation import evaluate_samples, protocol_named
-from edgedepth.trainers.comparison import Comparison, Figures
+from edgedepth.trainers.comparison import MEAN_MAP, Comparison, Figures
 from edgedepth.trainers.config import AugmentConfig, TrainConfig
 from edgedepth.trainers.paper_tables import PaperTable, Row, Training, table_named
-from edgedepth.trainers.predictor import predictor_of
+from edgedepth.trainers.predictor import baselines_beside, predictor_of
 from edgedepth.trainers.splits import route_of, serves, training_split
 from edgedepth.trainers.train import train
 from edgedepth.trainers.train_depth import train_depth
@@ -172,7 +172,7 @@ def _trained(table: PaperTable, name: str, config: ReproduceConfig, data: str, s
 
 
 def _figures(table: PaperTable, row: Row, config: ReproduceConfig, data: str, run: Path) -> Figures:
-    """Unaligned figures of a row on the test split, averaged per image."""
+    """Unaligned figures of a row on the test split, averaged per image, and those of the mean depth map beside them."""
     network = table.trainings[row.training].network
     device = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
     predictor = predictor_of(
@@ -182,5 +182,13 @@ def _figures(table: PaperTable, row: Row, config: ReproduceConfig, data: str, ru
         device=device,
     )
     samples = open_dataset(data, "test").where(serves(route_of(network))).limited(config.test_images)
-    report = evaluate_samples(predictor, samples, protocol_named("native"), alignments=["none"])
-    return {name: round(value, 5) for name, value in report.alignment["none"].items()}
+    report = evaluate_samples(
+        predictor,
+        samples,
+        protocol_named("native"),
+        alignments=["none"],
+        baselines=baselines_beside(run / f"{network}.safetensors", predictor.spec),
+    )
+    assert report.baseline is not None  # every run writes its map
+    mean_map = {f"{MEAN_MAP}{name}": value for name, value in report.baseline["none"].items()}
+    return {name: round(value, 5) for name, value in {**report.alignment["none"], **mean_map}.items()}

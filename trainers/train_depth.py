@@ -75,9 +75,13 @@ class DepthTask:
         self.objective = DepthObjective(self.network, self.spec, config.loss)
         self._open_data()
 
+    def _split(self) -> tuple[list[DepthDataset], list[DepthDataset]]:
+        """What is trained on, and what is validated on."""
+        return training_split(self.config.data, serves(route_of(self.config.network)))
+
     def _open_data(self) -> None:
-        config, keep = self.config, serves(route_of(self.config.network))
-        train, validation = training_split(config.data, keep)
+        config = self.config
+        train, validation = self._split()
         with progress_bar() as bar:
             self.frames = DepthFrames(
                 self._cache(train, bar), self.training_spec, augment=config.augment, seed=config.seed
@@ -85,7 +89,7 @@ class DepthTask:
             self.validation = DepthFrames(self._cache(validation, bar), self.training_spec)
             self.watched = None
             if config.watch is not None:
-                watched = open_dataset(config.watch).where(keep)
+                watched = open_dataset(config.watch).where(serves(route_of(config.network)))
                 self.watched = DepthFrames(self._cache([watched], bar), self.training_spec)
         self.steps_per_epoch = keys_for(len(self.frames), config).per_epoch
         self.baseline = self._baseline()

@@ -29,7 +29,6 @@ from edgedepth.trainers.models.rsn import RSN, Guidance, Modules
 from edgedepth.trainers.objectives import target_of
 from edgedepth.trainers.processes import fabric_for, first_on_machine
 from edgedepth.trainers.region_data import RegionBatch, RegionFrames, collate_regions, regions_in_order
-from edgedepth.trainers.splits import route_of, serves, training_split
 from edgedepth.trainers.start import prepare_folder
 from edgedepth.trainers.train_depth import DepthTask
 from edgedepth.trainers.validation import Predict, depth_figures, draw_batches
@@ -141,7 +140,7 @@ class RegionTask(DepthTask):
     def _open_data(self) -> None:
         super()._open_data()
         config = self.config
-        train, validation = training_split(config.data, serves(route_of(config.network)))
+        train, validation = self._split()
         train = [dataset.where(lambda info: info.id not in self.frames.cache.bad) for dataset in train]
         validation = [dataset.where(lambda info: info.id not in self.validation.cache.bad) for dataset in validation]
         self.region_frames = RegionFrames(train, self.training_spec, config.augment, config.seed)

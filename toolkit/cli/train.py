@@ -112,7 +112,7 @@ def train(
 
     if not data:
         raise InputError("training needs data: give --data synth:DIR or --data pairs:FILE")
-    settings = read_recipe(network) if is_recipe(network) else {"network": network}
+    settings: dict[str, Any] = read_recipe(network) if is_recipe(network) else {"network": network}
     given = {
         "data": tuple(data),
         "out": out,
