@@ -420,7 +420,7 @@ def test_a_name_without_kind_or_path_is_refused(name: str) -> None:
 
 
 def test_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="known: synth, pairs, nyu, kitti"):
+    with pytest.raises(UnknownNameError, match="known: synth, pairs, nyu, nyu-fused, kitti"):
         open_dataset(f"diode:{tmp_path}")
 
 

@@ -48,7 +48,7 @@ def open_nyu(path: Path, split: str | None = None) -> DepthDataset:
 
 
 def _labelled_entries(path: Path, split: str | None) -> tuple[Entry, ...]:
-    count = _open_h5(path, os.getpid())["images"].shape[0]
+    count = open_h5(path, os.getpid())["images"].shape[0]
     splits = path.parent / SPLITS_FILE
     if split is None:
         chosen: list[int] = list(range(count))
@@ -59,7 +59,7 @@ def _labelled_entries(path: Path, split: str | None) -> tuple[Entry, ...]:
     return tuple(
         Entry(
             SampleInfo(id=f"{index + 1:04d}", route=Route.LOW, domain="indoor", split=split),
-            partial(_read_labelled, path, index),
+            partial(read_labelled, path, index),
         )
         for index in chosen
     )
@@ -76,7 +76,13 @@ def _split_indices(path: Path, split: str, count: int) -> list[int]:
 
 
 @lru_cache(maxsize=2)
-def _open_h5(path: Path, process: int) -> Any:  # noqa: ARG001 (an HDF5 handle must not cross a fork)
+def open_h5(path: Path, process: int) -> Any:  # noqa: ARG001 (an HDF5 handle must not cross a fork)
+    """The open labelled file; `process` is the id of the one that reads.
+
+    Raises:
+        InputError: it is not HDF5, or lacks images or depth.
+        MissingPackageError: h5py is not installed.
+    """
     h5py = require("h5py", extra="train")
     try:
         content = h5py.File(path, "r")
@@ -88,8 +94,9 @@ def _open_h5(path: Path, process: int) -> Any:  # noqa: ARG001 (an HDF5 handle m
     return content
 
 
-def _read_labelled(path: Path, index: int, info: SampleInfo) -> DepthSample:
-    content = _open_h5(path, os.getpid())
+def read_labelled(path: Path, index: int, info: SampleInfo) -> DepthSample:
+    """Frame `index` (from 0) of a labelled file."""
+    content = open_h5(path, os.getpid())
     # MATLAB's column-major arrays arrive transposed: (3, W, H) and (W, H)
     image_rgb: NDArray[np.uint8] = np.asarray(content["images"][index], np.uint8).transpose(2, 1, 0)
     depth_m = np.ascontiguousarray(np.asarray(content["rawDepths"][index], np.float32).T)

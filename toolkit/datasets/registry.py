@@ -9,6 +9,7 @@ from pathlib import Path
 from edgedepth.core.errors import InputError, UnknownNameError
 from edgedepth.datasets.kitti import open_kitti
 from edgedepth.datasets.nyu import open_nyu
+from edgedepth.datasets.nyu_fused import open_nyu_fused
 from edgedepth.datasets.pairs import open_pairs
 from edgedepth.datasets.sample import DepthDataset
 from edgedepth.datasets.scannet import open_scannet
@@ -50,6 +51,12 @@ READERS: Mapping[str, Reader] = {
         what="a folder with NYU Depth v2",
         evaluation_split="test",
         protocol="nyu-eigen",
+    ),
+    "nyu-fused": Reader(
+        open=open_nyu_fused,
+        what="a folder with the labelled files of NYU Depth v1 and v2",
+        evaluation_split="test",
+        protocol="nyu-full",
     ),
     "kitti": Reader(
         open=open_kitti,
