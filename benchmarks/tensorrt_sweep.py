@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -77,7 +78,7 @@ def _row(name: str, precision: str, engine: Engine) -> dict[str, Any]:
     row: dict[str, Any] = {
         "network": name,
         "precision": precision,
-        "input": engine.sidecar.inputs[0],
+        "input": _size(engine.sidecar.inputs[0]),
         "layers": len(engine.layers),
         "kernels": len(engine.kernels),
         "convolutions": convolutions,
@@ -90,6 +91,12 @@ def _row(name: str, precision: str, engine: Engine) -> dict[str, Any]:
     if wrong:
         row["error"] = f"convolutions of {name} {precision} are {sorted(wrong)}, not {wanted}"
     return row
+
+
+def _size(text: str) -> str:
+    """WxH of a frame's "frame: uint8 1xHxWx3"; other inputs as they are."""
+    match = re.search(r" 1x(\d+)x(\d+)x3$", text)
+    return text if match is None else f"{match[2]}x{match[1]}"
 
 
 def report(folder: Path) -> str:

@@ -102,7 +102,7 @@ def test_sweep_fails_for_what_does_not_build(tmp_path: Path, capsys: pytest.Capt
         f"| network | input | RTX {figures.stem}: kernels | activations, MB | build, s | RTX 1.4"
     )
     assert table[2].startswith("| bad |  | failed / - | failed / - |")
-    assert table[3].startswith(f"| good | frame: uint8 1x48x64x3 | - / {kernels} | - / ")
+    assert table[3].startswith(f"| good | 64x48 | - / {kernels} | - / ")
     assert f"| - / 9{kernels} |" in table[3]
     assert (tmp_path / "table.md").read_text().splitlines() == table
 
