@@ -25,7 +25,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "world": ({"core"}, {"cv2", "warp"}),
     "evaluation": ({"core", "datasets", "io"}, {"cv2", "matplotlib"}),
     "engines": ({"core"}, {"onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "pycuda", "cuda"}),
-    "runtime": ({"core", "io", "engines"}, set()),
+    "runtime": ({"core", "io", "engines"}, {"cv2"}),
     "trainers": (
         {"core", "datasets", "world", "evaluation"},
         {"torch", "timm", "lightning", "safetensors", "cv2", "rich"},

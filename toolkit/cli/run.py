@@ -40,6 +40,10 @@ def run(
     camera: Annotated[
         str | None, typer.Option(help="Intrinsics: fx,fy,cx,cy in pixels of the source, or a JSON file.")
     ] = None,
+    steady: Annotated[
+        float,
+        typer.Option(min=0.0, max=0.99, help="Share of the past that depth keeps where a video stands still; 0: none."),
+    ] = 0.0,
     confidence: Annotated[bool, typer.Option("--confidence", help="Also answer confidence (npz).")] = False,
     camera_size: Annotated[
         str | None,
@@ -85,7 +89,11 @@ def run(
             max_m=max(runtime.spec(r).max_m for r in runtime.routes),
         )
         options = StreamOptions(
-            camera=intrinsics, route=forced_route(route), confidence=confidence, max_frames=max_frames
+            camera=intrinsics,
+            route=forced_route(route),
+            steady=steady,
+            confidence=confidence,
+            max_frames=max_frames,
         )
         with _progress(opened, max_frames) as on_frame:
             report = run_stream(runtime, opened, sinks, options, on_frame)

@@ -26,6 +26,7 @@ from edgedepth.runtime.golden import check_new_engines
 from edgedepth.runtime.network import FrameNetwork
 from edgedepth.runtime.profiling import stopwatch
 from edgedepth.runtime.router import FrameRouter
+from edgedepth.runtime.steady import Steadier
 
 # A negative shift leaves no pixel behind the camera.
 _NEAREST_M = 0.01
@@ -119,6 +120,7 @@ class DepthRuntime:
         camera: Camera | None = None,
         route: Route | None = None,
         keeper: RouteKeeper | None = None,
+        steadier: Steadier | None = None,
         confidence: bool = False,
         out: DepthResult | None = None,
     ) -> DepthResult:
@@ -129,6 +131,8 @@ class DepthRuntime:
             and `result.camera_given` is False.
         route: force a route instead of asking the router.
         keeper: hysteresis of an ordered stream (see `keeper`); without one every frame is routed by itself.
+        steadier: blends the depth of an ordered stream over time (see `Steadier`); without one every frame's
+            answer stands alone.
         confidence: also answer the per-pixel confidence.
         out: an earlier result of the same frame size, whose arrays are overwritten and returned, so that nothing
             of frame size is allocated.
@@ -150,6 +154,9 @@ class DepthRuntime:
         with stopwatch(times, "infer"):
             answer = network.run()
         with stopwatch(times, "postprocess"):
+            if steadier is not None:
+                seen = network.frame_bgr
+                answer = {**answer, "depth_m": steadier(seen, answer["depth_m"][0, 0], decision.route)[None, None]}
             scale = focal_scale(camera, placement, entry.spec)
             result = self._result(answer, placement, entry, scale, decision, camera, confidence, out)
         result.timings_ms.update(times)
@@ -161,13 +168,15 @@ class DepthRuntime:
         *,
         camera: Camera | None = None,
         route: Route | None = None,
+        steady: float = 0.0,
         confidence: bool = False,
     ) -> Iterator[DepthResult]:
         """Results of every frame of a source: a path, a camera index, an open `Source` or any iterable of frames.
 
-        Ordered sources (videos, cameras, iterables) are routed with hysteresis, photos one by one.
+        Ordered sources (videos, cameras, iterables) are routed with hysteresis, photos one by one. `steady` is the
+        share of the past that depth keeps where an ordered source stands still, 0 for none (see `Steadier`).
         """
-        for _, result in self.stream_frames(source, camera=camera, route=route, confidence=confidence):
+        for _, result in self.stream_frames(source, camera=camera, route=route, steady=steady, confidence=confidence):
             yield result
 
     def stream_frames(
@@ -176,15 +185,17 @@ class DepthRuntime:
         *,
         camera: Camera | None = None,
         route: Route | None = None,
+        steady: float = 0.0,
         confidence: bool = False,
     ) -> Iterator[tuple[Frame, DepthResult]]:
         """Like `stream`, with the frame that each result is of."""
         if isinstance(source, (str, int, Path)):
             with open_source(source) as opened:
-                yield from self.stream_frames(opened, camera=camera, route=route, confidence=confidence)
+                yield from self.stream_frames(opened, camera=camera, route=route, steady=steady, confidence=confidence)
             return
         ordered = source.ordered if isinstance(source, Source) else True
         keeper = self.keeper() if ordered else None
+        steadier = Steadier(steady) if ordered and steady else None
         items: Iterable[Frame | NDArray[np.uint8]] = source
         for index, item in enumerate(items):
             frame = item if isinstance(item, Frame) else _frame_of(index, item)
@@ -193,6 +204,7 @@ class DepthRuntime:
                 camera=camera if camera is not None else frame.camera,
                 route=route,
                 keeper=keeper,
+                steadier=steadier,
                 confidence=confidence,
             )
             yield frame, result.at(frame.index, frame.time_s)

@@ -64,6 +64,12 @@ class FrameNetwork:
             self._frame = frame_bgr[None]
         return placement
 
+    @property
+    def frame_bgr(self) -> NDArray[np.uint8]:
+        """What was loaded last, (h, w, 3) BGR: at network size, or the frame itself where the session resizes."""
+        frame: NDArray[np.uint8] = self._frame[0]
+        return frame
+
     def run(self) -> dict[str, NDArray[np.float32]]:
         """Run on the loaded frame and return the outputs by name; they are valid until the next run."""
         if self._input_name == "frame":

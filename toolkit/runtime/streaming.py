@@ -20,6 +20,7 @@ from edgedepth.io.frames import Frame, Source
 from edgedepth.io.sink import Sink
 from edgedepth.runtime.depth_runtime import DepthRuntime
 from edgedepth.runtime.profiling import StageTimes
+from edgedepth.runtime.steady import Steadier
 
 T = TypeVar("T")
 QUEUE_FRAMES = 4  # deep enough to smooth jitter, shallow enough to bound memory and latency
@@ -27,10 +28,12 @@ QUEUE_FRAMES = 4  # deep enough to smooth jitter, shallow enough to bound memory
 
 @dataclass(frozen=True, kw_only=True)
 class StreamOptions:
-    """How a source is run: what gives the intrinsics of its frames' size, a forced route, where to stop."""
+    """How a source is run: what gives the intrinsics of its frames' size, a forced route, the share of the past that
+    depth keeps where an ordered source stands still (see `Steadier`), where to stop."""
 
     camera: Callable[[tuple[int, int]], Camera] | None = None
     route: Route | None = None
+    steady: float = 0.0
     confidence: bool = False
     max_frames: int | None = None
 
@@ -51,6 +54,7 @@ class StreamReport:
     device: str = ""
     bundle: dict[str, str] = field(default_factory=dict)
     camera: str = "assumed"
+    steady: float = 0.0
     interrupted: bool = False
     warnings: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
@@ -72,6 +76,7 @@ class StreamReport:
             "device": self.device,
             "bundle": self.bundle,
             "camera": self.camera,
+            "steady": self.steady,
             "unit": "m",
             "interrupted": self.interrupted,
             "warnings": self.warnings,
@@ -102,17 +107,24 @@ def run_stream(
         precision=runtime.precision,
         device=runtime.device,
         bundle={"name": runtime.bundle.manifest.name, "digest": runtime.bundle.digest},
+        steady=options.steady if source.ordered else 0.0,
     )
     start = time.perf_counter()
     reader = _Reader(source, report, options.max_frames)
     writer = _Writer(sink, report)
     keeper = runtime.keeper() if source.ordered else None
+    steadier = Steadier(options.steady) if source.ordered and options.steady else None
     try:
         for frame in reader:
             height, width = frame.image_bgr.shape[:2]
             camera = frame.camera if options.camera is None else options.camera((width, height))
             result = runtime(
-                frame.image_bgr, camera=camera, route=options.route, keeper=keeper, confidence=options.confidence
+                frame.image_bgr,
+                camera=camera,
+                route=options.route,
+                keeper=keeper,
+                steadier=steadier,
+                confidence=options.confidence,
             ).at(frame.index, frame.time_s)
             report.times.add(result.timings_ms)
             report.routes[result.route.value] += 1
