@@ -62,6 +62,7 @@ def resolve_sources(
             f"--spec {spec} goes with --module or an ONNX file; a TOML file of its own is given like a checkpoint"
         )
     depth = [(path, c) for path, c in loaded if isinstance(c.spec, DepthSpec)]
+    routers: list[tuple[Path, Checkpoint | ForeignSource]]
     routers = [(path, c) for path, c in loaded if not isinstance(c.spec, DepthSpec)]
     if coarse is not None:
         routers.append(_load(coarse, spec))

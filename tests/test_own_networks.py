@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -12,9 +13,16 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from edgedepth import DepthRuntime
+from edgedepth.calibration.calibrate import calibrate_bundle
+from edgedepth.calibration.config import CalibrationConfig
+from edgedepth.calibration.guard import Budget
 from edgedepth.cli import main
 from edgedepth.core.errors import InputError
 from edgedepth.core.foreign import ForeignSpec, load_foreign
+from edgedepth.core.routing import Route
+from edgedepth.engines.tensorrt.build import engine_from_onnx
+from edgedepth.engines.tensorrt.config import BuildConfig
+from edgedepth.engines.tensorrt.flavour import load_flavour
 from edgedepth.export.adapter import Adapted, NetworkInput, NetworkOutput, pick
 from edgedepth.export.original import ForeignSource, module_from
 from tests.conftest import REPOSITORY
@@ -169,7 +177,7 @@ def check_bundle(folder: Path, expected_m: np.ndarray) -> None:
 def test_the_documented_example_goes_the_whole_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """docs/own_networks.md: a torch module that answers disparity at half size, to FP16 and the runtime."""
+    """docs/own_networks.md: a torch module that answers disparity at half size, to FP16, INT8, engine and runtime."""
     monkeypatch.chdir(EXAMPLE)
     out = tmp_path / "bundle"
     assert run("mynet.toml", "--fp16", "--size", "64x48", "-o", str(out), "--json") == 0
@@ -185,6 +193,28 @@ def test_the_documented_example_goes_the_whole_way(
     image = torch.from_numpy(FRAME[..., ::-1].transpose(2, 0, 1).copy())[None] / 255
     with torch.no_grad():
         check_bundle(out, network(image)[0, 0].numpy())
+    engine = engine_from_onnx(out / "mynet.fp16.onnx", BuildConfig(targets=("sm86",)), load_flavour("tensorrt-rtx"))
+    assert engine.sidecar.precision == "fp16"
+    calibrated = calibrate_bundle(
+        out,
+        str(pictures(tmp_path / "frames", 48)),
+        config=CalibrationConfig(
+            methods=("minmax",), backends=("onnxruntime",), budget=Budget(drift=0.2, delta1=0.5)
+        ),
+    )
+    record = calibrated.bundle.manifest.networks[Route.LOW].int8["int8@onnxruntime"]
+    assert record.int8_macs > 0
+    assert record.within_budget, record.why
+
+
+def pictures(folder: Path, count: int) -> Path:
+    """Distinct frames of blurred noise."""
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    for number in range(count):
+        noise = cv2.resize(rng.integers(0, 256, (6, 8, 3), np.uint8), (64, 48), interpolation=cv2.INTER_CUBIC)
+        assert cv2.imwrite(str(folder / f"{number:02d}.png"), noise)
+    return folder
 
 
 def old_onnx(path: Path, *, layout: str = "nchw", opset: int = 12) -> None:
