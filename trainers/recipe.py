@@ -160,12 +160,22 @@ STAGES: Mapping[str, Stage] = {
         loss=_RELATIVE_MORE,
         precision="bf16",
     ),
-    "low": Stage(
+    "low-full": Stage(
         network="edge-low",
         minutes=20,
         lr=5e-4,
         batch=16,
         after="low-long",
+        augment=_FINE,
+        loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
+    "low": Stage(
+        network="edge-low",
+        minutes=34,
+        lr=6e-4,
+        batch=16,
+        after="low-full",
         augment=_FINE,
         loss=_RELATIVE_MORE,
         precision="bf16",
