@@ -39,7 +39,19 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
         {"onnx", "cv2", "matplotlib"},
     ),
     "cli": (
-        {"core", "io", "datasets", "world", "evaluation", "engines", "runtime", "trainers", "export", "calibration"},
+        {
+            "core",
+            "io",
+            "datasets",
+            "world",
+            "evaluation",
+            "engines",
+            "runtime",
+            "trainers",
+            "export",
+            "calibration",
+            "deployment",
+        },
         {"typer", "rich", "cv2"},
     ),
 }

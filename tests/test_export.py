@@ -396,7 +396,7 @@ def test_accuracy_on_labelled_data_is_recorded(tmp_path: Path, made: Path, tiny:
 def test_labelled_data_for_each_route(monkeypatch: pytest.MonkeyPatch, made: Path, tiny: nn.Module) -> None:
     """--validate: samples of a network's route, or of none; rendered ones for "world", at the network's size."""
     from edgedepth.calibration import world_frames
-    from edgedepth.cli.export import validation_data
+    from edgedepth.deployment import validation_data
 
     asked: list[tuple[Route, tuple[int, int]]] = []
 

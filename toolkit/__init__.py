@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgedepth.core.results import DepthResult as DepthResult
     from edgedepth.core.results import PixelState as PixelState
     from edgedepth.core.routing import Route as Route
+    from edgedepth.deployment import deploy as deploy
     from edgedepth.runtime.depth_runtime import DepthRuntime as DepthRuntime
 
 _HOMES = {
@@ -31,9 +32,10 @@ _HOMES = {
     "DepthRuntime": "edgedepth.runtime.depth_runtime",
     "PixelState": "edgedepth.core.results",
     "Route": "edgedepth.core.routing",
+    "deploy": "edgedepth.deployment",
 }
 
-__all__ = ["Bundle", "Camera", "DepthResult", "DepthRuntime", "PixelState", "Route", "errors"]
+__all__ = ["Bundle", "Camera", "DepthResult", "DepthRuntime", "PixelState", "Route", "deploy", "errors"]
 
 
 def __getattr__(name: str) -> Any:

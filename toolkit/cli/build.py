@@ -71,6 +71,7 @@ def build(
     from edgedepth.engines.tensorrt.config import BuildConfig
     from edgedepth.engines.tensorrt.plans import present_gpu
     from edgedepth.engines.tensorrt.profiles import SizeRange
+    from edgedepth.runtime.golden import check_built
 
     flavour = flavour_to_build_with(backend)
     targets = _listed(target)
@@ -100,30 +101,18 @@ def build(
     if carried:
         opened = carry_plans(opened, built)
     runs_here = gpu is not None and all(gpu.capability in b.plan.sidecar.compute_capabilities for b in built)
-    checks = [] if no_check or not runs_here else _check(opened, flavour.name, built)
+    checks = [] if no_check or not runs_here else check_built(opened, built)
     if as_json:
         print_json(_describe(opened, built, checks))
         return
     for entry in built:
-        say(_line(entry))
+        say(built_line(entry))
     for check in checks:
         say(str(check))
     if not checks:
         say(f"not checked: {_why_unchecked(opened, no_check, runs_here)}")
     if carried:
         say(f"{opened.folder} carries the engines; on the machine that runs them: edgedepth trust {opened.folder}")
-
-
-def build_for_this_machine(folder: Path) -> list[str]:
-    """Build a bundle's engines where TensorRT and a GPU are there, check them, and say so in lines for people."""
-    from edgedepth.core.bundle import Bundle
-    from edgedepth.engines.tensorrt.bundle import build_for_this_machine as build_here
-
-    bundle = Bundle.load(folder)
-    with _progress() as report:
-        built = build_here(bundle, report=report)
-    checks = _check(bundle, built[0].plan.sidecar.flavour, built) if built and bundle.manifest.golden else []
-    return [*map(_line, built), *map(str, checks)]
 
 
 def flavour_to_build_with(backend: str | None) -> Flavour:
@@ -170,32 +159,6 @@ def _writable(opened: Bundle, place: str, output: Path | None) -> Bundle:
     return Bundle.load(output)
 
 
-def _check(bundle: Bundle, backend: str, built: list[BuiltPlan]) -> list[GoldenResult]:
-    """Open every depth engine that was built or found, and hold it to the bundle's limits."""
-    from edgedepth.core.routing import Route
-    from edgedepth.engines.registry import open_session
-    from edgedepth.engines.session import as_precision
-    from edgedepth.runtime.golden import check_new_engines
-
-    results: list[GoldenResult] = []
-    for entry in built:
-        if entry.role == "router":
-            continue
-        route = Route(entry.role)
-        network = bundle.manifest.networks[route]
-        path = bundle.path(network.variant(entry.precision, backend))
-        with open_session(
-            path,
-            backend,
-            precision=as_precision(entry.precision),
-            frame_wh=entry.sizes[0].opt_wh if entry.sizes else None,
-            resize=network.spec.resize,
-            build=False,
-        ) as session:
-            results += check_new_engines(bundle, {route: session})
-    return results
-
-
 def _why_unchecked(bundle: Bundle, no_check: bool, runs_here: bool) -> str:
     if no_check:
         return "skipped"
@@ -206,7 +169,8 @@ def _why_unchecked(bundle: Bundle, no_check: bool, runs_here: bool) -> str:
     return "they passed their golden check before"
 
 
-def _line(entry: BuiltPlan) -> str:
+def built_line(entry: BuiltPlan) -> str:
+    """What was built, or found, in a line for people."""
     sidecar = entry.plan.sidecar
     why = entry.plan.why_built
     how = f"built in {sidecar.build_seconds:.1f} s ({why})" if why else "in the cache"

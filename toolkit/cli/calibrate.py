@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +12,7 @@ import typer
 from edgedepth.cli.common import JSON_HELP, print_json, say
 
 if TYPE_CHECKING:
-    from edgedepth.calibration.calibrate import CalibrationConfig, Progress
-    from edgedepth.calibration.report import CalibrationReport
+    from edgedepth.calibration.calibrate import Progress
 
 DEFAULT_SOURCE = "world"
 
@@ -58,7 +57,7 @@ def calibrate(
     from edgedepth.core.errors import require
 
     require("onnx", extra="export")
-    from edgedepth.calibration.calibrate import CalibrationConfig
+    from edgedepth.calibration.calibrate import CalibrationConfig, calibrate_bundle
     from edgedepth.calibration.forms import FORMS
     from edgedepth.calibration.guard import Budget
     from edgedepth.calibration.ranges import METHODS
@@ -70,7 +69,9 @@ def calibrate(
         explain=explain or plot is not None,
         limit=frames,
     )
-    report = run_calibration(bundle, calib, config, output=output, ranges=ranges or [])
+    note_source(calib)
+    with _progress() as progress:
+        report = calibrate_bundle(bundle, calib, config=config, output=output, reuse=ranges or [], progress=progress)
     if plot is not None:
         from edgedepth.calibration.report import plot_mixes
 
@@ -83,21 +84,10 @@ def calibrate(
     say(f"wrote {report.bundle.folder}")
 
 
-def run_calibration(
-    bundle: str | Path,
-    source: str,
-    config: CalibrationConfig,
-    *,
-    output: Path | None = None,
-    ranges: Sequence[Path] = (),
-) -> CalibrationReport:
-    """Calibrate with a progress bar on stderr, silent where that is no terminal."""
-    from edgedepth.calibration.calibrate import calibrate_bundle
-
+def note_source(source: str) -> None:
+    """Say what is better than the rendered frames that are taken where none were given."""
     if source == DEFAULT_SOURCE:
         say("calibrating on rendered frames; frames of your own camera make better ranges (--calib SOURCE)")
-    with _progress() as progress:
-        return calibrate_bundle(bundle, source, config=config, output=output, reuse=ranges, progress=progress)
 
 
 def _names(text: str | None, everything: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgedepth.cli.calibrate import note_source
 from edgedepth.cli.common import JSON_HELP, print_json, say
 from edgedepth.core.errors import InputError
 from edgedepth.core.routing import Route
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgedepth.calibration.calibrate import CalibrationConfig
-    from edgedepth.calibration.report import CalibrationReport
-    from edgedepth.datasets.sample import SampleInfo
-    from edgedepth.export.bundle_export import ExportReport
-    from edgedepth.export.request import BundleRequest
-    from edgedepth.export.validation import ValidationData
+    from edgedepth.deployment import Deployment, DeployWatcher
 
 
 def export(
@@ -92,160 +88,101 @@ def export(
     edgedepth export my.safetensors --fp16 --int8 --calib drive.mp4 --size 320x256 -o mybundle;
     edgedepth export --module nets/mine.py:make --spec mine.toml --fp16 --validate nyu:DIR -o mine
     """
+    from edgedepth.deployment import deploy
+
+    if int8:
+        note_source(calib)
     sizes = _sizes(size)
-    order = _Order(
-        sources=tuple(source or (() if module else ("default",))),
-        coarse=coarse,
-        module=module,
-        spec=spec,
-        validate=validate,
-        calib=calib if int8 else None,
-        calibration=_calibration(budget, explain) if int8 else None,
-        engines=not no_engines,
-        options={
-            "precisions": ("fp32", "fp16") if fp16 else ("fp32",),
-            "backends": _backends(backend or []),
-            "dynamic": dynamic,
-            "golden": _golden(golden or []),
-            "half_storage": small,
-        },
-    )
+    whole = output.resolve().name
     made = []
     for input_wh in sizes:
         folder = output if len(sizes) == 1 or input_wh is None else output / f"{input_wh[0]}x{input_wh[1]}"
-        label = name or (output.resolve().name if folder is output else f"{output.resolve().name}-{folder.name}")
-        made.append(order.fill(folder, label, input_wh))
+        with _watching() as watcher:
+            deployment = deploy(
+                tuple(source or ("default",)),
+                folder,
+                name=name or (whole if folder is output else f"{whole}-{folder.name}"),
+                input_wh=input_wh,
+                precisions=("fp32", "fp16") if fp16 else ("fp32",),
+                calib=calib if int8 else None,
+                calibration=_calibration(budget, explain) if int8 else None,
+                engines=not no_engines,
+                coarse=coarse,
+                module=module,
+                spec=spec,
+                validate=validate,
+                backends=_backends(backend or []),
+                dynamic=dynamic,
+                golden=_golden(golden or []),
+                half_storage=small,
+                watcher=watcher,
+            )
+        made.append(deployment)
         if not as_json:
-            made[-1].tell(explain)
+            _tell(deployment, explain)
     if as_json:
-        described = [bundle.describe() for bundle in made]
+        described = [_describe(deployment) for deployment in made]
         print_json(described[0] if len(sizes) == 1 else {"bundles": described})
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Order:
-    """What the command line asked for, whatever the size; `options` are fields of `BundleRequest`."""
+@contextmanager
+def _watching() -> Iterator[DeployWatcher]:
+    """One line and bar on stderr for whatever is being done, silent where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    sources: tuple[str, ...]
-    coarse: str | None
-    module: str | None
-    spec: Path | None
-    validate: str | None
-    calib: str | None
-    calibration: CalibrationConfig | None
-    engines: bool
-    options: dict[str, Any]
+    from edgedepth.deployment import DeployWatcher
 
-    def fill(self, folder: Path, name: str, input_wh: tuple[int, int] | None) -> _Made:
-        """Write, calibrate and build one bundle."""
-        from edgedepth.cli.build import build_for_this_machine
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("loading checkpoints", total=None)
 
-        report = self._export(folder, {**self.options, "name": name, "input_wh": input_wh})
-        calibration = None
-        if self.calib is not None and self.calibration is not None:
-            calibration = _calibrate(report, self.calib, self.calibration)
-        return _Made(report, calibration, build_for_this_machine(folder) if self.engines else [])
+        class Shown(DeployWatcher):
+            def exporting(self, step: str) -> None:
+                bar.reset(task, description=step, total=None)
 
-    def _export(self, folder: Path, request: dict[str, Any]) -> ExportReport:
-        from rich.console import Console
+            def calibrating(self, step: str, done: int, total: int) -> None:
+                bar.update(task, description=step, completed=done, total=total or None)
 
-        from edgedepth.core.errors import require
+            def building(self, network: str, phase: str, share: float) -> None:
+                bar.update(task, description=f"{network}: {phase[:40]}", completed=share, total=1.0)
 
-        for package in ("torch", "onnx", "onnxscript", "safetensors"):
-            require(package, extra="export")
-        from edgedepth.export.bundle_export import export_bundle
-        from edgedepth.export.request import BundleRequest
-        from edgedepth.export.sources import resolve_sources
+        yield Shown()
 
-        with Console(stderr=True).status("loading checkpoints") as status:
-            found = resolve_sources(self.sources, self.coarse, module=self.module, spec=self.spec)
-            whole = BundleRequest(
-                depth=found.depth,
-                router=found.router,
-                rule=found.rule,
-                baselines=found.baselines,
-                notify=status.update,
-                **request,
+
+def _tell(made: Deployment, explain: bool) -> None:
+    """Say on stderr what was done and measured."""
+    from edgedepth.cli.build import built_line
+
+    for network, passes in made.export.passes.items():
+        fired = ", ".join(f"{entry.name} {len(entry.fired)}x" for entry in passes if entry.fired)
+        say(f"{network}: rewrites {fired or 'none'}")
+        if explain:
+            for entry in passes:
+                say(f"  {entry}".replace("\n", "\n  "))
+    for network, tensors in made.export.unfit.items():
+        if tensors:
+            say(f"{network}: {len(tensors)} tensors do not fit float16 and stay float32: {', '.join(tensors[:5])}")
+    for route, exported in made.export.bundle.manifest.networks.items():
+        for key, parity in exported.parity.items():
+            weight = f", {exported.variants[key].bytes / 1e6:.1f} MB" if key in exported.variants else ""
+            say(
+                f"{route}: {exported.network} {key}{weight}, differs from {parity.against} by "
+                f"{parity.p999_relative:.1e} (99.9th percentile), {parity.max_relative:.1e} (maximum)"
             )
-            if self.validate is not None:
-                status.update(f"opening {self.validate}")
-                whole = replace(whole, validation=validation_data(self.validate, whole))
-            return export_bundle(whole, folder)
-
-
-@dataclass(frozen=True)
-class _Made:
-    """One written bundle, what calibration said, and lines about engines."""
-
-    report: ExportReport
-    calibration: CalibrationReport | None
-    engines: Sequence[str]
-
-    def tell(self, explain: bool) -> None:
-        """Say on stderr what was done and measured."""
-        for network, passes in self.report.passes.items():
-            fired = ", ".join(f"{entry.name} {len(entry.fired)}x" for entry in passes if entry.fired)
-            say(f"{network}: rewrites {fired or 'none'}")
-            if explain:
-                for entry in passes:
-                    say(f"  {entry}".replace("\n", "\n  "))
-        for network, tensors in self.report.unfit.items():
-            if tensors:
-                say(f"{network}: {len(tensors)} tensors do not fit float16 and stay float32: {', '.join(tensors[:5])}")
-        for route, exported in self.report.bundle.manifest.networks.items():
-            for key, parity in exported.parity.items():
-                weight = f", {exported.variants[key].bytes / 1e6:.1f} MB" if key in exported.variants else ""
-                say(
-                    f"{route}: {exported.network} {key}{weight}, differs from {parity.against} by "
-                    f"{parity.p999_relative:.1e} (99.9th percentile), {parity.max_relative:.1e} (maximum)"
-                )
-            for key, found in exported.accuracy.items():
-                say(
-                    f"{route}: {exported.network} {key}: abs_rel {found.abs_rel:.4f}, delta1 {found.delta1:.4f} on "
-                    f"{found.images} images of {found.data}"
-                )
-        for line in [] if self.calibration is None else self.calibration.lines(explain=explain):
-            say(line)
-        say(f"wrote {self.report.bundle.folder}")
-        for line in self.engines:
-            say(line)
-
-    def describe(self) -> dict[str, Any]:
-        """The same as plain data."""
-        return _describe(self.report, self.calibration)
-
-
-# Samples per route that every graph is scored on: the original, the plain graph, and each precision and form.
-_VALIDATION_IMAGES = 64
-
-
-def validation_data(name: str, request: BundleRequest) -> ValidationData:
-    """Labelled samples for each route: of a data set `kind:path`, or rendered for "world".
-
-    Raises:
-        InputError: the data cannot be read, or have no sample of a route.
-    """
-    from edgedepth.datasets import DepthDataset, open_dataset, reader_of
-    from edgedepth.export.validation import ValidationData
-
-    samples: dict[Route, DepthDataset] = {}
-    for route, network in request.depth.items():
-        if name == "world":
-            from edgedepth.calibration.world_frames import world_dataset
-
-            found = world_dataset(route, request.input_wh or network.spec.input_wh, frames=_VALIDATION_IMAGES)
-        else:
-            reader, _ = reader_of(name)
-            found = open_dataset(name, reader.evaluation_split)
-        kept = found.where(partial(_is_of, route)).limited(_VALIDATION_IMAGES)
-        if not len(kept):
-            raise InputError(f"{name} has no sample of the route {route}; validate on other data")
-        samples[route] = kept
-    return ValidationData(data=name, samples=samples)
-
-
-def _is_of(route: Route, sample: SampleInfo) -> bool:
-    return sample.route in (None, route)
+        for key, found in exported.accuracy.items():
+            say(
+                f"{route}: {exported.network} {key}: abs_rel {found.abs_rel:.4f}, delta1 {found.delta1:.4f} on "
+                f"{found.images} images of {found.data}"
+            )
+    for line in [] if made.calibration is None else made.calibration.lines(explain=explain):
+        say(line)
+    say(f"wrote {made.export.bundle.folder}")
+    for built in made.engines:
+        say(built_line(built))
+    for check in made.checks:
+        say(str(check))
 
 
 def _sizes(text: str | None) -> tuple[tuple[int, int] | None, ...]:
@@ -265,12 +202,6 @@ def _calibration(budget: str | None, explain: bool) -> CalibrationConfig:
     from edgedepth.calibration.guard import Budget
 
     return CalibrationConfig(budget=Budget() if budget is None else Budget.parse(budget), explain=explain)
-
-
-def _calibrate(report: ExportReport, source: str, config: CalibrationConfig) -> CalibrationReport:
-    from edgedepth.cli.calibrate import run_calibration
-
-    return run_calibration(report.bundle.folder, source, config)
 
 
 def _backends(names: Sequence[str]) -> tuple[str, ...]:
@@ -297,18 +228,17 @@ def _golden(entries: Sequence[str]) -> dict[Route, list[NDArray[np.uint8]]]:
     return frames
 
 
-def _describe(report: ExportReport, calibration: CalibrationReport | None) -> dict[str, Any]:
+def _describe(made: Deployment) -> dict[str, Any]:
     from edgedepth.cli.inspect import describe
 
     passes = {
         network: [{"name": entry.name, "fired": list(entry.fired), "refused": dict(entry.refused)} for entry in entries]
-        for network, entries in report.passes.items()
+        for network, entries in made.export.passes.items()
     }
-    bundle = report.bundle if calibration is None else calibration.bundle
     return {
-        "bundle": str(bundle.folder),
-        **describe(bundle),
-        "calibration": None if calibration is None else calibration.as_json(),
+        "bundle": str(made.bundle.folder),
+        **describe(made.bundle),
+        "calibration": None if made.calibration is None else made.calibration.as_json(),
         "passes": passes,
-        "kept_float32": {network: list(tensors) for network, tensors in report.unfit.items()},
+        "kept_float32": {network: list(tensors) for network, tensors in made.export.unfit.items()},
     }

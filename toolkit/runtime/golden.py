@@ -6,7 +6,7 @@ engine answers the frames that the bundle carries for this, and is turned away b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from edgedepth.core.routing import Route
 from edgedepth.engines.cache import PlanCache
 from edgedepth.engines.registry import open_session
 from edgedepth.engines.session import Session, as_precision
+from edgedepth.engines.tensorrt.bundle import BuiltPlan
 from edgedepth.engines.tensorrt.session import TensorRtSession
 from edgedepth.io.image_source import read_image
 from edgedepth.runtime.network import FrameNetwork
@@ -205,3 +206,28 @@ def _fault(abs_rel: float, delta1: float, non_finite: int, limits: GoldenLimits 
     if delta1 < limits.min_delta1:
         return f"delta1 {delta1:.4f} is below the limit of {limits.min_delta1:g}"
     return ""
+
+
+def check_built(bundle: Bundle, built: Sequence[BuiltPlan]) -> list[GoldenResult]:
+    """Open every depth engine that was built or found, from the cache, and hold it to the bundle's limits.
+
+    Raises:
+        BackendError: an engine computes something else than the network, or does not open.
+    """
+    results: list[GoldenResult] = []
+    for entry in built:
+        if entry.role == "router":
+            continue
+        route, backend = Route(entry.role), entry.plan.sidecar.flavour
+        network = bundle.manifest.networks[route]
+        path = bundle.path(network.variant(entry.precision, backend))
+        with open_session(
+            path,
+            backend,
+            precision=as_precision(entry.precision),
+            frame_wh=entry.sizes[0].opt_wh if entry.sizes else None,
+            resize=network.spec.resize,
+            build=False,
+        ) as session:
+            results += check_new_engines(bundle, {route: session})
+    return results

@@ -1,0 +1,51 @@
+"""One call from networks to a bundle that runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="exporting needs PyTorch: pip install 'edgedepth[export]'")
+pytest.importorskip("onnx")
+
+import edgedepth  # noqa: E402
+from edgedepth.core.errors import InputError, UnknownNameError  # noqa: E402
+from edgedepth.deployment import DeployWatcher  # noqa: E402
+
+
+class Recorder(DeployWatcher):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def exporting(self, step: str) -> None:
+        self.steps.append(step)
+
+
+def test_deploy_makes_a_bundle_that_runs(tmp_path: Path) -> None:
+    watcher = Recorder()
+    made = edgedepth.deploy(
+        "edge-low", tmp_path / "mine", input_wh=(64, 48), precisions=("fp32", "fp16"), engines=False, watcher=watcher
+    )
+    assert made.bundle.manifest.name == "mine"
+    (network,) = made.bundle.manifest.networks.values()
+    assert set(network.variants) == {"fp32", "fp16"}
+    assert made.calibration is None
+    assert (made.engines, made.checks) == ((), ())
+    assert watcher.steps[0] == "loading checkpoints"
+    assert any("edge-low" in step for step in watcher.steps)
+    with edgedepth.DepthRuntime.load(made.bundle, backend="onnxruntime", threads=1) as depth:
+        assert depth(np.zeros((48, 64, 3), np.uint8)).depth_m.shape == (48, 64)
+
+
+def test_deploy_calibrates_where_frames_are_given(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="none"):
+        edgedepth.deploy("edge-low", tmp_path / "mine", input_wh=(64, 48), calib=str(tmp_path / "none"), engines=False)
+
+
+def test_what_makes_no_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown network.*edge-lower"):
+        edgedepth.deploy("edge-lower", tmp_path / "mine")
