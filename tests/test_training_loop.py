@@ -89,7 +89,7 @@ def test_two_processes_and_two_parts_train_like_one_large_batch(
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
         [*torchrun, "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", *worker],
-        env=environment, capture_output=True, text=True, timeout=180, check=False,
+        env=environment, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     one = losses(tmp_path / "one")

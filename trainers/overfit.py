@@ -50,7 +50,7 @@ class Case:
 _EDGE = {"widths": (8, 16, 24, 32, 48), "depths": (0, 0, 0, 0, 0), "decoder_widths": (32, 24, 16, 8)}
 CASES: Mapping[str, Case] = {
     "ds-sidenet-low": Case(network="ds-sidenet-low", options={"width": 0.125}, steps=150),
-    "ds-sidenet-high": Case(network="ds-sidenet-high", options={"width": 0.125, "min_m": 1.0}, steps=150),
+    "ds-sidenet-high": Case(network="ds-sidenet-high", options={"width": 0.25}, steps=250, lr=6e-3),
     "edge-low": Case(network="edge-low", options=_EDGE, steps=150),
     "edge-high": Case(network="edge-high", options=_EDGE, steps=150),
     "sid-deeplab": Case(network="sid-deeplab", options={"backbone": "small"}, steps=150, lr=1e-2),
