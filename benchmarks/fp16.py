@@ -137,9 +137,11 @@ def compare(bundle: Bundle, route: Route, names: list[str], count: int, share: f
         for frame, truth in [*labelled, *((frame, None) for frame in harsh)]:
             expected = full.run({"frame": frame[None]}, ["depth_m"])["depth_m"][0, 0]
             found = half.run({"frame": frame[None]}, ["depth_m"])["depth_m"][0, 0]
-            lost += int(np.count_nonzero(~np.isfinite(found)))
-            worst = max(worst, float(np.nanquantile(np.abs(found - expected) / expected, 0.999)))
-            if truth is not None and np.isfinite(found).all():
+            finite = np.isfinite(found)
+            lost += int(np.count_nonzero(~finite))
+            if finite.any():
+                worst = max(worst, float(np.quantile((np.abs(found - expected) / expected)[finite], 0.999)))
+            if truth is not None and finite.all():
                 known = np.isfinite(truth)
                 scores["fp32"].append(DepthErrors.of(expected[known], truth[known]).values())
                 scores["fp16"].append(DepthErrors.of(found[known], truth[known]).values())
