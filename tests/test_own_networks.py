@@ -25,6 +25,7 @@ from edgedepth.engines.tensorrt.config import BuildConfig
 from edgedepth.engines.tensorrt.flavour import load_flavour
 from edgedepth.export.adapter import Adapted, NetworkInput, NetworkOutput, pick
 from edgedepth.export.original import ForeignSource, module_from
+from edgedepth.export.sources import resolve_sources
 from tests.conftest import REPOSITORY
 
 EXAMPLE = REPOSITORY / "examples" / "own_network"
@@ -157,6 +158,20 @@ def test_modules_are_found_by_file_and_by_name(tmp_path: Path, monkeypatch: pyte
             module_from(target)
 
 
+def test_a_module_and_its_contract_are_one_source_among_others() -> None:
+    """--module with --spec; an ONNX file with --spec, or with the TOML file beside it."""
+    contract = EXAMPLE / "mynet.toml"
+    (source,) = resolve_sources([], module="nets:make", spec=contract).depth.values()
+    assert isinstance(source, ForeignSource)
+    assert (source.network, source.foreign.module, source.foreign.onnx) == ("mynet", "nets:make", None)
+    (source,) = resolve_sources(["x.onnx"], spec=contract).depth.values()
+    assert isinstance(source, ForeignSource)
+    assert (source.foreign.module, source.foreign.onnx) == (None, "x.onnx")
+    (source,) = resolve_sources([str(contract)]).depth.values()
+    assert isinstance(source, ForeignSource)
+    assert source.foreign.module == f"{EXAMPLE}/mynet.py:make"
+
+
 def test_a_source_without_a_network_is_refused() -> None:
     with pytest.raises(InputError, match="needs `module` or `onnx`"):
         ForeignSource(spec()).open()
@@ -198,9 +213,7 @@ def test_the_documented_example_goes_the_whole_way(
     calibrated = calibrate_bundle(
         out,
         str(pictures(tmp_path / "frames", 48)),
-        config=CalibrationConfig(
-            methods=("minmax",), backends=("onnxruntime",), budget=Budget(drift=0.2, delta1=0.5)
-        ),
+        config=CalibrationConfig(methods=("minmax",), backends=("onnxruntime",), budget=Budget(drift=0.2, delta1=0.5)),
     )
     record = calibrated.bundle.manifest.networks[Route.LOW].int8["int8@onnxruntime"]
     assert record.int8_macs > 0

@@ -90,9 +90,11 @@ def export(
     """
     from edgedepth.deployment import deploy
 
+    # what is wrong with the call is said first, and alone
+    sizes, forms, frames = _sizes(size), _backends(backend or []), _golden(golden or [])
+    config = _calibration(budget, explain) if int8 else None
     if int8:
         note_source(calib)
-    sizes = _sizes(size)
     whole = output.resolve().name
     made = []
     for input_wh in sizes:
@@ -105,15 +107,15 @@ def export(
                 input_wh=input_wh,
                 precisions=("fp32", "fp16") if fp16 else ("fp32",),
                 calib=calib if int8 else None,
-                calibration=_calibration(budget, explain) if int8 else None,
+                calibration=config,
                 engines=not no_engines,
                 coarse=coarse,
                 module=module,
                 spec=spec,
                 validate=validate,
-                backends=_backends(backend or []),
+                backends=forms,
                 dynamic=dynamic,
-                golden=_golden(golden or []),
+                golden=frames,
                 half_storage=small,
                 watcher=watcher,
             )
