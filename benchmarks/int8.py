@@ -5,9 +5,9 @@
         --modelopt VENV/bin/python --write docs/int8.md       # every table, put between its marks in the page
 
 Or one of them: `accuracy` (every file of the bundle), `recipes` (every method for ranges, and each correction),
-`forms` (what each choice of OpenVINO's form is worth), `speed` (every file on CPU backends), `ds-sidenet` (the paper's
-network, random weights), `calibrators` (ranges against onnxruntime's and ModelOpt's), `tensorrt` (are the convolutions
-of TensorRT-RTX engines INT8? no GPU needed).
+`forms` (what each choice of OpenVINO's form is worth), `speed` (every file on CPU backends), `designs` (networks at
+the sizes they were designed for, random weights, DS-SIDENet low among them), `calibrators` (ranges against
+onnxruntime's and ModelOpt's), `tensorrt` (are the convolutions of TensorRT-RTX engines INT8? no GPU needed).
 
 Accuracy is unaligned, protocol `native`, camera given, the true route's network, mean over images; of synthetic sets
 the test split. Files are timed in turn in one run, so that a busy machine slows them alike. ModelOpt pins other
@@ -24,7 +24,7 @@ from pathlib import Path
 
 from int8_accuracy import accuracy, forms, recipes
 from int8_calibrators import calibrators
-from int8_speed import ds_sidenet, speed
+from int8_speed import designs, speed
 from int8_tensorrt import tensorrt
 
 from edgedepth import Bundle
@@ -36,7 +36,7 @@ TABLES: dict[str, Table] = {
     "recipes": lambda given: recipes(Bundle.load(given.bundle), given.data, given.limit, given.calib),
     "forms": lambda given: forms(Bundle.load(given.bundle), given.data, given.limit, given.threads, given.rounds),
     "speed": lambda given: speed(Bundle.load(given.bundle), given.threads, given.rounds),
-    "ds-sidenet": lambda given: ds_sidenet((320, 240), given.threads, given.rounds),
+    "designs": lambda given: designs(given.threads, given.rounds),
     "calibrators": lambda given: calibrators(Bundle.load(given.bundle), given.calib, given.modelopt),
     "tensorrt": lambda given: tensorrt(given.network, (192, 128)),
 }
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--data", action="append", default=[], help="labelled data, as kind:path")
     parser.add_argument("--calib", default="world", help="frames that recipes and calibrators observe")
     parser.add_argument("--limit", type=int, help="at most so many samples of each data set and route")
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--threads", type=int, default=1, help="1 measures CPU time, more the clock on the wall")
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--modelopt", type=Path, help="the Python of an environment with ModelOpt")
     parser.add_argument("--network", action="append", help="for tensorrt: this network only; may be given often")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import onnx
-from int8_speed import timed_rows
+from int8_speed import clock_for, timed_rows, unit
 
 from edgedepth import Bundle, DepthRuntime
 from edgedepth.calibration.equalise import apply_scales
@@ -83,9 +83,10 @@ def recipes(bundle: Bundle, data: Sequence[str], limit: int | None, calib: str) 
                     yield f"| {network.network} | {short} | {recipe} | {_cells(base, score)} |"
 
 
-def forms(bundle: Bundle, data: Sequence[str], limit: int | None, threads: int | None, rounds: int) -> Iterator[str]:
+def forms(bundle: Bundle, data: Sequence[str], limit: int | None, threads: int, rounds: int) -> Iterator[str]:
     """What the choices in OpenVINO's form are worth: each taken back by itself, on the first data set of the route."""
-    yield "| network | form | ms | times as fast as FP32 | abs_rel | delta1 | abs_rel against FP32's | in the budget |"
+    errors = "abs_rel | delta1 | abs_rel against FP32's | in the budget"
+    yield f"| network | form | {unit(threads)} | times as fast as FP32 | {errors} |"
     yield "|---|---|---:|---:|---:|---:|---:|---|"
     for route, network in bundle.manifest.networks.items():
         samples = next((found for name in data if len(found := _samples(name, route, limit))), None)
@@ -100,7 +101,7 @@ def forms(bundle: Bundle, data: Sequence[str], limit: int | None, threads: int |
                 files[name] = Path(folder) / f"{len(files)}.onnx"
                 onnx.save(int8_model(base, record, form), files[name])
             frame = probe_frames(network.spec.input_wh)[-1]
-            timing = compare_speed(files, "openvino", frame, rounds=rounds, threads=threads)
+            timing = compare_speed(files, "openvino", frame, rounds=rounds, threads=threads, clock=clock_for(threads))
             scores = {name: _score(bundle, route, path, "openvino", samples) for name, path in files.items()}
             for row, score in zip(timed_rows(timing), scores.values(), strict=True):
                 yield f"| {network.network} | {row} | {_cells(scores['FP32'], score)} |"

@@ -71,7 +71,7 @@ def insert_qdq(
         EdgeDepthError: the result is not a valid model.
     """
     graph = Graph(model)
-    writer = _Writer(graph, [layer.name for layer in layers], ranges, form)
+    writer = _Writer(graph, layers, ranges, form)
     for layer in layers:
         writer.quantise_layer(layer)
     if form.residual:
@@ -89,9 +89,11 @@ def insert_qdq(
 class _Writer:
     """Adds one Q/DQ pair per activation and one DQ per weight, and lets the readers read them."""
 
-    def __init__(self, graph: Graph, layers: Collection[str], ranges: Mapping[str, Range], form: Form) -> None:
+    def __init__(self, graph: Graph, layers: Collection[Layer], ranges: Mapping[str, Range], form: Form) -> None:
         self._graph = graph
-        self._layers = layers
+        self._layers = [layer.name for layer in layers]
+        # what a thin layer's correction is added to is depth itself, which eight bits are too few for
+        self._features = {layer.name for layer in layers if layer.kind != "thin"}
         self._ranges = ranges
         self._form = form
         self._pairs: dict[str, str] = {}
@@ -110,7 +112,7 @@ class _Writer:
 
     def quantise_residuals(self) -> None:
         for node in self._graph.of_type("Add"):
-            made = [index for index, name in enumerate(node.input) if name in self._layers]
+            made = [index for index, name in enumerate(node.input) if name in self._features]
             if len(made) != 1:
                 continue
             other = 1 - made[0]
@@ -139,25 +141,27 @@ class _Writer:
             self._pairs[tensor] = self._add(tensor, affine)
         return self._pairs[tensor]
 
-    def _add(self, tensor: str, affine: Affine) -> str:
+    def _add(self, tensor: str, affine: Affine, mover: NodeProto | None = None) -> str:
         """Round a tensor; before it is joined or shuffled from others, where the form says so and nobody else reads it.
 
-        Rounding and moving values about commute, so this changes no value.
+        Rounding and moving values about commute, so this changes no value. mover: who reads it, where that too only
+        moves what is rounded.
         """
         maker = self._graph.producer(tensor)
         if not self._form.early or maker is None or maker.op_type not in _MOVERS:
             return add_pair(self._graph, tensor, affine)
-        exact = [node for node in self._graph.consumers(tensor) if node.output[0] not in self._layers]
-        if exact or self._graph.is_output(tensor):
+        readers = self._graph.consumers(tensor)
+        exact = [node for node in readers if node != mover and node.output[0] not in self._layers]
+        if exact or (mover is not None and len(readers) > 1) or self._graph.is_output(tensor):
             return add_pair(self._graph, tensor, affine)
         for index in range(len(maker.input) if maker.op_type == "Concat" else 1):
-            maker.input[index] = self._add_once(maker.input[index], affine)
+            maker.input[index] = self._add_once(maker.input[index], affine, maker)
         return tensor
 
-    def _add_once(self, tensor: str, affine: Affine) -> str:
+    def _add_once(self, tensor: str, affine: Affine, mover: NodeProto) -> str:
         key = (tensor, affine)
         if key not in self._moved:
-            self._moved[key] = self._add(tensor, affine)
+            self._moved[key] = self._add(tensor, affine, mover)
         return self._moved[key]
 
     def _range(self, tensor: str) -> Range:

@@ -15,6 +15,9 @@ from edgedepth.core.errors import UnknownNameError
 PERCENTILE_OUT = 1e-4
 _LEVELS = 128  # magnitudes that symmetric INT8 tells apart
 _ENTROPY_STRIDE = 8  # bins between two thresholds that are tried
+# The share of magnitudes that entropy may clip: a threshold below nearly all of them leaves one bin, which diverges
+# from itself by nothing.
+_ENTROPY_OUT = 0.01
 _SHRINKS = np.linspace(0.1, 1.0, 46)
 
 
@@ -45,7 +48,9 @@ def entropy(seen: Statistics) -> Range:
     last = int(np.nonzero(counts)[0].max(initial=0)) + 1
     if last <= _LEVELS:
         return minmax(seen)
-    candidates = [*range(_LEVELS, last, _ENTROPY_STRIDE), last]
+    inside = np.cumsum(counts)
+    first = max(_LEVELS, int(np.searchsorted(inside, (1 - _ENTROPY_OUT) * inside[-1])) + 1)
+    candidates = [*range(first, last, _ENTROPY_STRIDE), last]
     best = min(candidates, key=lambda stop: _divergence(counts, stop))
     return _clip(seen, best * seen.histogram.limit / BINS)
 

@@ -14,6 +14,8 @@ from edgedepth.core.errors import InputError, require
 from edgedepth.core.files import atomic_path
 from edgedepth.core.routing import Route
 
+# How many times faster a file has to be: less is within what timing tells apart, and not worth its rounding.
+_LEAST_SPEEDUP = 1.05
 # Share of the multiply-adds in INT8 below which a file whose speed is not known is not worth having.
 _LEAST_UNMEASURED = 0.5
 
@@ -54,7 +56,7 @@ class BackendReport:
     @property
     def accepted(self) -> bool:
         """True where the file is kept. Where speed was not measured, half of the work in INT8 must stand for it."""
-        pays = self.int8_macs >= _LEAST_UNMEASURED if self.speedup is None else self.speedup > 1.0
+        pays = self.int8_macs >= _LEAST_UNMEASURED if self.speedup is None else self.speedup >= _LEAST_SPEEDUP
         return self.within_budget and pays and not self.astray
 
     @property

@@ -280,7 +280,7 @@ def test_no_mix_in_the_budget_leaves_int8_out(tmp_path: Path, pictures: Path) ->
 
 
 def test_slower_int8_is_left_out(tmp_path: Path, pictures: Path, speed: dict[str, float]) -> None:
-    speed["int8"] = 0.9
+    speed["int8"] = 1.02  # timing tells no less apart
     report = calibrate_bundle(int8_bundle(tmp_path / "b").folder, str(pictures), config=FAST)
     entry = report.networks[0].backends[0]
     assert entry.within_budget

@@ -58,6 +58,12 @@ def test_extremes_are_exact_and_others_lie_within() -> None:
     assert METHODS["entropy"](seen)[1] < 10
 
 
+def test_entropy_does_not_clip_what_lies_far_from_zero() -> None:
+    # a map of depth: nothing near zero, so that a threshold below it all would leave one bin
+    seen = _seen(np.random.default_rng(4).uniform(18, 57, 16000))
+    assert METHODS["entropy"](seen)[1] > 55
+
+
 def test_mse_method_has_the_least_error_of_all() -> None:
     values = np.random.default_rng(2).laplace(0, 1, 16000)
     seen = _seen(values)
