@@ -27,6 +27,7 @@ from edgedepth.engines.tensorrt.plans import Plan
 from edgedepth.engines.tensorrt.profiles import InputRange, Profile, SizeRange
 from edgedepth.engines.tensorrt.session import deserialise
 from edgedepth.engines.tensorrt.shapes import Numbers
+from tests.alone import passes_alone
 from tests.fakes_tensorrt import fake_trt, onnx_text
 from tests.networks import depth_network
 
@@ -384,6 +385,8 @@ def test_workspace_too_small(tmp_path: Path, rtx: Flavour) -> None:
 
 
 def test_interrupt_during_a_build_arrives_after_it(tmp_path: Path, rtx: Flavour) -> None:
+    if passes_alone(__file__, "test_interrupt_during_a_build_arrives_after_it"):
+        return
     shares: list[float] = []
 
     def press(phase: str, share: float) -> None:

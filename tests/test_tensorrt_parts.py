@@ -28,6 +28,7 @@ from edgedepth.engines.tensorrt.messages import remedy_for, tidy
 from edgedepth.engines.tensorrt.profiles import Profile, SizeRange, size_named
 from edgedepth.engines.tensorrt.progress import PhaseTree, monitor_for
 from edgedepth.engines.tensorrt.sidecar import capability_of_target
+from tests.alone import passes_alone
 from tests.fakes_tensorrt import Severity, fake_trt
 
 # -- flavours ------------------------------------------------------------------------------------------------
@@ -253,6 +254,8 @@ def test_no_monitor_where_the_library_has_none() -> None:
 
 
 def test_interrupt_is_held_back_and_then_takes_its_course() -> None:
+    if passes_alone(__file__, "test_interrupt_is_held_back_and_then_takes_its_course"):
+        return
     usual = signal.getsignal(signal.SIGINT)
     seen = []
 
