@@ -115,6 +115,10 @@ class OnnxOriginal:
         result: NDArray[np.float32] = depth_m.numpy()
         return result
 
+    def exact(self, frame_bgr: Frame) -> None:  # noqa: ARG002
+        """The file says what is computed in float32."""
+        return
+
     def _run(self, prepared: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._session is None:
             self._session = open_session(self.path, "onnxruntime")

@@ -5,6 +5,7 @@ A checkpoint is one, in torch. Networks from elsewhere are a module of the user'
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
 import sys
@@ -51,6 +52,9 @@ class Original(Protocol):
     def answer(self, frame_bgr: Frame) -> NDArray[np.float32]:
         """Its answer to one (H, W, 3) uint8 frame of network size: (1, 1, H, W) metres or (1, C) probabilities."""
 
+    def exact(self, frame_bgr: Frame) -> NDArray[np.float64] | None:
+        """The same computed in float64, or None where that cannot be done."""
+
 
 class Exportable(Protocol):
     """What a bundle's network can be made of, before it is opened."""
@@ -95,6 +99,10 @@ class TorchOriginal:
     def answer(self, frame_bgr: Frame) -> NDArray[np.float32]:
         """What the network answers in evaluation mode."""
         return reference(self.network, frame_bgr)
+
+    def exact(self, frame_bgr: Frame) -> NDArray[np.float64]:
+        """What it would answer without rounding."""
+        return exact_reference(self.network, frame_bgr)
 
 
 @dataclass(frozen=True)
@@ -168,6 +176,16 @@ def reference(network: nn.Module, frame_bgr: Frame) -> NDArray[np.float32]:
         answer = network(torch.from_numpy(rgb).to(torch.float32) * (1.0 / 255.0))
     network.train(was_training)
     result: NDArray[np.float32] = answer.numpy()
+    return result
+
+
+def exact_reference(network: nn.Module, frame_bgr: Frame) -> NDArray[np.float64]:
+    """What the torch network answers in evaluation mode when it computes in float64; see `reference`."""
+    wide = copy.deepcopy(network).double().eval()
+    rgb = np.ascontiguousarray(frame_bgr[..., ::-1].transpose(2, 0, 1)[None])
+    with torch.no_grad():
+        answer = wide(torch.from_numpy(rgb).to(torch.float64) / 255.0)
+    result: NDArray[np.float64] = answer.numpy()
     return result
 
 

@@ -108,13 +108,19 @@ class Variants:
         with tempfile.TemporaryDirectory(prefix="edgedepth-plain-") as folder:
             path = Path(folder) / f"{self._stem}.{PLAIN}.onnx"
             onnx.save(written.plain, path)
-            written.parity[PLAIN] = parity_with(expected, path, frames, against=self._original.kind)
+            written.parity[PLAIN] = self._parity(path, expected, frames)
             if isinstance(self._spec, DepthSpec) and self._route is not None and self._request.validation is not None:
                 self._request.notify(f"validating {self._stem}")
                 original = accuracy_of(self._original.answer, self._spec, self._route, self._request.validation)
                 written.accuracy["original"] = original
                 found = accuracy_of_file(path, self._spec, self._route, self._request.validation)
                 written.accuracy[PLAIN] = check_shift(found, original, "fp32", what=path.name)
+
+    def _parity(
+        self, path: Path, expected: Sequence[NDArray[np.float32]], frames: Sequence[Frame], precision: str = "fp32"
+    ) -> Parity:
+        original = self._original
+        return parity_with(expected, path, frames, against=original.kind, exact=original.exact, precision=precision)
 
     def _write(
         self,
@@ -127,7 +133,7 @@ class Variants:
         file, precision = f"{self._stem}.{key}.onnx", key.partition("@")[0]
         path = self._folder / file
         write_atomic(path, model.SerializeToString())
-        written.parity[key] = parity_with(expected, path, frames, against=self._original.kind, precision=precision)
+        written.parity[key] = self._parity(path, expected, frames, precision)
         if "original" in written.accuracy and isinstance(self._spec, DepthSpec):
             assert self._route is not None
             assert self._request.validation is not None
