@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from itertools import islice
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedepth.calibration.distinct import Sieve
 from edgedepth.calibration.observe import Progress, silent
 from edgedepth.calibration.world_frames import WORLD, world_datasets
 from edgedepth.core.bundle import Bundle
@@ -31,13 +32,8 @@ ASKED = 128  # distinct frames per network below which a calibration is worth a 
 LEAST = 32  # and below which there is none
 LIMIT = 256  # frames per network that are kept; of longer sources, frames are drawn at random, each alike
 CHECK_EVERY = 4
+_LIVE = 3600  # frames that are read of a camera, which has no end: two minutes of most
 _SPREAD = 4  # samples of a data set that are looked at, per frame that may be kept: routes and duplicates take some
-
-_THUMBNAIL_WH = (32, 24)
-# Mean difference of grey thumbnails, of 255, below which a frame shows the same as the one before.
-_SAME = 2.0
-# Standard deviation of grey values, of 255, below which a frame shows nothing.
-_CONSTANT = 2.0
 
 Frame = NDArray[np.uint8]
 
@@ -111,16 +107,16 @@ def gather(bundle: Bundle, source: str, *, limit: int = LIMIT, progress: Progres
     """
     specs = {route: network.spec for route, network in bundle.manifest.networks.items()}
     kept = {route: _Reservoir(limit) for route in specs}
-    sieve = _Sieve()
-    read = 0
+    sieve = Sieve()
     router = FrameRouter.of(bundle, lambda variants, _: open_session(bundle.path(variants["fp32"]), "onnxruntime"))
     try:
-        for view in sieve(_views(bundle, source, _SPREAD * limit, progress)):
+        for view in _views(bundle, source, _SPREAD * limit, progress):
+            progress(sieve.read)
+            if not sieve.passes(view.image_bgr):
+                continue
             route = view.route if view.route is not None else router.decide(view.image_bgr).route
             if route in kept:
                 kept[route].offer(view, specs[route])
-            progress(sieve.read)
-        read = sieve.read
     finally:
         router.close()
     routes = {route: reservoir.split() for route, reservoir in kept.items()}
@@ -135,7 +131,7 @@ def gather(bundle: Bundle, source: str, *, limit: int = LIMIT, progress: Progres
         source=source,
         routes=usable,
         refused=refused,
-        read=read,
+        read=sieve.read,
         duplicates=sieve.duplicates,
         constant=sieve.constant,
         warnings=tuple(
@@ -146,12 +142,12 @@ def gather(bundle: Bundle, source: str, *, limit: int = LIMIT, progress: Progres
     )
 
 
-def _why_not(route: Route, found: int, sieve: _Sieve) -> str:
+def _why_not(route: Route, found: int, sieve: Sieve) -> str:
     reason = f"{route}: {found} distinct frames of this range to observe, but {LEAST} are needed (better {ASKED})"
     if sieve.constant:
         reason += f"; {sieve.constant} of {sieve.read} frames show nothing (one colour)"
     if sieve.duplicates:
-        reason += f"; {sieve.duplicates} repeat the frame before"
+        reason += f"; {sieve.duplicates} repeat another"
     return reason
 
 
@@ -166,45 +162,12 @@ def _views(bundle: Bundle, source: str, most: int, progress: Progress) -> Iterat
         datasets = [open_dataset(source)]
     else:
         with open_source(source) as frames:
-            for frame in frames:
+            for frame in islice(frames, _LIVE if frames.live else None):
                 yield View(frame.image_bgr, frame.camera)
         return
     for dataset in datasets:
         for sample in dataset.where(lambda info: info.split != "test").limited(most):
             yield View(sample.image_bgr, sample.camera, sample.depth_m, sample.route)
-
-
-@dataclass
-class _Sieve:
-    """Lets distinct frames through and counts the others."""
-
-    read: int = 0
-    duplicates: int = 0
-    constant: int = 0
-    _last: NDArray[np.int16] | None = None
-    _seen: set[bytes] = field(default_factory=set)
-
-    def __call__(self, views: Iterable[View]) -> Iterator[View]:
-        for view in views:
-            self.read += 1
-            grey = cv2.cvtColor(view.image_bgr, cv2.COLOR_BGR2GRAY)
-            if float(grey.std()) < _CONSTANT:
-                self.constant += 1
-                continue
-            thumbnail = cv2.resize(grey, _THUMBNAIL_WH, interpolation=cv2.INTER_AREA)
-            if self._repeats(np.asarray(thumbnail, np.int16)):
-                self.duplicates += 1
-                continue
-            yield view
-
-    def _repeats(self, thumbnail: NDArray[np.int16]) -> bool:
-        key = thumbnail.tobytes()
-        near = self._last is not None and float(np.abs(thumbnail - self._last).mean()) < _SAME
-        if near or key in self._seen:
-            return True
-        self._last = thumbnail
-        self._seen.add(key)
-        return False
 
 
 class _Reservoir:

@@ -15,7 +15,7 @@ import pytest
 from edgedepth import Bundle, DepthRuntime
 from edgedepth.calibration import backend_file, network
 from edgedepth.calibration.calibrate import CalibrationConfig, calibrate_bundle
-from edgedepth.calibration.frames import LEAST, View, at_network_size, gather
+from edgedepth.calibration.frames import View, at_network_size
 from edgedepth.calibration.guard import Budget, Score, mix_of, score, search, sensitivities
 from edgedepth.calibration.observe import observe
 from edgedepth.calibration.qdq import Form, quantisable, tensors_to_observe
@@ -24,7 +24,6 @@ from edgedepth.calibration.record import CalibrationRecord, all_ranges
 from edgedepth.calibration.report import plot_mixes
 from edgedepth.calibration.speed import Timing
 from edgedepth.calibration.switchboard import Switchboard, switchboard
-from edgedepth.core.camera import Camera
 from edgedepth.core.errors import BundleError, InputError
 from edgedepth.core.manifest import Manifest
 from edgedepth.export.passes.graph import Graph
@@ -54,57 +53,6 @@ def speed(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
     monkeypatch.setattr(backend_file, "compare_speed", compare)
     return table
-
-
-# -- frames ----------------------------------------------------------------------------------------------
-
-
-def test_frames_are_split_and_placed(tmp_path: Path, pictures: Path) -> None:
-    found = gather(int8_bundle(tmp_path / "b"), str(pictures))
-    kept = found.routes["low"]
-    assert (len(kept.observed), len(kept.check)) == (36, 12)
-    assert not kept.labelled
-    assert kept.observed[0].shape == (24, 32, 3)
-    assert found.warnings == ("low: 36 distinct frames; 128 or more give steadier ranges",)
-
-
-def test_long_sources_are_drawn_from_the_same_way_each_time(tmp_path: Path, pictures: Path) -> None:
-    bundle = int8_bundle(tmp_path / "b")
-    kept, again = (gather(bundle, str(pictures), limit=44).routes["low"] for _ in range(2))
-    assert len(kept.observed) + len(kept.check) == 44
-    assert kept.digest == again.digest
-    assert kept.digest != gather(bundle, str(pictures)).routes["low"].digest
-
-
-def test_repeated_and_empty_frames_are_refused_with_the_reason(tmp_path: Path) -> None:
-    bundle = int8_bundle(tmp_path / "b")
-    folder = tmp_path / "dull"
-    folder.mkdir()
-    still = frames(1)[0]
-    for number in range(40):
-        cv2.imwrite(str(folder / f"a{number}.png"), np.zeros_like(still))
-        cv2.imwrite(str(folder / f"b{number}.png"), still)
-    with pytest.raises(
-        InputError, match=rf"low: 1 distinct frames .* {LEAST} are needed.*40 of 80 frames show nothing"
-    ):
-        gather(bundle, str(folder))
-
-
-def test_one_frame_is_refused(tmp_path: Path, pictures: Path) -> None:
-    with pytest.raises(InputError, match=r"low: 1 distinct frames"):
-        calibrate_bundle(int8_bundle(tmp_path / "b").folder, str(pictures / "0.png"), config=FAST)
-
-
-def test_truth_is_scaled_to_the_canonical_camera() -> None:
-    image = frames(1)[0]
-    truth = np.full((24, 32), 4.0, np.float32)
-    truth[0] = np.nan
-    truth[1] = 30.0
-    camera = Camera(fx=52, fy=52, cx=15.5, cy=11.5, width=32, height=24)  # twice the canonical focal length
-    placed = at_network_size(View(image, camera, truth), SPEC)
-    assert placed.truth_m is not None
-    assert np.nanmax(placed.truth_m) == np.nanmin(placed.truth_m) == 2.0
-    assert np.isnan(placed.truth_m[:2]).all()  # unknown, and beyond the network's range
 
 
 # -- budget and search -----------------------------------------------------------------------------------
