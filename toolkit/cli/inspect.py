@@ -1,4 +1,4 @@
-"""`edgedepth inspect`: what is in a bundle, an ONNX file or an engine."""
+"""`edgedepth inspect`: what is in a bundle, an ONNX file, an engine or a calibration file."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ import typer
 
 from edgedepth.cli.common import JSON_HELP, print_json
 from edgedepth.core.bundle import Bundle
+from edgedepth.core.errors import InputError
 
 
 def inspect(
     target: Annotated[
-        str, typer.Argument(help="Bundle folder or zip, 'default', an ONNX file, or an engine (.plan, .engine).")
+        str,
+        typer.Argument(
+            help="Bundle folder or zip, 'default', an ONNX file, an engine (.plan, .engine) or a .calibration.json."
+        ),
     ] = "default",
     backend: Annotated[
         str | None,
         typer.Option(help="tensorrt or tensorrt-rtx, to look into an ONNX file; the installed one if not given."),
     ] = None,
+    against: Annotated[Path | None, typer.Option(help="Another calibration file, to compare one with.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Check a bundle and print what it holds; of an ONNX file or engine: layers, types, shapes, memory and kernels.
@@ -27,9 +32,17 @@ def inspect(
 
     Examples:
     edgedepth inspect mybundle --json;
-    edgedepth inspect mybundle/edge-low.fp16.onnx
+    edgedepth inspect mybundle/edge-low.fp16.onnx;
+    edgedepth inspect mybundle/edge-low.calibration.json --against other/edge-low.calibration.json
     """
     path = Path(target)
+    if path.suffix.lower() == ".json":
+        from edgedepth.cli.inspect_calibration import inspect_calibration
+
+        inspect_calibration(path, against, as_json)
+        return
+    if against is not None:
+        raise InputError(f"--against compares calibration files (.json), but {target} is none")
     if path.suffix.lower() in (".onnx", ".plan", ".engine", ".trt"):
         from edgedepth.cli.inspect_engine import inspect_file
 
