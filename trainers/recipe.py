@@ -79,6 +79,8 @@ _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, asp
 _NO_SECOND_HEAD = {"regression": False}
 # Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
 _RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
+# What is left then is soft: the last stage asks for steps where the scene has them.
+_RELATIVE_AND_EDGES = LossConfig(relative=2.0, gradient=2.0)
 
 # What is learned first, how large things are and how they lie, does not need many pixels: a step at a third of the size
 # costs a tenth. Each stage goes on from the one before; the size of the last one is the size that is shipped.
@@ -170,7 +172,7 @@ STAGES: Mapping[str, Stage] = {
         loss=_RELATIVE_MORE,
         precision="bf16",
     ),
-    "low": Stage(
+    "low-fine": Stage(
         network="edge-low",
         minutes=34,
         lr=6e-4,
@@ -178,6 +180,16 @@ STAGES: Mapping[str, Stage] = {
         after="low-full",
         augment=_FINE,
         loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
+    "low": Stage(
+        network="edge-low",
+        minutes=85,
+        lr=8e-4,
+        batch=16,
+        after="low-fine",
+        augment=_FINE,
+        loss=_RELATIVE_AND_EDGES,
         precision="bf16",
     ),
     "high-third": Stage(
@@ -220,7 +232,7 @@ STAGES: Mapping[str, Stage] = {
         loss=_RELATIVE_MORE,
         precision="bf16",
     ),
-    "high": Stage(
+    "high-fine": Stage(
         network="edge-high",
         minutes=20,
         lr=5e-4,
@@ -228,6 +240,16 @@ STAGES: Mapping[str, Stage] = {
         after="high-long",
         augment=_FINE_WIDE,
         loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
+    "high": Stage(
+        network="edge-high",
+        minutes=85,
+        lr=8e-4,
+        batch=16,
+        after="high-fine",
+        augment=_FINE_WIDE,
+        loss=_RELATIVE_AND_EDGES,
         precision="bf16",
     ),
 }
