@@ -120,6 +120,31 @@ def test_rendered_sets_are_split_by_route(accuracy: ModuleType, tmp_path: Path) 
         assert float(row[4]) == pytest.approx(network / baseline, abs=0.02)
 
 
+def test_one_network_and_the_pair_are_trained_and_compared(accuracy: ModuleType, tmp_path: Path) -> None:
+    from tests.frames import write_planes
+
+    data = []
+    for domain, scale in (("indoor", 1000.0), ("outdoor", 100.0)):
+        path = write_planes(tmp_path / domain, 12)
+        records = json.loads(path.read_text())
+        for number, record in enumerate(records):
+            split = "test" if number < 2 else "val" if number < 4 else "train"
+            record.update(domain=domain, depth_scale=scale, split=split)
+        path.write_text(json.dumps(records))
+        data += ["--data", f"pairs:{path}"]
+    page = tmp_path / "page.md"
+    page.write_text("<!-- single -->\n<!-- /single -->\n")
+    given = [*data, "--out", str(tmp_path / "runs"), "--minutes", "0.04", "--size", "64x48", "--threads", "1"]
+    importlib.import_module("accuracy_single").main([*given, "--write", str(page)])
+    rows = [line.split(" | ") for line in page.read_text().splitlines()[3:-1]]
+    assert [(row[0], row[2]) for row in rows] == [
+        (f"| {name}", system)
+        for name in ("pairs.json", "pairs.json")
+        for system in ("one network", "routed pair", "pair, route given")
+    ]
+    assert all(0 < float(row[3]) < 10 for row in rows)
+
+
 def test_a_table_stands_between_its_marks(accuracy: ModuleType, tmp_path: Path) -> None:
     pages = importlib.import_module("pages")
     page = tmp_path / "page.md"
