@@ -86,6 +86,9 @@ def check_valid(folder: Path, count: int) -> None:
         assert (depth[semantic == SEMANTIC_ID["sky"]] == 0).all()
         assert depth[depth > 0].min() / entry["depth_scale"] > 0.1
         assert semantic.max() < len(summary["semantic_classes"]) == len(SEMANTIC_CLASSES)
+        states = np.array([summary["depth_states"][name] for name in summary["semantic_classes"]])[semantic]
+        assert set(states.flat) <= {"surface", "pane", "beyond", "unknown"}
+        assert not depth[states == "beyond"].any()
         fx, fy, cx, cy = entry["intrinsics"]
         assert fx == fy > 0
         assert (cx, cy) == ((width - 1) / 2, (height - 1) / 2)

@@ -21,6 +21,8 @@ SEMANTIC_CLASSES = (
     "terrain", "water", "bridge", "animal", "glass", "mirror", "sky",
 )  # fmt: skip
 SEMANTIC_ID = {name: index for index, name in enumerate(SEMANTIC_CLASSES)}
+# What depth means where it is not simply that of an opaque surface. A real sensor looks through glass and into mirrors.
+DEPTH_STATES = {"void": "unknown", "sky": "beyond", "glass": "pane", "mirror": "pane"}
 
 
 class Texture(IntEnum):

@@ -35,7 +35,7 @@ import edgedepth
 from edgedepth.core.errors import EdgeDepthError, InputError, OutputError, UnknownNameError
 from edgedepth.world.categories import FAR_CATEGORIES, NEAR_CATEGORIES
 from edgedepth.world.render.renderer import compile_kernels
-from edgedepth.world.scene import SEMANTIC_CLASSES
+from edgedepth.world.scene import DEPTH_STATES, SEMANTIC_CLASSES
 from edgedepth.world.shard import (
     DEPTH_SCALE,
     QUALITIES,
@@ -223,6 +223,7 @@ def _assemble(config: SynthConfig, shards: list[list[dict[str, Any]]]) -> dict[s
         "categories": [{"name": name, "route": "low"} for name in NEAR_CATEGORIES]
         + [{"name": name, "route": "high"} for name in FAR_CATEGORIES],
         "semantic_classes": list(SEMANTIC_CLASSES),
+        "depth_states": {name: DEPTH_STATES.get(name, "surface") for name in SEMANTIC_CLASSES},
     }
     write_json(config.out / "pairs.json", entries)
     write_json(config.out / "dataset.json", summary)
