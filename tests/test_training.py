@@ -137,6 +137,40 @@ def test_a_network_is_not_trained_on_the_other_route(config: TrainConfig, tmp_pa
         train_depth(replace(config, network="edge-high", out=tmp_path / "other"))
 
 
+def test_the_coarse_network_is_trained_on_near_and_far_frames(config: TrainConfig, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.json"
+    records = json.loads(pairs.read_text())
+    for record in records[::2]:
+        record["domain"] = "outdoor"
+    pairs.write_text(json.dumps(records))
+    low = replace(config, network="ds-sidenet-low", options={"width": 0.125})
+    assert len(DepthTask(low).frames) == 18
+    coarse = replace(low, out=tmp_path / "coarse", options={"width": 0.125, "branches": "cls", "max_m": 80.0})
+    assert len(DepthTask(coarse).frames) == 36
+
+
+def test_a_padded_network_is_trained_at_a_smaller_size_than_its_frames(config: TrainConfig, tmp_path: Path) -> None:
+    high = replace(
+        config,
+        network="ds-sidenet-high",
+        data=(f"near:pairs:{write_planes(tmp_path, 12)}",),  # a prefix makes far frames of no route near ones
+        options={"width": 0.125, "stack": "none"},
+        size=(32, 24),
+    )
+    with pytest.raises(InputError, match="no sample to train this network on"):
+        DepthTask(high)
+    records = json.loads((tmp_path / "pairs.json").read_text())
+    (tmp_path / "far.json").write_text(json.dumps([{**record, "domain": "outdoor"} for record in records]))
+    task = DepthTask(replace(high, data=(f"pairs:{tmp_path / 'far.json'}",), out=tmp_path / "far"))
+    assert (task.spec.resize, task.training_spec.resize) == ("pad", "letterbox")
+    item = task.frames[0, 0]
+    assert item.image.shape == (24, 32, 3)
+    assert task.baseline.shape == (24, 32)
+    # planes are nearer at the bottom, so the map is of whole frames and not of a corner
+    assert task.baseline[-1].mean() < task.baseline[0].mean() - 0.3
+    assert np.load(tmp_path / "far" / "ds-sidenet-high.baseline.npy").shape == (24, 32)
+
+
 def test_a_watched_set_is_reported_but_not_trained_on(config: TrainConfig) -> None:
     result = train_depth(replace(config, epochs=1, watch=config.data[0]))
     assert {"watch_abs_rel", "watch_abs_rel_median", "watch_baseline_abs_rel"} <= set(result.figures)
@@ -249,3 +283,17 @@ def test_recipe_skips_what_is_done(tmp_path: Path) -> None:
     said: list[str] = []
     assert run_recipe(Recipe(out=tmp_path, data=("synth:x",)), said.append) == {}
     assert len(said) == len(STAGES)
+
+
+def test_a_recipe_leaves_out_what_needs_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for name, stage in STAGES.items():
+        if not stage.gpu:
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "done.json").write_text("{}")
+    said: list[str] = []
+    assert run_recipe(Recipe(out=tmp_path, data=("synth:x",)), said.append) == {}
+    left_out = [line for line in said if "needs a GPU" in line]
+    assert [line.partition(":")[0] for line in left_out] == [name for name, stage in STAGES.items() if stage.gpu]
+    with pytest.raises(InputError, match="x does not exist"):
+        run_recipe(Recipe(out=tmp_path, data=("synth:x",), stages=("ds-sidenet-low-half",)), said.append)

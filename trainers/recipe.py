@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from rich.progress import Progress
 
 from edgedepth.core.errors import InputError, require
@@ -39,7 +40,10 @@ class Rendering:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One training run of the recipe: on which renderings, and after which stage, whose checkpoint it starts from."""
+    """One training run of the recipe: on which renderings, and after which stage, whose checkpoint it starts from.
+
+    gpu: would take days on a CPU, and is left out where there is no GPU unless it is asked for by name.
+    """
 
     network: str
     minutes: float
@@ -52,6 +56,7 @@ class Stage:
     loss: LossConfig = field(default_factory=LossConfig)
     precision: Precision = "fp32"
     options: Mapping[str, object] = field(default_factory=dict)
+    gpu: bool = False
 
 
 RENDERINGS: Mapping[str, Rendering] = {
@@ -252,6 +257,32 @@ STAGES: Mapping[str, Stage] = {
         loss=_RELATIVE_AND_EDGES,
         precision="bf16",
     ),
+    "ds-sidenet-low-half": Stage(
+        network="ds-sidenet-low", minutes=30, lr=1e-3, batch=32, size=(160, 120), precision="bf16", gpu=True
+    ),
+    "ds-sidenet-low": Stage(
+        network="ds-sidenet-low", minutes=60, lr=5e-4, batch=16, after="ds-sidenet-low-half", precision="bf16", gpu=True
+    ),
+    "ds-sidenet-high-half": Stage(
+        network="ds-sidenet-high",
+        minutes=30,
+        lr=1e-3,
+        batch=16,
+        size=(624, 192),
+        augment=_WIDE,
+        precision="bf16",
+        gpu=True,
+    ),
+    "ds-sidenet-high": Stage(
+        network="ds-sidenet-high",
+        minutes=60,
+        lr=5e-4,
+        batch=8,
+        after="ds-sidenet-high-half",
+        augment=_WIDE,
+        precision="bf16",
+        gpu=True,
+    ),
 }
 
 
@@ -297,6 +328,9 @@ def run_recipe(recipe: Recipe, say: Say = print) -> dict[str, FitResult]:
         done = recipe.out / name / "done.json"
         if done.exists():
             say(f"{name}: done before")
+            continue
+        if STAGES[name].gpu and name not in recipe.stages and not torch.cuda.is_available():
+            say(f"{name}: left out, for it needs a GPU (--stage {name} trains it all the same)")
             continue
         say(f"{name}: {STAGES[name].network} for {STAGES[name].minutes * recipe.scale:.0f} minutes")
         data = recipe.data or tuple(rendered[rendering] for rendering in STAGES[name].data)
