@@ -61,6 +61,7 @@ def test_expected_range(sigma_m: float, route: Route) -> None:
     decision = rule.decide(probabilities)
     assert decision.route is route
     assert decision.score == pytest.approx(22.1905 / (22.1905 + sigma_m), abs=1e-4)
+    assert decision.margin == pytest.approx(abs(22.1905 - sigma_m) / (22.1905 + sigma_m), abs=1e-4)
 
 
 @pytest.mark.parametrize(("d_max", "route"), [(5.88, Route.LOW), (5.89, Route.HIGH), (30.0, Route.HIGH)])
@@ -69,6 +70,7 @@ def test_coarse_rule_compares_the_maximum_with_sigma(d_max: float, route: Route)
     depth[2, 3] = d_max
     decision = CoarseRule(sigma_m=float(np.float32(5.89))).decide(depth)
     assert (decision.route, decision.score) == (route, pytest.approx(d_max))
+    assert decision.margin == pytest.approx(abs(d_max - 5.89) / (d_max + 5.89), abs=1e-6)
 
 
 def test_rules_are_validated() -> None:
@@ -79,15 +81,16 @@ def test_rules_are_validated() -> None:
 
 
 def _run(decisions: str, every: int, agree: int) -> str:
-    """Feed l/h decisions where due; return the route in force per frame."""
+    """Feed l/h decisions (m: high by a narrow margin) where due; return the route in force per frame."""
     keeper = RouteKeeper(Hysteresis(every=every, agree=agree))
     supply = iter(decisions)
     shown = ""
     for _ in range(len(decisions) * every):
         decision = None
         if keeper.due:
-            route = Route.HIGH if next(supply) == "h" else Route.LOW
-            decision = Decision(route=route, score=float(route is Route.HIGH))
+            said = next(supply)
+            route = Route.LOW if said == "l" else Route.HIGH
+            decision = Decision(route=route, score=float(route is Route.HIGH), margin=0.1 if said == "m" else 0.2)
         shown += str(keeper.advance(decision).route)[0]
     return shown
 
@@ -100,6 +103,10 @@ def _run(decisions: str, every: int, agree: int) -> str:
         ("hl", 1, 1, "hl"),
         ("lhh", 3, 2, "llllllhhh"),
         ("lhh", 2, 2, "llllhh"),
+        ("lmmm", 1, 2, "llll"),  # what is nearly a tie changes nothing,
+        ("lhmh", 1, 2, "lllh"),  # breaks no row of clear decisions,
+        ("mll", 1, 2, "hhl"),  # decides where nothing else did,
+        ("hlml", 1, 2, "hhhh"),  # and keeps the route in force
     ],
 )
 def test_hysteresis(decisions: str, every: int, agree: int, expected: str) -> None:

@@ -59,7 +59,7 @@ def inspect(
     rule = manifest.router.rule
     console.print(f"[bold]{manifest.name}[/bold]  schema {manifest.schema_version}, digest {opened.digest[:12]}")
     console.print(f"router: {rule.kind}, every {manifest.router.hysteresis.every} frames, "
-                  f"switches after {manifest.router.hysteresis.agree} agreeing decisions")  # fmt: skip
+                  f"switches after {manifest.router.hysteresis.agree} clear decisions")  # fmt: skip
     table = Table("route", "network", "input", "range (m)", "params", "GMACs", "files", "parity (max rel.)")
     for route, network in manifest.networks.items():
         spec = network.spec

@@ -31,12 +31,14 @@ class Decision:
     """One decision of the router.
 
     `score` is the rule's evidence for HIGH in 0..1 (share of votes, or of the range), except for the coarse rule,
-    where it is d_max in metres; `votes` counts (low, high) votes where the rule votes.
+    where it is d_max in metres; `votes` counts (low, high) votes where the rule votes. `margin` is how far the evidence
+    is from a tie, in 0..1: |2 score - 1|, or |d_max - sigma| / (d_max + sigma) of the coarse rule.
     """
 
     route: Route
     score: float
     votes: tuple[int, int] | None = None
+    margin: float = 1.0
 
 
 class _Rule(BaseModel):
@@ -85,7 +87,8 @@ class SceneRule(_Rule):
             ranges = np.array([category.range_m for category in self.categories])
             expected = float((probabilities * ranges).sum() / probabilities.sum())
             score = expected / (expected + self.sigma_m)
-        return Decision(route=Route.HIGH if score >= 0.5 else Route.LOW, score=score, votes=votes)
+        route = Route.HIGH if score >= 0.5 else Route.LOW
+        return Decision(route=route, score=score, votes=votes, margin=abs(2 * score - 1))
 
 
 def parse_scene_rule(text: bytes, *, where: str) -> SceneRule:
@@ -109,7 +112,8 @@ class CoarseRule(_Rule):
     def decide(self, depth_m: NDArray[np.float32]) -> Decision:
         """Decide from the (h, w) coarse depth of the frame's own pixels."""
         d_max = float(depth_m.max())
-        return Decision(route=Route.HIGH if d_max >= self.sigma_m else Route.LOW, score=d_max)
+        route = Route.HIGH if d_max >= self.sigma_m else Route.LOW
+        return Decision(route=route, score=d_max, margin=abs(d_max - self.sigma_m) / (d_max + self.sigma_m))
 
 
 class FixedRule(_Rule):
@@ -125,12 +129,14 @@ Rule = Annotated[SceneRule | CoarseRule | FixedRule, Field(discriminator="kind")
 class Hysteresis(_Rule):
     """How often an ordered source is routed, and how slowly it switches.
 
-    The router runs on every `every`-th frame; the route changes once `agree` decisions in a row say so. The first
-    decision counts at once.
+    The router runs on every `every`-th frame; the route changes once `agree` decisions say so without one for the route
+    in force between them. Those closer to a tie than `margin` do not count: 4 votes of 7 keep a route, but change none.
+    The first decision counts at once, whatever its margin.
     """
 
     every: int = Field(default=5, ge=1)
-    agree: int = Field(default=2, ge=1)
+    agree: int = Field(default=3, ge=1)
+    margin: float = Field(default=0.15, ge=0, lt=1)
 
 
 class RouteKeeper:
@@ -157,7 +163,7 @@ class RouteKeeper:
         elif decision is not None:
             if decision.route == self._current.route:
                 self._current, self._dissent = decision, 0
-            else:
+            elif decision.margin >= self._hysteresis.margin:
                 self._dissent += 1
                 if self._dissent >= self._hysteresis.agree:
                     self._current, self._dissent = decision, 0
