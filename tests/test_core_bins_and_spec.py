@@ -75,6 +75,16 @@ def test_spec_at_another_size_keeps_the_field_of_view() -> None:
     assert half.bins == Bins(count=64, min_m=0.3, max_m=10)
 
 
+def test_a_padded_network_letterboxes_at_a_smaller_size() -> None:
+    spec = DepthSpec(input_wh=(1248, 384), resize="pad", min_m=1, max_m=80, f_canonical_px=721)
+    assert [spec.at_size(wh).resize for wh in ((1248, 384), (1280, 384), (832, 256), (1248, 376))] == [
+        "pad", "pad", "letterbox", "letterbox",
+    ]  # fmt: skip
+    assert DepthSpec(input_wh=(32, 24), min_m=1, max_m=2, f_canonical_px=9, resize="stretch").at_size(
+        (16, 12)
+    ).resize == "stretch"  # fmt: skip
+
+
 def test_regressing_spec_has_no_bins() -> None:
     with pytest.raises(InputError, match="regresses"):
         _ = DepthSpec(input_wh=(32, 32), min_m=1, max_m=2, f_canonical_px=30).bins

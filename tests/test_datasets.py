@@ -12,8 +12,9 @@ import pytest
 
 from edgedepth.core.errors import InputError, UnknownNameError
 from edgedepth.core.routing import Route
-from edgedepth.datasets import DepthDataset, DepthSample, open_dataset
+from edgedepth.datasets import DepthDataset, DepthSample, open_dataset, open_for_training
 from edgedepth.datasets.matlab import read_arrays
+from edgedepth.datasets.nyu import open_h5
 
 IMAGE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)  # BGR, every value different
 
@@ -267,6 +268,23 @@ def test_nyu_folders(tmp_path: Path) -> None:
         open_dataset(f"nyu:{tmp_path}", split="val")
 
 
+def test_nyu_is_trained_on_its_training_split_alone(nyu_labelled: Path) -> None:
+    with pytest.raises(InputError, match=r"'train' needs splits\.mat"):
+        open_for_training(f"nyu:{nyu_labelled}")
+    matlab_file(nyu_labelled / "splits.mat", trainNdxs=[1, 2], testNdxs=[3])
+    train, validation = open_for_training(f"nyu:{nyu_labelled}")
+    assert [info.id for info in (*train.infos, *validation.infos)] == ["0001", "0002"]
+
+
+def test_nyu_labelled_frames_name_their_scenes(nyu_labelled: Path) -> None:
+    assert {info.scene for info in open_dataset(f"nyu:{nyu_labelled}").infos} == {None}
+    open_h5.cache_clear()
+    with h5py.File(nyu_labelled / "nyu_depth_v2_labeled.mat", "a") as file:
+        names = [file.create_dataset(f"n{i}", data=[[ord(c)] for c in name]) for i, name in enumerate("aba")]
+        file.create_dataset("scenes", data=np.array([[n.ref for n in names]], h5py.ref_dtype), dtype=h5py.ref_dtype)
+    assert [info.scene for info in open_dataset(f"nyu:{nyu_labelled}").infos] == ["a", "b", "a"]
+
+
 @pytest.mark.parametrize("compressed", [True, False])
 def test_matlab_arrays(tmp_path: Path, compressed: bool) -> None:
     path = matlab_file(tmp_path / "a.mat", compressed=compressed, trainNdxs=[5, 6, 7], x=[9])
@@ -336,6 +354,28 @@ def test_kitti_eigen_lists_of_either_form(kitti_folder: Path, line: str) -> None
     assert [info.id for info in data.infos] == [f"{DRIVE}/image_02/0000000005"]
     assert data.notes == ("1 frames of the list have no annotated ground truth and are left out",)
     assert_depth(data[0])
+
+
+def test_kitti_is_trained_and_validated_on_its_official_splits(kitti_folder: Path) -> None:
+    other = DRIVE.replace("0002", "0001")
+    write_png(kitti_folder / f"train/{other}/proj_depth/groundtruth/image_02/0000000007.png", depth_units(256))
+    write_png(kitti_folder / f"raw/2011_09_26/{other}/image_02/data/0000000007.png", IMAGE)
+    train, validation = open_for_training(f"kitti:{kitti_folder}")
+    assert [info.id for info in train.infos] == [f"{other}/image_02/0000000007"]
+    assert [info.split for info in validation.infos] == ["val", "val"]
+
+
+def test_the_lists_of_eigen_are_a_kind_of_their_own(kitti_folder: Path) -> None:
+    lines = [f"2011_09_26/{DRIVE} 5 {side}" for side in "lr"]
+    (kitti_folder / "eigen_train_files.txt").write_text(lines[0])
+    (kitti_folder / "eigen_test_files.txt").write_text(lines[1])
+    train, validation = open_for_training(f"kitti-eigen:{kitti_folder}")
+    assert [info.id for info in train.infos] == [f"{DRIVE}/image_02/0000000005"]
+    assert len(validation) == 0
+    test = open_dataset(f"kitti-eigen:{kitti_folder}")
+    assert (test.name, test[0].id) == (f"kitti-eigen:{kitti_folder}", f"{DRIVE}/image_03/0000000005")
+    with pytest.raises(InputError, match="train, val and test, but got 'selection'"):
+        open_dataset(f"kitti-eigen:{kitti_folder}", split="selection")
 
 
 def test_kitti_selection(tmp_path: Path) -> None:

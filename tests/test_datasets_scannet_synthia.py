@@ -10,7 +10,7 @@ import pytest
 
 from edgedepth.core.errors import InputError
 from edgedepth.core.routing import Route
-from edgedepth.datasets import open_dataset
+from edgedepth.datasets import open_dataset, open_for_training
 from edgedepth.datasets.registry import READERS
 from edgedepth.evaluation.protocols import protocol_named
 
@@ -67,6 +67,15 @@ def test_scannet_splits_are_lists_of_scenes(scannet: Path) -> None:
         open_dataset(f"scannet:{scannet}", split="test")
     with pytest.raises(InputError, match="splits train, val, test, but got 'dev'"):
         open_dataset(f"scannet:{scannet}", split="dev")
+
+
+def test_scannet_is_trained_on_the_scenes_of_its_lists(scannet: Path) -> None:
+    train, validation = open_for_training(f"scannet:{scannet}")
+    assert {info.scene for info in train.infos} == {"scene0000"}
+    assert {info.scene for info in validation.infos} == {"scene0001"}
+    (scannet / "scannetv2_train.txt").unlink()
+    with pytest.raises(InputError, match=r"the split 'train' needs its list of scenes"):
+        open_for_training(f"scannet:{scannet}")
 
 
 def test_scannet_without_its_files_says_what_is_missing(scannet: Path, tmp_path: Path) -> None:
@@ -129,6 +138,19 @@ def test_synthia_splits_are_the_users_lists(synthia: Path) -> None:
     (synthia / "val.txt").write_text("")
     with pytest.raises(InputError, match="is empty"):
         open_dataset(f"synthia:{synthia}", split="val")
+
+
+def test_synthia_is_never_trained_on_a_frame_that_is_listed_for_testing(synthia: Path) -> None:
+    def training() -> list[str]:
+        return [info.id for info in open_for_training(f"synthia:{synthia}")[0].infos]
+
+    assert training() == ["0000000", "0000001", "0000002"]
+    (synthia / "test.txt").write_text("0000002")
+    assert training() == ["0000000", "0000001"]
+    (synthia / "train.txt").write_text("0000001")
+    assert training() == ["0000001"]
+    (synthia / "val.txt").write_text("0000000")
+    assert [info.split for info in open_dataset(f"synthia:{synthia}").infos] == ["val", "train", "test"]
 
 
 def test_synthia_in_its_other_layout_and_without_labels(synthia: Path) -> None:

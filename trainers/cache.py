@@ -18,6 +18,7 @@ from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError, OutputError
 from edgedepth.core.files import output_error, write_atomic
 from edgedepth.core.preprocess import Placement
+from edgedepth.datasets.registry import reader_of
 from edgedepth.datasets.sample import DepthDataset, DepthSample, Entry, SampleInfo
 
 _FORMAT = 1
@@ -211,7 +212,7 @@ def _fingerprint(datasets: Sequence[DepthDataset], cover_wh: tuple[int, int]) ->
     """A name that changes when a data set gains, loses or (by the time of its list) rewrites samples."""
     digest = hashlib.sha256(repr((_FORMAT, cover_wh)).encode())
     for dataset in datasets:
-        path = Path(dataset.name.partition(":")[2])
+        path = reader_of(dataset.name)[1]
         listed = path / "pairs.json" if (path / "pairs.json").exists() else path
         written = listed.stat().st_mtime_ns if listed.exists() else None
         digest.update(repr((dataset.name, written, [info.id for info in dataset.infos])).encode())

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 
 from edgedepth.core.errors import InputError
 from edgedepth.core.routing import Route
-from edgedepth.datasets import DepthDataset, SampleInfo, open_dataset
-
-_VALIDATION_SHARE = 0.1
+from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, DepthSpec
+from edgedepth.datasets import DepthDataset, SampleInfo, open_for_training
 
 
 def route_of(network: str) -> Route | None:
@@ -17,6 +16,15 @@ def route_of(network: str) -> Route | None:
         if network.endswith(f"-{route}"):
             return route
     return None
+
+
+def route_served(network: str, spec: DepthSpec) -> Route | None:
+    """The route a network of this contract is trained on: that of its name, unless its range spans both routes' ranges.
+
+    The coarse network of papers/1 is `ds-sidenet-low` with a range to 80 m, for near and far frames together.
+    """
+    both = spec.min_m <= LOW_RANGE_M[0] and spec.max_m >= HIGH_RANGE_M[1]
+    return None if both else route_of(network)
 
 
 Keep = Callable[[SampleInfo], bool]
@@ -30,22 +38,14 @@ def serves(route: Route | None) -> Keep:
 def training_split(names: Sequence[str], keep: Keep) -> tuple[list[DepthDataset], list[DepthDataset]]:
     """The training and validation parts of data sets named `kind:path`, of the samples that `keep` takes.
 
-    Sets that name their splits are taken at their word, and their test split is never touched. The others are cut: the
-    last tenth of the list is for validation, in one piece, because neighbours in a recording look alike.
+    See `edgedepth.datasets.open_for_training` for how a set is parted.
 
     Raises:
         InputError: a data set cannot be opened, or nothing is left to train on.
     """
-    train, validation = [], []
-    for name in names:
-        dataset = open_dataset(name).where(keep)
-        if any(info.split is not None for info in dataset.infos):
-            train.append(dataset.where(lambda info: info.split == "train"))
-            validation.append(dataset.where(lambda info: info.split == "val"))
-        else:
-            cut = len(dataset) - int(len(dataset) * _VALIDATION_SHARE)
-            train.append(dataset[:cut])
-            validation.append(dataset[cut:])
+    parts = [open_for_training(name) for name in names]
+    train = [dataset.where(keep) for dataset, _ in parts]
+    validation = [dataset.where(keep) for _, dataset in parts]
     if not any(len(dataset) for dataset in train):
         raise InputError(
             f"{', '.join(names)}: no sample to train this network on; check route, domain, category and split there"

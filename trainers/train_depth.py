@@ -29,7 +29,7 @@ from edgedepth.trainers.models.backbones import load_imagenet
 from edgedepth.trainers.models.registry import create_network, default_spec
 from edgedepth.trainers.objectives import DepthObjective
 from edgedepth.trainers.processes import fabric_for, first_on_machine
-from edgedepth.trainers.splits import route_of, serves, training_split
+from edgedepth.trainers.splits import route_served, serves, training_split
 from edgedepth.trainers.start import IMAGENET, initial_checkpoint, prepare_folder, provenance, tell_left_out
 from edgedepth.trainers.validation import depth_figures, draw_batches, map_predictor, network_predictor
 
@@ -72,12 +72,13 @@ class DepthTask:
                 raise CheckpointError(f"{config.init} holds a classifier, but {config.network} is a depth network")
             self.spec = start.spec
         self.training_spec = self.spec if config.size is None else self.spec.at_size(config.size)
+        self._keep = serves(route_served(config.network, self.spec))
         self.objective = DepthObjective(self.network, self.spec, config.loss)
         self._open_data()
 
     def _split(self) -> tuple[list[DepthDataset], list[DepthDataset]]:
         """What is trained on, and what is validated on."""
-        return training_split(self.config.data, serves(route_of(self.config.network)))
+        return training_split(self.config.data, self._keep)
 
     def _open_data(self) -> None:
         config = self.config
@@ -89,7 +90,7 @@ class DepthTask:
             self.validation = DepthFrames(self._cache(validation, bar), self.training_spec)
             self.watched = None
             if config.watch is not None:
-                watched = open_dataset(config.watch).where(serves(route_of(config.network)))
+                watched = open_dataset(config.watch).where(self._keep)
                 self.watched = DepthFrames(self._cache([watched], bar), self.training_spec)
         self.steps_per_epoch = keys_for(len(self.frames), config).per_epoch
         self.baseline = self._baseline()
@@ -105,13 +106,15 @@ class DepthTask:
 
     def _baseline(self) -> NDArray[np.float32]:
         """The baseline at training size; written at full size, for the bundle. Runs that share a cache share it."""
-        known = hashlib.sha256(self.spec.model_dump_json().encode()).hexdigest()[:16]
+        # frames of the cache are shrunk to the training size, so a network that pads at its own has no map there
+        spec = self.spec if self.spec.resize == self.training_spec.resize else self.training_spec
+        known = hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:16]
         kept = self.frames.cache.folder / f"baseline-{known}.npy"
         if kept.is_file():
             log_depth = np.load(kept, allow_pickle=False)
         else:
-            whole = DepthFrames(self.frames.cache, self.spec)
-            log_depth = mean_log_depth(in_order(whole, 16, _BASELINE_FRAMES), self.spec)
+            whole = DepthFrames(self.frames.cache, spec)
+            log_depth = mean_log_depth(in_order(whole, 16, _BASELINE_FRAMES), spec)
             _save_array(kept, log_depth)
         _save_array(self.config.out / f"{self.config.network}.baseline.npy", log_depth)
         # depth for the canonical camera does not depend on the size it is seen at

@@ -78,9 +78,19 @@ class DepthSpec(BaseModel):
         return Bins(count=self.num_bins, min_m=self.min_m, max_m=self.max_m, spacing=self.spacing)
 
     def at_size(self, input_wh: tuple[int, int]) -> DepthSpec:
-        """The same network at another input size, for the same field of view across the width."""
-        scale = input_wh[0] / self.input_wh[0]
-        return self.model_copy(update={"input_wh": input_wh, "f_canonical_px": self.f_canonical_px * scale})
+        """The same network at another input size, for the same field of view across the width.
+
+        A padded network letterboxes at a smaller size: frames that fit its own would be refused there.
+        """
+        (width, height), (own_width, own_height) = input_wh, self.input_wh
+        fits = width >= own_width and height >= own_height
+        return self.model_copy(
+            update={
+                "input_wh": input_wh,
+                "resize": "letterbox" if self.resize == "pad" and not fits else self.resize,
+                "f_canonical_px": self.f_canonical_px * width / own_width,
+            }
+        )
 
 
 class ClassifierSpec(BaseModel):

@@ -7,7 +7,7 @@ Layouts, each found below DIR or in the folder its archive unpacks to:
 - split "selection": `val_selection_cropped/{image,groundtruth_depth,intrinsics}` (1000 frames);
 - splits "eigen-train", "eigen-val", "eigen-test": a list `eigen_<train|val|test>_files*.txt` in DIR, in
   the form of BTS (image path, depth path, focal length) or of Monodepth2 (drive, frame, side), over the files
-  of the first item.
+  of the first item; `kitti-eigen:DIR` calls them "train", "val" and "test".
 
 Depth PNGs hold metres x 256, 0 = no measurement. Publications differ in their lists, so none is built in.
 """
@@ -15,6 +15,7 @@ Depth PNGs hold metres x 256, 0 = no measurement. Publications differ in their l
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -48,6 +49,18 @@ def open_kitti(path: Path, split: str | None = None) -> DepthDataset:
     else:
         entries = _official(path, chosen)
     return DepthDataset(name=f"kitti:{path}", entries=entries, notes=notes)
+
+
+def open_kitti_eigen(path: Path, split: str | None = None) -> DepthDataset:
+    """Open one of Eigen et al.'s lists, "train", "val" or "test"; None means "test".
+
+    Raises:
+        InputError: the split is unknown, or its list or its files are not there.
+    """
+    chosen = "test" if split is None else split
+    if f"eigen-{chosen}" not in SPLITS:
+        raise InputError(f"the lists of Eigen et al. are train, val and test, but got {chosen!r}")
+    return replace(open_kitti(path, f"eigen-{chosen}"), name=f"kitti-eigen:{path}")
 
 
 def _info(id: str, split: str, drive: str) -> SampleInfo:

@@ -8,6 +8,7 @@ the layout of BTS. Depth is what the sensor measured (`rawDepths`), not the in-p
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ def open_nyu(path: Path, split: str | None = None) -> DepthDataset:
 
 
 def _labelled_entries(path: Path, split: str | None) -> tuple[Entry, ...]:
-    count = open_h5(path, os.getpid())["images"].shape[0]
+    content = open_h5(path, os.getpid())
+    count = content["images"].shape[0]
+    scenes: Sequence[str | None] = scene_names(content) or [None] * count
     splits = path.parent / SPLITS_FILE
     if split is None:
         chosen: list[int] = list(range(count))
@@ -58,11 +61,19 @@ def _labelled_entries(path: Path, split: str | None) -> tuple[Entry, ...]:
         raise InputError(f"the split {split!r} needs {SPLITS_FILE} beside {path}; download it from the data set's page")
     return tuple(
         Entry(
-            SampleInfo(id=f"{index + 1:04d}", route=Route.LOW, domain="indoor", split=split),
+            SampleInfo(id=f"{index + 1:04d}", route=Route.LOW, domain="indoor", split=split, scene=scenes[index]),
             partial(read_labelled, path, index),
         )
         for index in chosen
     )
+
+
+def scene_names(content: Any) -> list[str]:
+    """The scene of every frame of a labelled file, empty if it does not tell them."""
+    if "scenes" not in content:
+        return []
+    # a MATLAB cell array of text: references to arrays of character codes
+    return ["".join(map(chr, np.asarray(content[reference]).ravel())) for reference in np.ravel(content["scenes"])]
 
 
 def _split_indices(path: Path, split: str, count: int) -> list[int]:
@@ -124,6 +135,7 @@ def _folder_entries(path: Path, splits: tuple[str, ...]) -> tuple[Entry, ...]:
                 domain="indoor",
                 category=depth.parent.name,
                 split=split,
+                scene=depth.parent.name,
             )
             entries.append(Entry(info, partial(_read_folder, depth, number)))
     if not entries:

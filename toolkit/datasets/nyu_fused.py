@@ -14,11 +14,9 @@ from collections import defaultdict
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from edgedepth.core.errors import InputError
 from edgedepth.core.routing import Route
-from edgedepth.datasets.nyu import LABELLED_FILE, open_h5, read_labelled
+from edgedepth.datasets.nyu import LABELLED_FILE, open_h5, read_labelled, scene_names
 from edgedepth.datasets.sample import DepthDataset, Entry, SampleInfo
 
 V1_FILE = "nyu_depth_data_labeled.mat"
@@ -58,10 +56,9 @@ def _frames(file: Path, version: str) -> list[Frame]:
     if not file.is_file():
         raise InputError(f"the fused NYU set needs {file}; download it from the data set's page")
     content = open_h5(file, os.getpid())
-    if "scenes" not in content:
+    names = scene_names(content)
+    if not names:
         raise InputError(f"{file} does not name its scenes; use the official file")
-    # a MATLAB cell array of text: references to arrays of character codes
-    names = ["".join(map(chr, np.asarray(content[reference]).ravel())) for reference in np.ravel(content["scenes"])]
     return [(f"{version}/{index + 1:04d}", name, file, index) for index, name in enumerate(names)]
 
 

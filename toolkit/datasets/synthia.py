@@ -7,6 +7,7 @@ set has no official split: `split` names a list `<split>.txt` of frame numbers o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ _CAMERA = Camera(fx=532.740352, fy=532.740352, cx=640.0, cy=380.0, width=1280, h
 
 
 def open_synthia(path: Path, split: str | None = None) -> DepthDataset:
-    """Open all frames, or those of a list.
+    """Open the frames of a list, or all for None; those then name the split they are listed in.
 
     Raises:
         InputError: there are no frames, or the split has no list or names a frame that is not there.
@@ -43,15 +44,23 @@ def open_synthia(path: Path, split: str | None = None) -> DepthDataset:
         raise InputError(
             f"{path} holds no SYNTHIA-RAND-CITYSCAPES: expected RGB/0000000.png and Depth/Depth/0000000.png"
         )
-    chosen = list(frames) if split is None else _listed(path / f"{split}.txt", frames)
+    splits = _splits(path, frames) if split is None else dict.fromkeys(_listed(path / f"{split}.txt", frames), split)
     entries = tuple(
         Entry(
-            SampleInfo(id=name, route=Route.HIGH, domain="outdoor", split=split, scene=name),
+            SampleInfo(id=name, route=Route.HIGH, domain="outdoor", split=of, scene=name),
             partial(_read, path, frames[name]),
         )
-        for name in chosen
+        for name, of in splits.items()
     )
     return DepthDataset(name=f"synthia:{path}", entries=entries, semantic_classes=CLASSES)
+
+
+def _splits(path: Path, frames: dict[str, Path]) -> Mapping[str, str | None]:
+    """The split of every frame by the lists there are, None without any: a tested frame is never trained on."""
+    lists = [name for name in ("train", "val", "test") if (path / f"{name}.txt").is_file()]
+    rest = None if not lists else "unlisted" if "train" in lists else "train"
+    named = {frame: name for name in lists for frame in _listed(path / f"{name}.txt", frames)}
+    return {frame: named.get(frame, rest) for frame in frames}
 
 
 def _listed(path: Path, frames: dict[str, Path]) -> list[str]:
