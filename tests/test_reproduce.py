@@ -15,7 +15,8 @@ pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric:
 from edgedepth.core.errors import InputError, UnknownNameError  # noqa: E402
 from edgedepth.core.metrics import METRICS  # noqa: E402
 from edgedepth.trainers import reproduce as module  # noqa: E402
-from edgedepth.trainers.comparison import Comparison  # noqa: E402
+from edgedepth.trainers import reproduce_runs  # noqa: E402
+from edgedepth.trainers.comparison import Comparison, larger_is_better  # noqa: E402
 from edgedepth.trainers.models.registry import resolve_options  # noqa: E402
 from edgedepth.trainers.paper_tables import TABLES, PaperTable, table_named  # noqa: E402
 from edgedepth.trainers.reproduce import ReproduceConfig, reproduce  # noqa: E402
@@ -27,13 +28,13 @@ def test_tables_are_whole(table: PaperTable) -> None:
     labels = [row.label for row in table.rows]
     assert len(set(labels)) == len(labels)
     assert table.reference in labels
-    assert {row.training for row in table.rows} == set(table.trainings)
-    assert set(table.metrics) <= set(METRICS)
+    assert {name for row in table.rows for name in row.trainings} == set(table.trainings)
+    assert {metric.removeprefix("near_").removeprefix("far_") for metric in table.metrics} <= set(METRICS)
     for better, worse in table.claims:
         assert {better, worse} <= set(labels)
     for row in table.rows:
         training = table.trainings[row.training]
-        for reduced in ({}, table.small):
+        for reduced in ({}, table.small if training.small else {}):
             resolve_options(training.network, {**training.options, **reduced, **row.answer})
 
 
@@ -85,7 +86,7 @@ def test_a_table_runs_row_by_row_and_goes_on(name: str, tmp_path: Path, monkeypa
     folder = tmp_path / "world"
     folder.mkdir()
     config = ReproduceConfig(
-        table=name, out=tmp_path / "out", data=world(folder), steps=1, size=(16, 12), test_images=2, threads=1
+        table=name, out=tmp_path / "out", data=(world(folder),), steps=1, size=(16, 12), test_images=2, threads=1
     )
     said: list[str] = []
 
@@ -106,13 +107,71 @@ def test_a_table_runs_row_by_row_and_goes_on(name: str, tmp_path: Path, monkeypa
     assert results["budget"]["steps"] == 1
     assert [row["seeds"] for row in results["rows"][:2]] == [row["seeds"] for row in done["rows"]]
     assert "steps 1" in (config.out / "results.md").read_text()
-    monkeypatch.setattr(module, "train", None)  # nothing is trained again
+    monkeypatch.setattr(reproduce_runs, "train", None)  # nothing is trained again
     reproduce(config, trained.append)
     with pytest.raises(InputError, match="of another budget or table"):
         reproduce(replace(config, steps=2))
 
 
+def test_columns_of_one_range_are_ordered_as_their_metric() -> None:
+    assert larger_is_better("delta1")
+    assert larger_is_better("far_delta1")
+    assert not larger_is_better("near_rmse")
+
+
+def two_worlds(folder: Path) -> tuple[str, str]:
+    """Near and far frames of every split, in two folders; one far frame of the training split is all near."""
+    names = []
+    for side, scale in (("indoor", 1000.0), ("outdoor", 100.0)):
+        folder.joinpath(side).mkdir(parents=True)
+        names.append(world(folder / side))
+        pairs = folder / side / "pairs.json"
+        records = json.loads(pairs.read_text())
+        for number, record in enumerate(records):
+            record |= {"domain": side, "depth_scale": 1000.0 if number == 1 else scale, "category": "kitchen"}
+        pairs.write_text(json.dumps(records))
+    return names[0], names[1]
+
+
+def test_the_two_stage_framework_is_repeated_with_either_router(tmp_path: Path) -> None:
+    data = two_worlds(tmp_path)
+    config = ReproduceConfig(
+        table="papers/1:table9", out=tmp_path / "out", data=data, steps=1, size=(32, 24), test_images=2, threads=1
+    )
+    said: list[str] = []
+    comparison = reproduce(config, said.append)
+    assert [row.label for row in comparison.rows] == [row.label for row in comparison.table.rows]
+    rows = json.loads((config.out / "results.json").read_text())["rows"]
+    figures = {row["label"]: row["seeds"][0] for row in rows}
+    for own in figures.values():
+        assert np.isfinite([own[metric] for metric in comparison.table.metrics]).all()
+        assert {f"mean_map_{metric}" for metric in comparison.table.metrics} <= set(own)
+    sigma = json.loads((config.out / "sigma-seed0.json").read_text())
+    assert sigma["sigma_m"] > 0
+    images = {name: _finished(config, name)["images"] for name in ("low", "high", "coarse", "scene", "mixed")}
+    assert images == {"low": 12, "high": 12, "coarse": 24, "scene": 24, "mixed": 13}
+    # a network that answers both ranges routes nothing; the others say how many frames went right
+    assert "near_routed_right" not in figures["cde only"]
+    assert 0 <= figures["Ours-sc"]["far_routed_right"] <= 1
+    # what the threshold decides: all near below it, none above
+    low_only = figures["R1: sigma = 10 m"]
+    assert {low_only["near_routed_right"], low_only["far_routed_right"]} <= {0.0, 0.5, 1.0}
+
+
+def _finished(config: ReproduceConfig, name: str) -> dict[str, int]:
+    found: dict[str, int] = json.loads((config.out / name / "seed0" / "finished.json").read_text())
+    return found
+
+
+def test_a_table_of_two_worlds_needs_both(tmp_path: Path) -> None:
+    config = ReproduceConfig(table="papers/1:table9", out=tmp_path, data=("synth:indoor",))
+    with pytest.raises(
+        InputError, match="needs a data set of each of its worlds, indoor and street, but got synth:indoor"
+    ):
+        reproduce(config)
+
+
 def test_a_damaged_result_is_named(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text("{")
     with pytest.raises(InputError, match="is damaged"):
-        reproduce(ReproduceConfig(table="papers/4:table3", out=tmp_path, data="synth:nowhere"))
+        reproduce(ReproduceConfig(table="papers/4:table3", out=tmp_path, data=("synth:nowhere",)))

@@ -13,7 +13,15 @@ from edgedepth.core.metrics import METRICS
 from edgedepth.trainers.paper_tables import PaperTable, Row
 
 Figures = Mapping[str, float]
+_RANGES = ("near_", "far_")  # before a metric: of the frames of one range
 MEAN_MAP = "mean_map_"  # before a metric: the figure of the mean depth map, which knows nothing of the image
+
+
+def larger_is_better(metric: str) -> bool:
+    """Whether larger figures of a column are better; `near_` and `far_` before a metric change nothing."""
+    for prefix in _RANGES:
+        metric = metric.removeprefix(prefix)
+    return METRICS[metric][1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +90,12 @@ class Comparison:
         apart = abs(ours) > self.spread(first.label, metric) + self.spread(second.label, metric)
         if better is None:
             return None, apart
-        return (ours > 0 if METRICS[metric][1] else ours < 0) is better, apart
+        return (ours > 0 if larger_is_better(metric) else ours < 0) is better, apart
 
     def _paper_prefers_first(self, first: Row, second: Row, metric: str) -> bool | None:
         if metric in first.paper and metric in second.paper:
             difference = first.paper[metric] - second.paper[metric]
-            return None if difference == 0 else (difference > 0) is METRICS[metric][1]
+            return None if difference == 0 else (difference > 0) is larger_is_better(metric)
         if (first.label, second.label) in self.table.claims:
             return True
         return False if (second.label, first.label) in self.table.claims else None

@@ -14,6 +14,7 @@ from edgedepth.core.errors import UnknownNameError
 from edgedepth.trainers.config import LossConfig
 
 Options = Mapping[str, Any]
+World = Literal["indoor", "street"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,9 @@ class Training:
 
     plain: train without regions even where the network has them (papers/5, "for depth inference").
     share: length in budgets; the staged network of papers/5 has six stages to share its own among.
+    wh: network size at small scale, None for the table's.
+    prefix: put before the names of data sets of far frames, such as "near:".
+    small: whether the table's options for small networks are this network's, too.
     """
 
     network: str
@@ -29,6 +33,23 @@ class Training:
     loss: LossConfig = field(default_factory=LossConfig)
     plain: bool = False
     share: float = 1.0
+    wh: tuple[int, int] | None = None
+    prefix: str = ""
+    small: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routing:
+    """Two networks and what chooses between them (papers/1, section 3): all by the names of their runs.
+
+    by: the run of a scene classifier or of a coarse network; None where both ranges have the same network.
+    sigma_m: threshold of a coarse network, None to choose it on the validation split.
+    """
+
+    low: str
+    high: str
+    by: str | None = None
+    sigma_m: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +58,7 @@ class Row:
 
     stage: folder of the run that holds the row's checkpoint, where a run has several.
     answer: options at test that do not change the weights.
+    routing: what answers in rows that route frames; `training` is then one of its runs.
     """
 
     label: str
@@ -44,21 +66,30 @@ class Row:
     paper: Mapping[str, float] = field(default_factory=dict)
     stage: str = ""
     answer: Options = field(default_factory=dict)
+    routing: Routing | None = None
+
+    @property
+    def trainings(self) -> tuple[str, ...]:
+        """The runs that the row is tested from."""
+        if self.routing is None:
+            return (self.training,)
+        return tuple(dict.fromkeys(filter(None, (self.routing.low, self.routing.high, self.routing.by))))
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaperTable:
     """One table.
 
-    metrics: columns that are compared, the first of them above all.
+    metrics: columns that are compared, the first of them above all; near_ and far_ before a metric of rows that route
+        frames, for the frames of one range.
     reference: label of the row that ratios are taken to.
-    world: which procedural world stands for the paper's data; wh: network size at small scale.
+    worlds: which procedural worlds stand for the paper's data; wh: network size at small scale.
     claims: (better row, worse row) that the paper says in words where it prints no figures.
     """
 
     name: str
     title: str
-    world: Literal["indoor", "street"]
+    worlds: tuple[World, ...]
     wh: tuple[int, int]
     batch: int
     metrics: tuple[str, ...]
@@ -75,7 +106,7 @@ _HARD = LossConfig(hard=True)
 _TABLE_6 = PaperTable(
     name="papers/1:table6",
     title="DS-SIDENet, low range: tasks and branches",
-    world="indoor",
+    worlds=("indoor",),
     wh=(64, 48),
     batch=8,
     metrics=("abs_rel", "rmse"),
@@ -120,7 +151,7 @@ _TABLE_6 = PaperTable(
 _TABLE_7 = PaperTable(
     name="papers/1:table7",
     title="DS-SIDENet, low range: decoding layers",
-    world="indoor",
+    worlds=("indoor",),
     wh=(64, 48),
     batch=8,
     metrics=("abs_rel", "rmse"),
@@ -143,7 +174,7 @@ _TABLE_7 = PaperTable(
 _TABLE_8 = PaperTable(
     name="papers/1:table8",
     title="DS-SIDENet, high range: stacked modules",
-    world="street",
+    worlds=("street",),
     wh=(112, 64),
     batch=8,
     metrics=("irmse", "abs_rel"),
@@ -165,10 +196,63 @@ _TABLE_8 = PaperTable(
     ),
 )
 
+_COARSE = {"branches": "cls", "max_m": 80.0}
+
+_TABLE_9 = PaperTable(
+    name="papers/1:table9",
+    title="two-stage framework: what chooses the network, and thresholds of the coarse one",
+    worlds=("indoor", "street"),
+    wh=(64, 48),
+    batch=8,
+    metrics=("near_rmse", "near_abs_rel", "far_irmse", "far_abs_rel"),
+    reference="Ours-cde",
+    small={"width": 0.25},
+    trainings={
+        "low": Training(network="ds-sidenet-low"),
+        "high": Training(network="ds-sidenet-high", wh=(112, 64)),
+        "coarse": Training(network="ds-sidenet-low", options=_COARSE),
+        "scene": Training(network="scene-small", wh=(128, 96), small=False),
+        "mixed": Training(network="ds-sidenet-low", prefix="near:"),
+    },
+    rows=(
+        Row(
+            label="Ours-sc",
+            training="low",
+            routing=Routing(low="low", high="high", by="scene"),
+            paper={"near_rmse": 0.287, "near_abs_rel": 0.138, "far_irmse": 7.83, "far_abs_rel": 0.066},
+        ),
+        Row(
+            label="Ours-cde",
+            training="low",
+            routing=Routing(low="low", high="high", by="coarse"),
+            paper={"near_rmse": 0.287, "near_abs_rel": 0.138, "far_irmse": 7.83, "far_abs_rel": 0.066},
+        ),
+        Row(
+            label="R1: sigma = 10 m",
+            training="low",
+            routing=Routing(low="low", high="high", by="coarse", sigma_m=10.0),
+            paper={"near_rmse": 0.287, "near_abs_rel": 0.138, "far_irmse": 8.44, "far_abs_rel": 0.072},
+        ),
+        Row(
+            label="R2: sigma = 10 m, low retrained",
+            training="mixed",
+            routing=Routing(low="mixed", high="high", by="coarse", sigma_m=10.0),
+            paper={"near_rmse": 0.366, "near_abs_rel": 0.191, "far_irmse": 8.40, "far_abs_rel": 0.071},
+        ),
+        Row(
+            label="cde only",  # of Table 4; its KITTI figures in Table 5 are of another split
+            training="coarse",
+            routing=Routing(low="coarse", high="coarse"),
+            paper={"near_rmse": 0.366, "near_abs_rel": 0.191},
+        ),
+    ),
+    claims=(("Ours-cde", "cde only"),),
+)
+
 _SID_UD = PaperTable(
     name="papers/2:sid-ud",
     title="DeepLab v2 over depth intervals: spacing-increasing (SID) and uniform (UD)",
-    world="street",
+    worlds=("street",),
     wh=(112, 64),
     batch=8,
     metrics=("abs_rel", "rmse_log", "rmse"),
@@ -188,7 +272,7 @@ _SID_UD = PaperTable(
 _HQMD = PaperTable(
     name="papers/3:table1",
     title="HQMD: decoders and losses",
-    world="indoor",
+    worlds=("indoor",),
     wh=(64, 48),
     batch=8,
     metrics=("rmse", "abs_rel", "log10", "rmse_log", "delta1"),
@@ -233,7 +317,7 @@ _HQMD = PaperTable(
 _DRNET = PaperTable(
     name="papers/4:table3",
     title="Double Refinement Network: elements",
-    world="indoor",
+    worlds=("indoor",),
     wh=(64, 48),
     batch=8,
     metrics=("rmse", "delta1", "delta2", "delta3"),
@@ -277,7 +361,7 @@ def _rsn(rel: float, log: float, rmse: float, delta1: float) -> Mapping[str, flo
 _RSN = PaperTable(
     name="papers/5:table3",
     title="Region Support Network: what guides the refinement",
-    world="indoor",
+    worlds=("indoor",),
     wh=(32, 24),
     batch=4,
     metrics=("rmse", "abs_rel", "rmse_log", "delta1"),
@@ -316,7 +400,7 @@ _RSN = PaperTable(
 )
 
 TABLES: Mapping[str, PaperTable] = {
-    table.name: table for table in (_TABLE_6, _TABLE_7, _TABLE_8, _SID_UD, _HQMD, _DRNET, _RSN)
+    table.name: table for table in (_TABLE_6, _TABLE_7, _TABLE_8, _TABLE_9, _SID_UD, _HQMD, _DRNET, _RSN)
 }
 
 

@@ -43,6 +43,15 @@ class NetworkPredictor:
         Raises:
             InputError: the network is guided by labels that the sample does not have.
         """
+        answer, placement, scale = self.answer(sample)
+        return Prediction(placement.to_frame(answer) * scale)
+
+    def answer(self, sample: DepthSample) -> tuple[NDArray[np.float32], Placement, np.float32]:
+        """The network's own (H, W) metres for the canonical camera, the sample's place in it, and what scales them.
+
+        Raises:
+            InputError: the network is guided by labels that the sample does not have.
+        """
         height, width = sample.image_bgr.shape[:2]
         placement = placement_for((width, height), self.spec)
         image_rgb = placement.to_input(np.ascontiguousarray(sample.image_bgr[..., ::-1]))
@@ -52,8 +61,8 @@ class NetworkPredictor:
             truth = self.network.options.guidance == "truth"
             inputs.append(_guidance(sample, placement, self.spec, float(scale), truth=truth).to(self.device))
         with torch.inference_mode():
-            answer: NDArray[np.float32] = self.network(*inputs)[0, 0].float().cpu().numpy()
-        return Prediction(placement.to_frame(answer) * scale)
+            depth_m: NDArray[np.float32] = self.network(*inputs)[0, 0].float().cpu().numpy()
+        return depth_m, placement, scale
 
 
 def _guidance(sample: DepthSample, placement: Placement, spec: DepthSpec, scale: float, *, truth: bool) -> Tensor:

@@ -18,7 +18,8 @@ def reproduce(
         Path | None, typer.Option("--out", "-o", help="Folder of the runs; runs/reproduce/TABLE if not given.")
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Rendered data as synth:DIR; rendered for the purpose if not given.")
+        list[str] | None,
+        typer.Option(help="Rendered data as synth:DIR, one of each world of the table; rendered if not given."),
     ] = None,
     images: Annotated[int, typer.Option(min=30, help="Views to render without --data.")] = 600,
     steps: Annotated[int, typer.Option(min=1, help="Training steps of every run.")] = 200,
@@ -52,12 +53,13 @@ def reproduce(
     from edgedepth.trainers.reproduce import ReproduceConfig
     from edgedepth.trainers.reproduce import reproduce as run
 
-    if data is not None and not data.startswith("synth:"):
-        raise InputError(f"tables are repeated on the procedural world, synth:DIR, but got {data!r}")
+    for name in data or []:
+        if not name.startswith("synth:"):
+            raise InputError(f"tables are repeated on the procedural world, synth:DIR, but got {name!r}")
     config = ReproduceConfig(
         table=table,
         out=out if out is not None else Path("runs/reproduce") / table.replace("/", "-").replace(":", "-"),
-        data=data,
+        data=tuple(data or ()),
         images=images,
         steps=steps,
         seeds=seeds,
