@@ -21,6 +21,10 @@ SEEDS: dict[Route, tuple[Literal["indoor", "street"], int]] = {
     Route.HIGH: ("street", 90211),
 }
 FRAMES = 192  # per route: 144 to observe and 48 to check on
+# Views to compare the files of a network on: what matters there is that all see the same, not how fine it is, so few
+# and small ones do, of any network's size. Rendering costs by the pixel.
+VALIDATION_FRAMES = 24
+VALIDATION_WIDTH = 160
 
 
 def world_datasets(
@@ -70,6 +74,19 @@ def world_dataset(
     out = (cache_folder() / "calibration" if folder is None else folder) / name
     write_dataset(SynthConfig(out=out, world=world, count=frames, wh=input_wh, seed=seed), tell)
     return open_dataset(f"synth:{out}")
+
+
+def validation_dataset(route: Route, input_wh: tuple[int, int]) -> DepthDataset:
+    """Few views for one route, of the shape of a network's input but no wider than `VALIDATION_WIDTH`; see above.
+
+    Raises:
+        MissingPackageError: the renderer is not installed.
+        OutputError: the cache cannot be written.
+    """
+    width, height = input_wh
+    if width > VALIDATION_WIDTH:
+        width, height = VALIDATION_WIDTH, max(16, round(VALIDATION_WIDTH * height / width))
+    return world_dataset(route, (width, height), frames=VALIDATION_FRAMES)
 
 
 def _tell(progress: Progress, before: int, done: int, total: int) -> None:  # noqa: ARG001 (the renderer's signature)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,12 @@ def accuracy_of_file(path: Path, spec: DepthSpec, route: Route, validation: Vali
     with open_session(path, "onnxruntime") as session:
         name = session.outputs[0].name
         return accuracy_of(lambda frame: session.run({"frame": frame[None]}, [name])[name], spec, route, validation)
+
+
+def some_frames(spec: DepthSpec, route: Route, validation: ValidationData, count: int = 8) -> list[Frame]:
+    """The first frames of a route's samples at network size."""
+    images = (sample.image_bgr for sample in islice(validation.samples[route], count))
+    return [placement_for((image.shape[1], image.shape[0]), spec).to_input(image) for image in images]
 
 
 def check_shift(accuracy: Accuracy, original: Accuracy, precision: str, *, what: str) -> Accuracy:

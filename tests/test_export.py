@@ -25,6 +25,7 @@ from edgedepth.datasets.sample import Entry
 from edgedepth.engines import open_session
 from edgedepth.export import export_onnx, spec_for
 from edgedepth.export.bundle_export import BundleRequest, export_bundle
+from edgedepth.export.emulation import emulated_float16
 from edgedepth.export.frames import probe_frames
 from edgedepth.export.measure import count_gmacs, count_params
 from edgedepth.export.original import exact_reference, reference
@@ -392,6 +393,40 @@ def test_fp16_and_a_backends_own_form(tmp_path: Path, made: Path) -> None:
     assert {entry.data_type for entry in weights} == {TensorProto.FLOAT16}
 
 
+def test_parity_in_half_precision_is_that_of_rounded_tensors(made: Path) -> None:
+    """What onnxruntime computes of an FP16 file on a CPU is float32 in between, and looks better than a GPU's."""
+    bundle = Bundle.load(made / "out")
+    network = bundle.manifest.networks[Route.LOW]
+    rounded = made / "rounded.onnx"
+    onnx.save(emulated_float16(onnx.load(bundle.path(network.variants["fp16"]))), rounded)
+    torch_network = load_checkpoint(made / "tiny.safetensors").build()
+    golden = cv2.imread(str(bundle.path(bundle.manifest.golden[0].frame)))
+    assert golden is not None
+    frames = [golden.astype(np.uint8), *probe_frames(network.spec.input_wh)]
+    found = parity_of(torch_network, rounded, frames, precision="fp16")
+    assert network.parity["fp16"].max_relative == pytest.approx(found.max_relative, rel=1e-3)
+    assert network.parity["fp16"].max_relative > 1e-4
+
+
+def test_half_precision_is_audited_on_validation_frames_too(
+    tmp_path: Path, made: Path, tiny: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgedepth.export import variants
+
+    seen: list[int] = []
+    real = variants.audited_float16
+
+    def counted(model: onnx.ModelProto, inputs: list[np.ndarray]) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+        seen.append(len(inputs))
+        return real(model, inputs)
+
+    monkeypatch.setattr(variants, "audited_float16", counted)
+    depth = resolve_sources([str(made / "tiny.safetensors")]).depth
+    validation = ValidationData(data="pairs:mine", samples={Route.LOW: labelled(tiny)})
+    export_bundle(BundleRequest(depth=depth, precisions=("fp16",), validation=validation), tmp_path / "out")
+    assert seen == [len(probe_frames((64, 48))) + 3]
+
+
 def labelled(tiny: nn.Module, count: int = 3) -> list[DepthSample]:
     """Samples at network size whose truth is what the network answers, times a tenth more."""
     rng = np.random.default_rng(0)
@@ -423,13 +458,14 @@ def test_accuracy_on_labelled_data_is_recorded(tmp_path: Path, made: Path, tiny:
 
 
 def test_labelled_data_for_each_route(monkeypatch: pytest.MonkeyPatch, made: Path, tiny: nn.Module) -> None:
-    """--validate: samples of a network's route, or of none; rendered ones for "world", at the network's size."""
+    """--validate: samples of a network's route, or of none; rendered ones for "world", in the input's shape."""
     from edgedepth.calibration import world_frames
     from edgedepth.deployment import validation_data
 
     asked: list[tuple[Route, tuple[int, int]]] = []
 
     def rendered(route: Route, input_wh: tuple[int, int], *, frames: int) -> DepthDataset:
+        assert frames <= 32
         asked.append((route, input_wh))
         samples = [replace(sample, route=which) for sample, which in
                    zip(labelled(tiny), (Route.LOW, None, Route.HIGH), strict=True)]  # fmt: skip
@@ -438,7 +474,8 @@ def test_labelled_data_for_each_route(monkeypatch: pytest.MonkeyPatch, made: Pat
     monkeypatch.setattr(world_frames, "world_dataset", rendered)
     request = BundleRequest(depth=resolve_sources([str(made / "tiny.safetensors")]).depth)
     found = validation_data("world", request)
-    assert asked == [(Route.LOW, (64, 48))]
+    validation_data("world", replace(request, input_wh=(1248, 384)))
+    assert asked == [(Route.LOW, (64, 48)), (Route.LOW, (160, 49))]  # no finer than it needs to be
     assert [sample.route for sample in found.samples[Route.LOW]] == [Route.LOW, None]
     monkeypatch.setattr(world_frames, "world_dataset", lambda *_, **__: DepthDataset("synth:x", ()))
     with pytest.raises(InputError, match="no sample of the route low"):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from edgedepth.export.validation import ValidationData
     from edgedepth.runtime.golden import GoldenResult
 
-# Samples per route that every graph is scored on: the original, the plain graph, and each precision and form.
+# Samples per route, at most, that every graph is scored on: the original, the plain graph, each precision and form.
 _VALIDATION_IMAGES = 64
 
 
@@ -175,9 +175,9 @@ def validation_data(name: str, request: BundleRequest) -> ValidationData:
     samples: dict[Route, DepthDataset] = {}
     for route, network in request.depth.items():
         if name == "world":
-            from edgedepth.calibration.world_frames import world_dataset
+            from edgedepth.calibration.world_frames import validation_dataset
 
-            found = world_dataset(route, request.input_wh or network.spec.input_wh, frames=_VALIDATION_IMAGES)
+            found = validation_dataset(route, request.input_wh or network.spec.input_wh)
         else:
             reader, _ = reader_of(name)
             found = open_dataset(name, reader.evaluation_split)
