@@ -1,109 +1,191 @@
 """Frames per second and memory of the Double Refinement Network and its competitor (papers/4, Table 2).
 
-`python benchmarks/refinement_cost.py` measures every backbone of the table in a process of its own: PyTorch in float32
-at 304x228 with batch 1, on the GPU where there is one, else on one CPU thread. "net" is the memory of the weights,
-"per image" what a forward pass needs beyond them (peak of the device, or growth of the process's peak resident set).
+    python benchmarks/refinement_cost.py --write docs/papers.md     # both networks on every backbone of the table
+    python benchmarks/refinement_cost.py --only resnet50            # one of them
+
+PyTorch in float32 at 304x228 with batch 1, on the GPU where there is one, else on one CPU thread. The two networks of a
+backbone answer in turn in one process, so that their ratio holds on a busy machine; without a GPU a frame's time is the
+CPU time of the process, which other work does not lengthen. "net" is the memory of the weights, "per image" what a
+forward pass needs beyond them in a process of its own: peak of the device, or of the resident set (Linux).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
+import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-PAPER_FPS = {
-    ("rside", "resnet50"): 2.0,
-    ("rside", "densenet161"): 1.7,
-    ("rside", "senet154"): 1.5,
-    ("drnet", "resnet50"): 36.0,
-    ("drnet", "resnet152"): 25.0,
-    ("drnet", "densenet161"): 17.0,
-    ("drnet", "senet154"): 6.0,
+from pages import write_section
+
+# of the paper: frames per second at batch 1, and gigabytes per image ("Gb")
+PAPER: Mapping[tuple[str, str], tuple[float, float]] = {
+    ("rside", "resnet50"): (2.0, 21.0),
+    ("rside", "densenet161"): (1.7, 22.0),
+    ("rside", "senet154"): (1.5, 21.9),
+    ("drnet", "resnet50"): (36.0, 2.0),
+    ("drnet", "resnet152"): (25.0, 2.9),
+    ("drnet", "densenet161"): (17.0, 3.2),
+    ("drnet", "senet154"): (6.0, 4.0),
 }
 BACKBONES = ("resnet50", "resnet152", "densenet161", "senet154")
+NETWORKS = ("rside", "drnet")
 WH = (304, 228)
+SECTION = "refinement-cost"
 
 
-def measure(name: str, backbone: str, seconds: float) -> dict[str, Any]:
-    """Median seconds of a frame, and MB of weights and of a pass."""
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one network costs: seconds of a frame, bytes of its weights, and bytes that a pass needs beyond them."""
+
+    seconds: float
+    net_bytes: int
+    image_bytes: int
+    device: str
+
+
+def measure_times(backbone: str, rounds: int) -> dict[str, float]:
+    """Median seconds of a frame of both networks, which take turns."""
+    networks = {name: _network(name, backbone) for name in NETWORKS}
+    image = _image()
+    times: dict[str, list[float]] = {name: [] for name in NETWORKS}
+    for number in range(rounds + 1):
+        for name in NETWORKS:
+            begun = _clock()
+            _pass(networks[name], image)
+            if number:  # the first round warms up
+                times[name].append(_clock() - begun)
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def measure_memory(name: str, backbone: str) -> dict[str, Any]:
+    """Bytes of the weights and of a pass, and where they lie."""
+    import torch
+
+    network, image = _network(name, backbone), _image()
+    before = _reset_peak()
+    _pass(network, image)
+    return {
+        "net_bytes": sum(t.numel() * t.element_size() for t in network.state_dict().values()),
+        "image_bytes": _peak() - before,
+        "device": torch.cuda.get_device_name() if image.is_cuda else "one CPU thread",
+    }
+
+
+def _network(name: str, backbone: str) -> Any:
     import torch
 
     from edgedepth.trainers import create_network
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device.type == "cpu":
+    if not torch.cuda.is_available():
         torch.set_num_threads(1)
-    network = create_network(name, backbone=backbone).eval().to(device)
-    weights = sum(t.numel() * t.element_size() for t in network.state_dict().values())
-    image = torch.rand(1, 3, WH[1], WH[0], device=device)
-    before = _peak_bytes(device)
-    times: list[float] = []
-    with torch.inference_mode():
-        network(image)
-        memory = _peak_bytes(device) - before
-        started = time.perf_counter()
-        while time.perf_counter() - started < seconds or len(times) < 3:
-            _wait(device)
-            begun = time.perf_counter()
-            network(image)
-            _wait(device)
-            times.append(time.perf_counter() - begun)
-    median = sorted(times)[len(times) // 2]
-    return {
-        "fps": 1 / median,
-        "net_mb": weights / 1e6,
-        "image_mb": memory / 1e6,
-        "frames": len(times),
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "one CPU thread",
-    }
+    return create_network(name, backbone=backbone).eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _wait(device: Any) -> None:
+def _image() -> Any:
     import torch
 
-    if device.type == "cuda":
+    return torch.rand(1, 3, WH[1], WH[0], device="cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _pass(network: Any, image: Any) -> None:
+    import torch
+
+    with torch.inference_mode():
+        network(image)
+    if image.is_cuda:
         torch.cuda.synchronize()
 
 
-def _peak_bytes(device: Any) -> int:
+def _clock() -> float:
     import torch
 
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return time.perf_counter() if torch.cuda.is_available() else time.process_time()
 
 
-def main() -> None:
-    """Measure all, each in its own process, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", nargs=2, metavar=("NETWORK", "BACKBONE"), help="measure one and print JSON")
-    parser.add_argument("--seconds", type=float, default=5.0, help="time for each (default: %(default)s)")
-    given = parser.parse_args()
-    if given.one:
-        print(json.dumps(measure(*given.one, given.seconds)))
+def _reset_peak() -> int:
+    """Forget the peak of memory; answers what is in use."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        return int(torch.cuda.memory_allocated())
+    Path("/proc/self/clear_refs").write_text("5")  # the peak of the resident set begins anew
+    return _resident("VmRSS")
+
+
+def _peak() -> int:
+    import torch
+
+    return int(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else _resident("VmHWM")
+
+
+def _resident(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * 1024
+
+
+def costs_of(backbone: str, rounds: int) -> dict[str, Cost]:
+    """Both networks on a backbone, each figure from a process that does nothing else."""
+    times = _in_process("times", backbone, str(rounds))
+    return {name: Cost(seconds=times[name], **_in_process("memory", name, backbone)) for name in NETWORKS}
+
+
+def _in_process(*arguments: str) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--part", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def table(costs: Mapping[str, Mapping[str, Cost]]) -> Iterator[str]:
+    """Rows by network and backbone, then the ratios, each beside the paper's."""
+    yield "| network | backbone | fps here | fps, paper | net MB | MB per image | GB per image, paper |"
+    yield "|---|---|--:|--:|--:|--:|--:|"
+    for backbone, both in costs.items():
+        for name, cost in both.items():
+            fps, memory = (f"{value:g}" for value in PAPER[name, backbone]) if (name, backbone) in PAPER else ("-", "-")
+            cells = f"{1 / cost.seconds:.2f} | {fps} | {cost.net_bytes / 1e6:.0f} | {cost.image_bytes / 1e6:.0f}"
+            yield f"| `{name}` | {backbone} | {cells} | {memory} |"
+    yield ""
+    yield "| backbone | fps, `drnet` over `rside` | paper | memory per image, `rside` over `drnet` | paper |"
+    yield "|---|--:|--:|--:|--:|"
+    for backbone, both in costs.items():
+        speed = both["rside"].seconds / both["drnet"].seconds
+        memory_ratio = both["rside"].image_bytes / both["drnet"].image_bytes
+        known = [PAPER.get((name, backbone)) for name in ("drnet", "rside")]
+        papers = ("-", "-")
+        if known[0] is not None and known[1] is not None:
+            papers = (f"{known[0][0] / known[1][0]:.1f}", f"{known[1][1] / known[0][1]:.1f}")
+        yield f"| {backbone} | {speed:.1f} | {papers[0]} | {memory_ratio:.1f} | {papers[1]} |"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the tables, and write them into a page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=BACKBONES, default=BACKBONES, help="these backbones alone")
+    parser.add_argument("--rounds", type=int, default=5, help="frames of each network (default: %(default)s)")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables into the page, between its marks")
+    parser.add_argument("--part", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    if given.part:
+        what, first, second = given.part
+        print(json.dumps(measure_times(first, int(second)) if what == "times" else measure_memory(first, second)))
         return
-    print("| network | backbone | fps | paper's fps | net MB | MB per image |\n|---|---|--:|--:|--:|--:|")
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for backbone in BACKBONES:
-        for name in ("rside", "drnet"):
-            command = [sys.executable, __file__, "--one", name, backbone, "--seconds", str(given.seconds)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            row = found[name, backbone] = json.loads(done.stdout.splitlines()[-1])
-            paper = PAPER_FPS.get((name, backbone))
-            cells = (f"{row['fps']:.2f}", "-" if paper is None else f"{paper:g}", f"{row['net_mb']:.0f}")
-            print(f"| {name} | {backbone} | {' | '.join(cells)} | {row['image_mb']:.0f} |", flush=True)
-    print()
-    for backbone in BACKBONES:
-        ours = found["drnet", backbone]["fps"] / found["rside", backbone]["fps"]
-        both = [PAPER_FPS.get((name, backbone)) for name in ("drnet", "rside")]
-        paper = f"{both[0] / both[1]:.1f}" if both[0] and both[1] else "-"
-        memory = found["rside", backbone]["image_mb"] / found["drnet", backbone]["image_mb"]
-        print(f"{backbone}: drnet {ours:.1f} times the fps (paper {paper}), 1/{memory:.1f} of the memory per image")
-    print(found["drnet", BACKBONES[0]]["device"])
+    costs: dict[str, dict[str, Cost]] = {}
+    for backbone in given.only:
+        costs[backbone] = costs_of(backbone, given.rounds)
+        print(f"{backbone}: done on {costs[backbone]['drnet'].device}", file=sys.stderr, flush=True)
+    lines = list(table(costs))
+    print("\n".join(lines))
+    if given.write is not None:
+        write_section(given.write, SECTION, lines)
 
 
 if __name__ == "__main__":
