@@ -15,7 +15,7 @@ OLDER := $(addprefix tests/test_tensorrt_,build.py cache.py parts.py session.py)
 help:
 	@echo "make demo   install into $(VENV), run depth on $(CLIP), say where the results are"
 	@echo "make test   install the development tools, then lint, types and tests (what CI runs)"
-	@echo "make sweep  build every network with TensorRT-RTX 1.7 and 1.4 (no GPU needed)"
+	@echo "make sweep  every network through onnxruntime, OpenVINO, TensorRT-RTX 1.7 and 1.4 (no GPU needed)"
 	@echo "make recipe render the world and train the default weights again (hours)"
 
 $(VENV)/.python:
@@ -70,13 +70,14 @@ $(RTX14)/.rtx14: $(VENV)/.python pyproject.toml
 	@$(RTX14)/bin/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -e . onnx pytest tensorrt-rtx==1.4.0.76
 	@touch $@
 
-# Every network at its own size as an engine, by both libraries; then one table.
+# Every network at its paper's size through onnxruntime, OpenVINO and both TensorRT-RTX; then the tables.
 SWEEP := runs/sweep
 sweep: $(VENV)/.dev $(RTX14)/.rtx14
 	@$(BIN)/python benchmarks/tensorrt_sweep.py export $(SWEEP)
+	@$(BIN)/python benchmarks/tensorrt_sweep.py run $(SWEEP)
 	@$(BIN)/python benchmarks/tensorrt_sweep.py build $(SWEEP)
 	@$(RTX14)/bin/python benchmarks/tensorrt_sweep.py build $(SWEEP)
-	@$(BIN)/python benchmarks/tensorrt_sweep.py report $(SWEEP)
+	@$(BIN)/python benchmarks/tensorrt_sweep.py report $(SWEEP) --write docs/benchmarks.md
 
 clean:
 	rm -rf $(VENV) $(RTX14) .typing .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

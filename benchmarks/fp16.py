@@ -1,6 +1,6 @@
 """What FP16 costs: abs_rel against FP32 on labelled frames, and no value that is not finite on any frame.
 
-    python benchmarks/fp16.py --data synth:rendered/indoor --data synth:rendered/street
+    python benchmarks/fp16.py --data synth:rendered/indoor --data synth:rendered/street --write docs/benchmarks.md
     python benchmarks/fp16.py path/to/bundle --data pairs:my/pairs.json --frames 200 --json
 
 Every depth network of a bundle, the shipped one by default, sees `--frames` frames: labelled ones at network size, and
@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from pages import write_section
 
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import EdgeDepthError, InputError
@@ -182,6 +183,7 @@ def main() -> int:
     parser.add_argument("--data", action="append", required=True, metavar="kind:path", help="labelled data; often")
     parser.add_argument("--frames", type=int, default=1000, help="per network")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", type=Path, help="page whose table between the marks fp16 is replaced")
     arguments = parser.parse_args()
     try:
         bundle = Bundle.load(arguments.bundle)
@@ -189,6 +191,8 @@ def main() -> int:
     except EdgeDepthError as error:
         print(error, file=sys.stderr)
         return 1
+    if arguments.write is not None:
+        write_section(arguments.write, "fp16", table(results).splitlines())
     print(json.dumps([asdict(result) for result in results], indent=1) if arguments.json else table(results))
     return 0 if all(result.passed for result in results) else 1
 

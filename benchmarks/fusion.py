@@ -17,6 +17,7 @@ from pathlib import Path
 
 import onnx
 import torch
+from pages import write_section
 
 from edgedepth.core.spec import parse_size
 from edgedepth.engines.tensorrt.build import engine_from_onnx
@@ -81,13 +82,18 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", default=[*network_names(), "scene-small"])
     parser.add_argument("--size", type=parse_size, help="input size WxH; 96x64 by default")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", type=Path, help="page whose table between the marks fusion is replaced")
     arguments = parser.parse_args()
+    columns = (f"{precision} {form}" for precision in ("fp32", "fp16") for form in FORMS)
+    lines = [f"| network | {' | '.join(columns)} |", "|---" * 7 + "|"]
     if not arguments.json:
-        print(f"| network | {' | '.join(f'{p} {form}' for p in ('fp32', 'fp16') for form in FORMS)} |")
-        print("|---" * 7 + "|")
+        print("\n".join(lines))
     for name in arguments.networks:
         found = count(name, arguments.size)
-        print(json.dumps({name: found}) if arguments.json else row(name, found), flush=True)
+        lines.append(row(name, found))
+        print(json.dumps({name: found}) if arguments.json else lines[-1], flush=True)
+    if arguments.write is not None:
+        write_section(arguments.write, "fusion", lines)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""Every network, in FP32 and FP16, as an engine of whichever TensorRT-RTX is installed; no GPU is needed.
+"""Every network at its paper's size, in FP32 and FP16, through onnxruntime, OpenVINO and TensorRT-RTX, without a GPU.
 
-Three steps, so that two versions of the library build from the same files::
+Steps, so that two versions of TensorRT-RTX build from the same files::
 
-    python benchmarks/tensorrt_sweep.py export FOLDER     # ONNX with random weights, at the networks' own sizes
+    python benchmarks/tensorrt_sweep.py export FOLDER     # ONNX with random weights, and torch's answers to a frame
+    python benchmarks/tensorrt_sweep.py run FOLDER        # all of it in onnxruntime and OpenVINO, against torch
     python benchmarks/tensorrt_sweep.py build FOLDER      # engines of all of it; writes FOLDER/VERSION.json
-    python benchmarks/tensorrt_sweep.py report FOLDER     # one table of all versions; writes FOLDER/table.md
+    python benchmarks/tensorrt_sweep.py report FOLDER --write docs/benchmarks.md
 
-`make sweep` runs the second step in two environments, with TensorRT-RTX 1.7 (the API of TensorRT 11) and 1.4 (that of
-10.16). The exit code is 1 if anything does not build, or is not typed as its file says.
+`make sweep` is all of them, with the third in two environments, with TensorRT-RTX 1.7 (the API of TensorRT 11) and 1.4
+(that of 10.16). The exit code is 1 if anything does not run or build, is not typed as its file says, or is not what
+torch answers. What is exported already is not exported again.
 """
 
 from __future__ import annotations
@@ -31,9 +33,10 @@ PRECISIONS = ("fp32", "fp16")
 
 
 def export(folder: Path, names: list[str] | None, size_wh: tuple[int, int] | None) -> None:
-    """Write NETWORK.fp32.onnx and NETWORK.fp16.onnx for every network; `size_wh` is for depth networks only."""
+    """Write NETWORK.fp32.onnx, .fp16.onnx and .npz for every network; `size_wh` is for depth networks only."""
     import onnx
     import torch
+    from sweep_cpu import keep_answers, settle
 
     from edgedepth.core.files import atomic_path
     from edgedepth.export import export_onnx, spec_for
@@ -42,13 +45,18 @@ def export(folder: Path, names: list[str] | None, size_wh: tuple[int, int] | Non
 
     folder.mkdir(parents=True, exist_ok=True)
     for name in names or (*network_names(), *classifier_names()):
+        answers = folder / f"{name}.npz"
+        if answers.is_file():
+            continue
         started = time.monotonic()
         torch.manual_seed(0)
         spec: Any = classifier_spec(name) if name in classifier_names() else spec_for(name, size_wh)
         plain = folder / f"{name}.fp32.onnx"
-        export_onnx(create_network(name), spec, plain)
+        network = settle(create_network(name))
+        export_onnx(network, spec, plain)
         with atomic_path(folder / f"{name}.fp16.onnx") as half:
             onnx.save(to_float16(onnx.load(plain)), half)
+        keep_answers(network, spec.input_wh, answers)
         width, height = spec.input_wh
         print(f"exported {name} at {width}x{height} in {time.monotonic() - started:.0f} s", file=sys.stderr)
 
@@ -99,7 +107,7 @@ def _size(text: str) -> str:
     return text if match is None else f"{match[2]}x{match[1]}"
 
 
-def report(folder: Path) -> str:
+def report(folder: Path) -> list[str]:
     """One line per network: for every version the kernels, activation memory and build time, fp16 / fp32 each."""
     versions = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"), reverse=True)}
     heads = ["network", "input"]
@@ -113,9 +121,7 @@ def report(folder: Path) -> str:
             cells[1] = cells[1] or next((row["input"] for row in of_both if "input" in row), "")
             cells += [_pair(of_both, key) for key in ("kernels", "activation_mb", "seconds")]
         lines.append(f"| {' | '.join(cells)} |")
-    table = "\n".join(lines) + "\n"
-    (folder / "table.md").write_text(table)
-    return table
+    return lines
 
 
 def _found(rows: list[dict[str, Any]], name: str, precision: str) -> dict[str, Any]:
@@ -131,18 +137,33 @@ def main() -> int:
     from edgedepth.core.spec import parse_size
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("export", "build", "report"))
+    parser.add_argument("step", choices=("export", "run", "build", "report"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--networks", nargs="*", help="export: these networks only")
     parser.add_argument("--size", type=parse_size, help="export: WxH of the depth networks instead of their own")
+    parser.add_argument("--write", type=Path, help="report: page whose marked tables are replaced")
     arguments = parser.parse_args()
     if arguments.step == "export":
         export(arguments.folder, arguments.networks, arguments.size)
+    elif arguments.step == "run":
+        from sweep_cpu import run
+
+        return 1 if run(arguments.folder) else 0
     elif arguments.step == "build":
         return 1 if build(arguments.folder) else 0
     else:
-        print(report(arguments.folder), end="")
+        _tell(arguments.folder, arguments.write)
     return 0
+
+
+def _tell(folder: Path, page: Path | None) -> None:
+    from pages import write_section
+    from sweep_cpu import table
+
+    for name, lines in {"sweep-cpu": table(folder), "sweep-engines": report(folder)}.items():
+        print("\n".join(lines), end="\n\n")
+        if page is not None:
+            write_section(page, name, lines)
 
 
 if __name__ == "__main__":
