@@ -22,9 +22,9 @@ import torch
 from numpy.typing import NDArray
 
 
-def pooling_matrix(size: int, pooled: int) -> NDArray[np.float32]:
-    """(pooled, size) float32: row j averages the window of output j; every row sums to one."""
-    matrix = np.zeros((pooled, size), np.float32)
+def pooling_matrix(size: int, pooled: int) -> NDArray[np.float64]:
+    """(pooled, size) float64: row j averages the window of output j; every row sums to one."""
+    matrix = np.zeros((pooled, size))
     for j in range(pooled):
         first, last = j * size // pooled, -(-(j + 1) * size // pooled)
         matrix[j, first:last] = 1.0 / (last - first)
@@ -51,6 +51,6 @@ def _translate(x: Any, output_size: Sequence[int]) -> Any:
     if height % pooled[0] == 0 and width % pooled[1] == 0:
         window = [height // pooled[0], width // pooled[1]]
         return op.AveragePool(x, kernel_shape=window, strides=window)
-    rows = onnx.numpy_helper.from_array(pooling_matrix(height, pooled[0]))
-    columns = onnx.numpy_helper.from_array(np.ascontiguousarray(pooling_matrix(width, pooled[1]).T))
+    rows = onnx.numpy_helper.from_array(pooling_matrix(height, pooled[0]).astype(np.float32))
+    columns = onnx.numpy_helper.from_array(pooling_matrix(width, pooled[1]).T.astype(np.float32, order="C"))
     return op.MatMul(op.MatMul(op.Constant(value=rows), x), op.Constant(value=columns))

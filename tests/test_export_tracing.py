@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from typing import Any
 
@@ -16,8 +17,9 @@ from torch.nn import functional as F
 
 from edgedepth.core.errors import InputError
 from edgedepth.export.adaptive_pool import pooling_matrix
+from edgedepth.export.passes import passes_for, run_passes
 from edgedepth.export.simplify import simplify
-from edgedepth.export.torch_onnx import trace
+from edgedepth.export.torch_onnx import to_onnx, trace
 
 
 def ops(model: onnx.ModelProto) -> Counter[str]:
@@ -64,9 +66,9 @@ def test_adaptive_pools_become_constant(
 def test_pooling_matrix_is_torch_s_pooling_in_float64(size: int, pooled: int) -> None:
     x = np.random.default_rng(0).normal(size=(1, 1, size, 1))
     expected = F.adaptive_avg_pool2d(torch.from_numpy(x), (pooled, 1)).numpy()[0, 0]
-    weights = pooling_matrix(size, pooled).astype(np.float64)
-    np.testing.assert_allclose(weights @ x[0, 0], expected, atol=1e-7)  # 1 / n is rounded to float32
-    np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=1e-6)
+    weights = pooling_matrix(size, pooled)
+    np.testing.assert_allclose(weights @ x[0, 0], expected, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=1e-12)
 
 
 def test_the_plain_export_keeps_torch_s_own_form() -> None:
@@ -96,18 +98,19 @@ class Separable(nn.Module):
         return F.relu(self.second(self.pointwise(F.relu6(self.first(self.depthwise(x))))))
 
 
-def test_torch_folds_batch_norms_into_depthwise_and_pointwise_alike() -> None:
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 2e-5)])
+def test_torch_folds_batch_norms_into_depthwise_and_pointwise_alike(dtype: torch.dtype, tolerance: float) -> None:
     torch.manual_seed(0)
     block = Separable()
     block.train()
     for _ in range(5):
         block(3 * torch.randn(4, 6, 9, 7) + 1)
-    block.eval()
-    x = torch.randn(1, 6, 9, 7)
+    block.eval().to(dtype)
+    x = torch.randn(1, 6, 9, 7, dtype=dtype)
     model = trace(block, (x,), inputs=["x"], outputs=["y"])
     assert [node.op_type for node in model.graph.node] == ["Conv", "Clip", "Conv", "Relu"]
     with torch.no_grad():
-        np.testing.assert_allclose(run(model, x.numpy()), block(x).numpy(), atol=2e-5)
+        np.testing.assert_allclose(run(model, x.numpy()), block(x).numpy(), rtol=0, atol=tolerance)
 
 
 def legacy(op_types: list[tuple[str, dict[str, Any]]], dtype: int = TensorProto.FLOAT) -> onnx.ModelProto:
@@ -149,3 +152,60 @@ def test_simplification_leaves_nothing_of_older_exporters_forms(
     assert [node.op_type for node in simple.graph.node] == left
     x = np.random.default_rng(1).normal(size=(1, 4, 7, 5)).astype(np.float32)
     np.testing.assert_allclose(run(simple, x), run(model, x), rtol=1e-5, atol=1e-5)
+
+
+# -- preprocessing and batch norms, exactly ----------------------------------------------------------------------
+
+
+def widened(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph computing in float64: constants, casts, and the types of inputs and outputs."""
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    for entry in wide.graph.initializer:
+        if entry.data_type == TensorProto.FLOAT:
+            entry.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(entry).astype(np.float64), entry.name))
+    for node in wide.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT:
+                attribute.i = TensorProto.DOUBLE
+    for value in (*wide.graph.input, *wide.graph.output):
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT:
+            value.type.tensor_type.elem_type = TensorProto.DOUBLE
+    del wide.graph.value_info[:]
+    return wide
+
+
+class Bordered(nn.Module):
+    """Normalisation before a padded convolution: zeros stand for the mean, not for black."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # numbers that float32 holds exactly, so that widening the graph adds nothing
+        self.register_buffer("mean", torch.tensor([0.5, 0.25, 0.375]).view(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor([4.0, 4.5, 5.0]).view(1, 3, 1, 1))
+        self.conv = nn.Conv2d(3, 8, 5, padding=2)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.conv((image - self.mean) * self.scale)
+
+
+def test_bytes_are_normalised_without_an_error_at_the_border() -> None:
+    """uint8 NHWC BGR in the graph against torch in float64, at an odd size. Folding the mean into the bias of the
+    convolution, which is cheaper, would be wrong in the outermost two rows and columns."""
+    torch.manual_seed(0)
+    block = Bordered().eval()
+    frame = np.random.default_rng(0).integers(0, 256, (1, 9, 7, 3), np.uint8)
+    plain = to_onnx(block, (7, 9))
+    ours, _ = run_passes(simplify(plain), passes_for(None))
+    rgb = np.ascontiguousarray(frame[..., ::-1].transpose(0, 3, 1, 2)).astype(np.float64)
+    (factor,) = [numpy_helper.to_array(e) for e in plain.graph.initializer if e.dims == [] and e.data_type == 1]
+    with torch.no_grad():
+        wide = copy.deepcopy(block).double()
+        expected = wide(torch.from_numpy(rgb * float(factor))).numpy()  # 1 / 255 as float32 has it
+        centred = wide.conv(torch.from_numpy(rgb / 255) * wide.scale) - (
+            wide.conv.weight * (wide.mean * wide.scale)
+        ).sum(dim=(1, 2, 3)).view(1, -1, 1, 1)
+    np.testing.assert_allclose(run(widened(plain), frame), expected, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(run(ours, frame), expected, rtol=0, atol=2e-5)
+    assert np.abs(centred.numpy() - expected).max() > 1  # what folding would have made of the border
+    assert np.abs(centred.numpy() - expected)[:, :, 2:-2, 2:-2].max() < 1e-4

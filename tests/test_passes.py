@@ -249,6 +249,7 @@ def test_fires_and_is_exact(entry: Rewrite[Any], build: Build, count: int, dtype
 @pytest.mark.parametrize("entry", PASSES, ids=lambda entry: str(entry.name))
 def test_every_rewrite_is_tested(entry: Rewrite[Any]) -> None:
     assert entry.name in {fires.name for fires, _, _ in FIRES}
+    assert entry.name in {refuses.name for refuses, _, _ in REFUSES}
 
 
 def test_what_the_rewrites_leave() -> None:
@@ -392,6 +393,8 @@ REFUSES: list[tuple[Rewrite[Any], Build, str]] = [
     (CONV_SHUFFLE, shuffled_dcr, "DCR"),
     (CONV_SHUFFLE, shuffled_3x3, "not a dense 1x1"),
     (CONV_SHUFFLE, shuffled_and_read_before, "others read"),
+    (CONV_SHUFFLE_MAP, shuffled_dcr, "DCR"),
+    (CONV_SHUFFLE_MAP, shuffled_3x3, "not a dense 1x1"),
 ]
 
 
