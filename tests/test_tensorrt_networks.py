@@ -47,7 +47,7 @@ SIZE_WH = (96, 64)
 _ACTIVATIONS = ("Relu", "LeakyRelu", "Clip")
 
 # Every network whose convolutions and pixel-shuffles are held to their kernels; classifiers have no shuffle.
-ALL = (*network_names(), "scene-small")
+ALL = (*network_names(), *classifier_names())
 
 Build = Callable[..., tuple[onnx.ModelProto, Engine]]
 
@@ -88,7 +88,7 @@ def test_every_network_is_here() -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-@pytest.mark.parametrize("name", [*network_names(), "scene-small"])
+@pytest.mark.parametrize("name", ALL)
 def test_network_builds_in_the_precision_of_its_file(
     build: Build, name: str, precision: str, record_property: Callable[[str, object], None]
 ) -> None:
