@@ -36,7 +36,7 @@ def describe_calibration(record: CalibrationRecord, other: CalibrationRecord | N
     Widths are of the ranges that each file chose.
     """
     chosen, theirs = record.chosen(), {} if other is None else other.chosen()
-    tensors = {}
+    tensors: dict[str, dict[str, Any]] = {}
     for name, ranges in record.ranges.items():
         tensors[name] = {"range": list(chosen[name]), "ranges": {key: list(span) for key, span in ranges.items()}}
         if other is not None:
