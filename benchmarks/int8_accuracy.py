@@ -112,7 +112,9 @@ def _variations(chosen: Form) -> dict[str, Form]:
     return {
         "as shipped": chosen,
         "signed activations": replace(chosen, activations="int8"),
-        "rounded late": replace(chosen, early=False),
+        "rounded late": replace(chosen, early=False, shared=False),
+        "ranges not shared": replace(chosen, shared=False),
+        "no rewrites": replace(chosen, rewrites=()),
         "residuals not rounded": replace(chosen, residual=False),
         "outputs rounded too": replace(chosen, outputs=True),
         "head too": replace(chosen, kinds=chosen.kinds | {"head"}),

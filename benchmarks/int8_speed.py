@@ -19,6 +19,7 @@ from edgedepth.calibration.speed import Clock, Timing, compare_speed, time_in_tu
 from edgedepth.engines import open_session, probe_all
 from edgedepth.export import export_onnx, spec_for
 from edgedepth.export.frames import probe_frames
+from edgedepth.export.passes import run_passes
 from edgedepth.export.passes.graph import Graph
 
 
@@ -78,7 +79,8 @@ def _design(name: str, size_wh: tuple[int, int], threads: int, rounds: int) -> T
         plain, common, int8 = (Path(folder) / f"{label}.onnx" for label in ("plain", "common", "int8"))
         export_onnx(network, spec, plain, optimise=False)
         export_onnx(network, spec, common)
-        form, model = form_for("openvino"), onnx.load(common)
+        form = form_for("openvino")
+        model = run_passes(onnx.load(common), form.rewrites)[0]
         ranges = ranges_of(observe(model, frames, tensors_to_observe(Graph(model))), "minmax")
         onnx.save(insert_qdq(model, quantisable(Graph(model), form), ranges, form), int8)
         runs = {

@@ -7,13 +7,23 @@ from collections.abc import Mapping
 from edgedepth.calibration.layers import Kind
 from edgedepth.calibration.qdq import Form
 from edgedepth.core.errors import UnknownNameError
+from edgedepth.export.passes.cast_last import CAST_LAST
+from edgedepth.export.passes.resize_product import RESIZE_PRODUCT
+from edgedepth.export.passes.shuffle_order import SHUFFLE_ORDER
 
 _CPU: frozenset[Kind] = frozenset({"dense", "depthwise", "first", "thin"})
 
 FORMS: Mapping[str, Form] = {
     # UINT8 after a ReLU has twice the steps of INT8 at the same speed. Rounding before channels are shuffled or
-    # joined moves a quarter of the bytes. What makes corrections of depth may be rounded: its output is not.
-    "openvino": Form(activations="uint8", kinds=_CPU, early=True),
+    # joined moves a quarter of the bytes. What makes corrections of depth may be rounded: its output is not. Once the
+    # layers are in INT8, what only moves values about is a third of the time: see the rewrites.
+    "openvino": Form(
+        activations="uint8",
+        kinds=_CPU,
+        early=True,
+        shared=True,
+        rewrites=(RESIZE_PRODUCT, SHUFFLE_ORDER, CAST_LAST),
+    ),
     # onnxruntime has integer kernels for whole operators only: outputs are rounded too.
     "onnxruntime": Form(activations="uint8", kinds=_CPU, early=True, outputs=True),
     # TensorRT takes symmetric INT8 only. It pads depthwise layers to dense ones, and the first layer reads 3 channels:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from edgedepth.calibration.switchboard import Switchboard
 from edgedepth.core.errors import InputError
 from edgedepth.core.manifest import GoldenLimits
 from edgedepth.core.metrics import DepthErrors, mean_metrics
-from edgedepth.engines import open_session
 
 Answer = Callable[[Frame], NDArray[np.float32]]
 # Frames that the sensitivity of layers is measured on; it orders layers, so few do.
@@ -102,12 +100,18 @@ def score(answer: Answer, frames: Iterable[CheckFrame]) -> Score:
     Raises:
         InputError: no frame has a known pixel.
     """
+    kept = tuple(frames)
+    return score_depths((answer(frame.image) for frame in kept), kept)
+
+
+def score_depths(depths: Iterable[NDArray[np.float32]], frames: Iterable[CheckFrame]) -> Score:
+    """Score what was answered for frames, (h, w) metres each, in their order; see `score`."""
     rows = []
-    for frame in frames:
+    for depth, frame in zip(depths, frames, strict=True):
         assert frame.truth_m is not None
         known = np.isfinite(frame.truth_m)
         if known.any():
-            predicted = answer(frame.image)[known].astype(np.float64)
+            predicted = depth[known].astype(np.float64)
             # an INT8 network that collapsed may answer anything: that must be a bad score, not an error
             predicted = np.where(np.isfinite(predicted) & (predicted > 0), predicted, 1e-3)
             rows.append(DepthErrors.of(predicted, frame.truth_m[known].astype(np.float64)).values())
@@ -115,12 +119,6 @@ def score(answer: Answer, frames: Iterable[CheckFrame]) -> Score:
         raise InputError("no check frame has a pixel with a true depth in the network's range")
     mean = mean_metrics(rows)
     return Score(abs_rel=mean["abs_rel"], delta1=mean["delta1"])
-
-
-def score_file(path: Path, backend: str, frames: Iterable[CheckFrame]) -> Score:
-    """Score an ONNX file on a backend."""
-    with open_session(path, backend) as session:
-        return score(answer_of(session), frames)
 
 
 def astray(answer: Answer, golden: Iterable[CheckFrame], limits: GoldenLimits) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,9 +19,12 @@ from edgedepth.calibration.affine import Affine, Range, Signedness, affine_of, q
 from edgedepth.calibration.layers import Kind, Layer, layers_of
 from edgedepth.core.errors import EdgeDepthError, InputError
 from edgedepth.export.passes.graph import Graph
+from edgedepth.export.passes.machine import Rewrite
 
 # Operators that move values about and change none.
 _MOVERS = ("Concat", "DepthToSpace", "Slice")
+# A range up to so many times wider costs little accuracy, and sharing it saves a rounding.
+_NEARLY = 1.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +37,9 @@ class Form:
         its range is known: the addition then fuses with the layer.
     outputs: quantise the outputs of quantised layers as well, for engines that only know whole integer operators.
     early: round before values are joined or shuffled, so that a quarter of the bytes are moved.
+    shared: round a tensor once where what it is joined into has nearly its range, and not once for each reader.
     half: type the rest of the network FP16 (see `edgedepth.export.precision`); otherwise it stays FP32.
+    rewrites: exact ones of the FP32 graph, that come first; they keep the names of what is quantised.
     """
 
     activations: Signedness
@@ -41,7 +47,9 @@ class Form:
     residual: bool = True
     outputs: bool = False
     early: bool = False
+    shared: bool = False
     half: bool = False
+    rewrites: tuple[Rewrite[Any], ...] = ()
 
 
 def quantisable(graph: Graph, form: Form) -> tuple[Layer, ...]:
@@ -94,7 +102,7 @@ class _Writer:
         self._layers = [layer.name for layer in layers]
         # what a thin layer's correction is added to is depth itself, which eight bits are too few for
         self._features = {layer.name for layer in layers if layer.kind != "thin"}
-        self._ranges = ranges
+        self._ranges = shared_ranges(graph, layers, ranges) if form.shared else ranges
         self._form = form
         self._pairs: dict[str, str] = {}
         self._moved: dict[tuple[str, Affine], str] = {}
@@ -138,7 +146,7 @@ class _Writer:
         """The tensor after rounding to eight bits; each is rounded once, for all its readers."""
         if tensor not in self._pairs:
             affine = affine_of(self._range(tensor), self._form.activations)
-            self._pairs[tensor] = self._add(tensor, affine)
+            self._pairs[tensor] = self._moved[tensor, affine] = self._add(tensor, affine)
         return self._pairs[tensor]
 
     def _add(self, tensor: str, affine: Affine, mover: NodeProto | None = None) -> str:
@@ -171,6 +179,36 @@ class _Writer:
         if not (np.isfinite(low) and np.isfinite(high)):
             raise InputError(f"the range of tensor {tensor!r} is not finite: [{low}, {high}]; calibrate again")
         return low, high
+
+
+def shared_ranges(graph: Graph, layers: Collection[Layer], ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """Ranges in which what is joined into a layer's source has the source's own, where the two are nearly the same."""
+    changed = dict(ranges)
+    sources = [layer.source for layer in layers if layer.source in ranges]
+    for source in sources:
+        near = [name for name in _joined_into(graph, source) if name in sources and _near(ranges, name, source)]
+        spans = [changed[name] for name in (source, *near)]
+        union = min(low for low, _ in spans), max(high for _, high in spans)
+        changed |= dict.fromkeys((source, *near), union)
+    return changed
+
+
+def _joined_into(graph: Graph, tensor: str) -> list[str]:
+    """What is only moved about on its way into a tensor."""
+    found: list[str] = []
+    waiting = [tensor]
+    while waiting:
+        maker = graph.producer(waiting.pop())
+        if maker is not None and maker.op_type in _MOVERS:
+            names = list(maker.input) if maker.op_type == "Concat" else [maker.input[0]]
+            found += names
+            waiting += names
+    return found
+
+
+def _near(ranges: Mapping[str, Range], tensor: str, other: str) -> bool:
+    widths = [max(high, 0.0) - min(low, 0.0) for low, high in (ranges[tensor], ranges[other])]
+    return max(widths) <= _NEARLY * min(widths)
 
 
 def add_pair(graph: Graph, tensor: str, affine: Affine) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,14 @@ from edgedepth.calibration.affine import Range, written
 from edgedepth.calibration.bias_correction import correct_biases
 from edgedepth.calibration.equalise import equalise
 from edgedepth.calibration.frames import RouteFrames
-from edgedepth.calibration.guard import Score, score_file
+from edgedepth.calibration.guard import Score, answer_of, score_depths
 from edgedepth.calibration.layers import Layer, layers_of
 from edgedepth.calibration.observe import Frame, Progress, Statistics, as_inputs, observe, silent
 from edgedepth.calibration.qdq import Form, insert_qdq, quantisable, tensors_to_observe
 from edgedepth.calibration.record import CalibrationRecord, all_ranges
 from edgedepth.core.files import write_atomic
+from edgedepth.engines import open_session
+from edgedepth.export.passes import run_passes
 from edgedepth.export.passes.graph import Graph
 from edgedepth.export.precision import to_float16
 from edgedepth.export.range_audit import audited_float16
@@ -126,6 +128,7 @@ def int8_model(
     keep: layers that stay in floating point. audit: frames at network size; where a form is typed FP16, what they show
         not to fit into it stays FP32.
     """
+    model = run_passes(model, form.rewrites)[0]
     layers = [layer for layer in quantisable(Graph(model), form) if layer.name not in keep]
     model = correct_biases(model, layers, record.means)
     rounded = insert_qdq(model, layers, record.chosen(), form)
@@ -158,16 +161,20 @@ class Trial:
         record = kitchen.record(recipe, network="", graph_sha256="", source="", frames=self.frames)
         path = self.folder / "tried.onnx"
         write_atomic(path, int8_model(kitchen.observed(recipe).model, record, self.form).SerializeToString())
-        drift = score_file(path, self.backend, self.against_fp32.check)
-        same = self.frames is self.against_fp32
-        score = drift if same else score_file(path, self.backend, self.frames.check)
+        with open_session(path, self.backend) as session:
+            answer = answer_of(session)
+            depths = [answer(frame.image).copy() for frame in self.frames.check]
+        drift, score = (score_depths(depths, frames.check) for frames in (self.against_fp32, self.frames))
         return Tried(recipe=recipe, score=score, drift=drift)
 
 
 def try_recipes(kitchen: Kitchen, methods: Sequence[str], trial: Trial) -> list[Tried]:
-    """Score every method alone, and the best one with each correction and both."""
-    rows = [trial.of(kitchen, Recipe(method=method)) for method in methods]
-    method = best_recipe(rows).recipe.method
-    for equalised, corrected in ((True, False), (False, True), (True, True)):
-        rows.append(trial.of(kitchen, Recipe(method=method, equalised=equalised, corrected=corrected)))
+    """Score every method with and without equalisation, and the best of all with corrected biases."""
+    rows = [
+        trial.of(kitchen, Recipe(method=method, equalised=equalised))
+        for equalised in (False, True)
+        for method in methods
+    ]
+    best = best_recipe(rows).recipe
+    rows.append(trial.of(kitchen, replace(best, corrected=True)))
     return rows

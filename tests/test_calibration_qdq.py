@@ -14,7 +14,7 @@ from edgedepth.calibration.equalise import apply_scales, equalise, streams_of
 from edgedepth.calibration.forms import FORMS, form_for
 from edgedepth.calibration.layers import layers_of, share_of_macs
 from edgedepth.calibration.observe import observe
-from edgedepth.calibration.qdq import Form, insert_qdq, quantisable, tensors_to_observe
+from edgedepth.calibration.qdq import Form, insert_qdq, quantisable, shared_ranges, tensors_to_observe
 from edgedepth.calibration.ranges import ranges_of
 from edgedepth.calibration.unpack import unpack
 from edgedepth.core.errors import InputError, UnknownNameError
@@ -113,6 +113,23 @@ def test_early_rounding_reaches_through_all_that_only_moves_values() -> None:
         assert node is not None
         assert all(_rounded_by(graph, name) or name == "shuffled" for name in node.input)
     assert not any(node.input[0] in ("joined", "shuffled") for node in graph.of_type("QuantizeLinear"))
+
+
+def test_what_is_joined_shares_a_range_that_is_nearly_its_own() -> None:
+    model = depth_graph()
+    ranges = _ranges(model)
+    graph, form = Graph(model), Form(activations="uint8", early=True, shared=True)
+    layers = quantisable(graph, form)
+    image = ranges["image"][1]
+    for wide, times in ((1.2 * image, True), (5 * image, False)):
+        given = {**ranges, "joined": (0.0, wide), "image": (0.0, image)}
+        shared = shared_ranges(graph, layers, given)
+        assert (shared["image"] == shared["joined"]) is times
+        assert shared["joined"] == (0.0, wide)
+        assert {name for name in given if shared[name] != given[name]} == ({"image"} if times else set())
+        rounded = Graph(insert_qdq(model, layers, given, form))
+        readers = [node for node in rounded.of_type("QuantizeLinear") if node.input[0] == "image"]
+        assert len(readers) == (1 if times else 2)
 
 
 def test_depth_itself_is_not_rounded() -> None:
