@@ -19,7 +19,7 @@ from edgedepth.calibration.recipe import int8_model
 from edgedepth.calibration.record import CalibrationRecord
 from edgedepth.calibration.report import BackendReport
 from edgedepth.calibration.speed import Timing, compare_speed
-from edgedepth.calibration.switchboard import Switchboard, switchboard
+from edgedepth.calibration.switchboard import Switchboard
 from edgedepth.core.files import write_atomic
 from edgedepth.core.manifest import GoldenLimits
 from edgedepth.engines import open_session
@@ -136,17 +136,17 @@ class _Maker:
         """Ask the switchboard what each layer costs, and search the mix that holds the budget."""
         subject, check = self.subject, self.subject.frames.check
         layers = quantisable(Graph(subject.base), self._form)
-        board = switchboard(subject.base, layers, subject.record.chosen(), self._form.activations, subject.record.means)
+        ranges, means = subject.record.chosen(), subject.record.means
         mixes: Sequence[Mix] = ()
         candidate = None
-        with Switchboard(board, layers) as open_board:
-            found = sensitivities(open_board, check)
+        with Switchboard(subject.base, layers, ranges, self._form.activations, means) as board:
+            found = sensitivities(board, check)
             order = [entry.layer.name for entry in found]
             if search_mix:
-                mix, mixes = search(open_board, check, order, lambda mixed: self.fits(fp32, mixed))
+                mix, mixes = search(board, check, order, lambda mixed: self.fits(fp32, mixed))
                 candidate = None if mix is None else self.settle(fp32, mix.kept_float, order)
             if subject.config.explain:
-                mixes = sweep(open_board, check, order)
+                mixes = sweep(board, check, order)
         return Exploration(sensitivities=tuple(found), mixes=tuple(mixes), candidate=candidate)
 
     def settle(self, fp32: Score, kept: Sequence[str], order: Sequence[str]) -> Candidate:

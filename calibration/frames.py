@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgedepth.calibration.distinct import Sieve
 from edgedepth.calibration.observe import Progress, silent
+from edgedepth.calibration.vary import varied
 from edgedepth.calibration.world_frames import WORLD, world_datasets
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.camera import Camera
@@ -166,8 +167,9 @@ def _views(bundle: Bundle, source: str, most: int, progress: Progress) -> Iterat
                 yield View(frame.image_bgr, frame.camera)
         return
     for dataset in datasets:
-        for sample in dataset.where(lambda info: info.split != "test").limited(most):
-            yield View(sample.image_bgr, sample.camera, sample.depth_m, sample.route)
+        for number, sample in enumerate(dataset.where(lambda info: info.split != "test").limited(most)):
+            image = varied(sample.image_bgr, number) if source == WORLD else sample.image_bgr
+            yield View(image, sample.camera, sample.depth_m, sample.route)
 
 
 class _Reservoir:

@@ -16,6 +16,7 @@ from edgedepth.calibration import world_frames
 from edgedepth.calibration.calibrate import CalibrationConfig, calibrate_bundle
 from edgedepth.calibration.distinct import Sieve
 from edgedepth.calibration.frames import LEAST, View, at_network_size, gather
+from edgedepth.calibration.vary import varied
 from edgedepth.core.errors import InputError
 from tests.int8_networks import SPEC, frames, int8_bundle
 from tests.networks import routed_bundle
@@ -99,6 +100,17 @@ def test_the_procedural_world_is_a_source(tmp_path: Path, monkeypatch: pytest.Mo
     assert max(seen) == 8
     again = gather(int8_bundle(tmp_path / "c"), "world")
     assert again.routes[Route.LOW].digest == kept.digest
+
+
+def test_rendered_frames_are_seen_by_several_cameras() -> None:
+    frame = cv2.GaussianBlur(frames(1, seed=2)[0], (0, 0), 3) // 2 + 60
+    views = [varied(frame, number) for number in range(6)]
+    np.testing.assert_array_equal(views[0], frame)
+    np.testing.assert_array_equal(views[2], views[5])
+    assert (views[1].min(), views[1].max()) == (0, 255)  # what every camera's black and white can be
+    edges = [np.abs(np.diff(view.astype(int), axis=1)).mean() for view in views]
+    assert edges[3] > edges[1] > edges[0]
+    assert views[4].mean() < 0.5 * frame.mean()
 
 
 def small_world(bundle: object, **options: object) -> object:

@@ -23,7 +23,7 @@ from edgedepth.calibration.ranges import ranges_of
 from edgedepth.calibration.record import CalibrationRecord, all_ranges
 from edgedepth.calibration.report import plot_mixes
 from edgedepth.calibration.speed import Timing
-from edgedepth.calibration.switchboard import Switchboard, switchboard
+from edgedepth.calibration.switchboard import Switchboard
 from edgedepth.core.errors import BundleError, InputError
 from edgedepth.core.manifest import Manifest
 from edgedepth.export.passes.graph import Graph
@@ -87,7 +87,7 @@ def board() -> Iterator[Switchboard]:
     model = depth_graph(spread=300.0)
     layers = quantisable(Graph(model), Form(activations="int8"))
     ranges = ranges_of(observe(model, frames(6), tensors_to_observe(Graph(model))), "minmax")
-    with Switchboard(switchboard(model, layers, ranges, "int8"), layers) as opened:
+    with Switchboard(model, layers, ranges, "int8") as opened:
         yield opened
 
 
