@@ -13,13 +13,18 @@ Accuracy is unaligned, protocol `native`, camera given, the true route's network
 the test split. Files are timed in turn in one run, so that a busy machine slows them alike. ModelOpt pins other
 versions of our packages, so it runs in an environment of its own, by the name of that environment's Python:
 `python -m venv VENV && VENV/bin/pip install torch nvidia-modelopt[onnx]`.
+
+With `--keep FOLDER` a finished table is kept there, and taken from there while its bundle and options are the same: a
+run can be broken off, or its tables made by several processes; `all` then puts them together.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from int8_accuracy import accuracy, forms, recipes
@@ -29,16 +34,37 @@ from int8_tensorrt import tensorrt
 
 from edgedepth import Bundle
 
-Table = Callable[[argparse.Namespace], Iterator[str]]
+
+@dataclass(frozen=True)
+class Table:
+    """How a table is made, and what it depends on: options of the command, and the bundle."""
+
+    make: Callable[[argparse.Namespace], Iterator[str]]
+    options: tuple[str, ...]
+    of_bundle: bool = True
+
+    def key(self, given: argparse.Namespace) -> str:
+        """Tells tables apart that are made otherwise."""
+        bundle = Bundle.load(given.bundle).digest if self.of_bundle else ""
+        return hashlib.sha256(repr([bundle, *(getattr(given, name) for name in self.options)]).encode()).hexdigest()
+
 
 TABLES: dict[str, Table] = {
-    "accuracy": lambda given: accuracy(Bundle.load(given.bundle), given.data, given.limit),
-    "recipes": lambda given: recipes(Bundle.load(given.bundle), given.data, given.limit, given.calib),
-    "forms": lambda given: forms(Bundle.load(given.bundle), given.data, given.limit, given.threads, given.rounds),
-    "speed": lambda given: speed(Bundle.load(given.bundle), given.threads, given.rounds),
-    "designs": lambda given: designs(given.threads, given.rounds),
-    "calibrators": lambda given: calibrators(Bundle.load(given.bundle), given.calib, given.modelopt),
-    "tensorrt": lambda given: tensorrt(given.network, (192, 128)),
+    "accuracy": Table(lambda given: accuracy(Bundle.load(given.bundle), given.data, given.limit), ("data", "limit")),
+    "recipes": Table(
+        lambda given: recipes(Bundle.load(given.bundle), given.data, given.limit, given.calib),
+        ("data", "limit", "calib"),
+    ),
+    "forms": Table(
+        lambda given: forms(Bundle.load(given.bundle), given.data, given.limit, given.threads, given.rounds),
+        ("data", "limit", "threads", "rounds"),
+    ),
+    "speed": Table(lambda given: speed(Bundle.load(given.bundle), given.threads, given.rounds), ("threads", "rounds")),
+    "designs": Table(lambda given: designs(given.threads, given.rounds), ("threads", "rounds"), of_bundle=False),
+    "calibrators": Table(
+        lambda given: calibrators(Bundle.load(given.bundle), given.calib, given.modelopt), ("calib", "modelopt")
+    ),
+    "tensorrt": Table(lambda given: tensorrt(given.network, (192, 128)), ("network",), of_bundle=False),
 }
 
 
@@ -57,6 +83,22 @@ def write_table(page: Path, name: str, lines: Sequence[str]) -> None:
     page.write_text(text)
 
 
+def lines_of(name: str, given: argparse.Namespace) -> Iterator[str]:
+    """The lines of a table: from the folder where finished ones are kept, or else made."""
+    table = TABLES[name]
+    kept = None if given.keep is None else given.keep / f"{name}-{table.key(given)[:12]}.md"
+    if kept is not None and kept.is_file():
+        yield from kept.read_text().splitlines()
+        return
+    lines = []
+    for line in table.make(given):
+        yield line
+        lines.append(line)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text("\n".join(lines))
+
+
 def main() -> None:
     """Parse, print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -69,11 +111,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--modelopt", type=Path, help="the Python of an environment with ModelOpt")
     parser.add_argument("--network", action="append", help="for tensorrt: this network only; may be given often")
+    parser.add_argument("--keep", type=Path, help="folder of finished tables, which are not made again")
     parser.add_argument("--write", type=Path, help="page whose marked tables are replaced")
     given = parser.parse_args()
     for name in TABLES if given.what == "all" else (given.what,):
         lines = []
-        for line in TABLES[name](given):
+        for line in lines_of(name, given):
             print(line, flush=True)
             lines.append(line)
         if given.write is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -79,3 +80,23 @@ def test_every_table_has_its_place_in_the_page(script: ModuleType, tmp_path: Pat
         assert f"<!-- {name} -->\nnew {name}\n<!-- /{name} -->" in page.read_text()
     with pytest.raises(ValueError, match="needs the marks"):
         script.write_table(page, "unknown", [])
+
+
+def test_finished_tables_are_kept(script: ModuleType, calibrated: Bundle, tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def make(given: Namespace) -> Iterator[str]:
+        made.append(given.rounds)
+        yield from ("| a |", f"| {given.rounds} |")
+
+    def lines(rounds: int, bundle: Path = calibrated.folder) -> list[str]:
+        given = Namespace(keep=tmp_path / "kept", bundle=bundle, rounds=rounds)
+        return list(script.lines_of("speed", given))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(script.TABLES, "speed", script.Table(make, ("rounds",)))
+        assert lines(2) == lines(2) == ["| a |", "| 2 |"]
+        assert made == [2]
+        assert lines(3)[1] == "| 3 |"
+        lines(2, int8_bundle(tmp_path / "other", seed=1).folder)
+        assert made == [2, 3, 2]
