@@ -7,16 +7,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 from int8_speed import clock_for, timed_rows, unit
 
 from edgedepth import Bundle, DepthRuntime
+from edgedepth.calibration.affine import quantise_weights
+from edgedepth.calibration.bias_correction import correct_biases
 from edgedepth.calibration.equalise import apply_scales
 from edgedepth.calibration.forms import form_for
-from edgedepth.calibration.frames import gather
+from edgedepth.calibration.frames import RouteFrames, gather
 from edgedepth.calibration.guard import Budget, Score
 from edgedepth.calibration.layers import Kind
-from edgedepth.calibration.qdq import Form
+from edgedepth.calibration.qdq import Form, quantisable
 from edgedepth.calibration.ranges import METHODS
 from edgedepth.calibration.recipe import Kitchen, Recipe, int8_model
 from edgedepth.calibration.record import CalibrationRecord
@@ -28,6 +31,7 @@ from edgedepth.core.routing import FixedRule, Route
 from edgedepth.datasets import DepthDataset, DepthSample, open_dataset
 from edgedepth.evaluation import Prediction, evaluate_samples, protocol_named
 from edgedepth.export.frames import probe_frames
+from edgedepth.export.passes.graph import Graph
 
 # Which file, and the backend it is scored on here; FP16 is computed in FP32 on a CPU.
 _SCORED_ON = {
@@ -72,15 +76,39 @@ def recipes(bundle: Bundle, data: Sequence[str], limit: int | None, calib: str) 
             for short, samples in found.items()
             if len(samples)
         }
-        for recipe in _recipes(_chosen(bundle, network)):
-            record = kitchen.record(recipe, network="", graph_sha256="", source="", frames=frames)
-            model = int8_model(kitchen.observed(recipe).model, record, form_for("openvino"))
+        for name, model in _models(kitchen, _chosen(bundle, network), frames):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "int8.onnx"
                 onnx.save(model, path)
                 for short, base in fp32.items():
                     score = _score(bundle, route, path, "openvino", found[short])
-                    yield f"| {network.network} | {short} | {recipe} | {_cells(base, score)} |"
+                    yield f"| {network.network} | {short} | {name} | {_cells(base, score)} |"
+
+
+def _models(kitchen: Kitchen, chosen: Recipe, frames: RouteFrames) -> Iterator[tuple[str, onnx.ModelProto]]:
+    """Every recipe's file; of the chosen one also with weights rounded only, all that better rounding could mend."""
+    form = form_for("openvino")
+    for recipe in _recipes(chosen.method):
+        record = kitchen.record(recipe, network="", graph_sha256="", source="", frames=frames)
+        base = kitchen.observed(recipe).model
+        yield str(recipe), int8_model(base, record, form)
+        if recipe == chosen:
+            yield f"{recipe}, weights only", weights_only(base, record, form)
+
+
+def weights_only(model: onnx.ModelProto, record: CalibrationRecord, form: Form) -> onnx.ModelProto:
+    """The graph with the weights of its INT8 layers rounded, and nothing else."""
+    layers = quantisable(Graph(model), form)
+    graph = Graph(correct_biases(model, layers, record.means))
+    for layer in layers:
+        node, weight = graph.producer(layer.name), graph.constant(layer.weight)
+        assert node is not None
+        assert weight is not None
+        integers, scales = quantise_weights(weight)
+        near = (integers * scales.reshape(-1, *[1] * (weight.ndim - 1))).astype(np.float32)
+        node.input[1] = graph.add_constant(near, f"{layer.weight}/near")
+    graph.tidy()
+    return graph.model
 
 
 def forms(bundle: Bundle, data: Sequence[str], limit: int | None, threads: int, rounds: int) -> Iterator[str]:
@@ -122,10 +150,13 @@ def _variations(chosen: Form) -> dict[str, Form]:
     }
 
 
-def _chosen(bundle: Bundle, network: DepthNetwork) -> str:
-    """The method that the bundle's calibration chose; min-max where it was not calibrated."""
-    record = next(iter(network.int8.values()), None)
-    return "minmax" if record is None else CalibrationRecord.load(bundle.path(record.ranges)).method
+def _chosen(bundle: Bundle, network: DepthNetwork) -> Recipe:
+    """The recipe that the bundle's calibration chose; min-max where it was not calibrated."""
+    entry = next(iter(network.int8.values()), None)
+    if entry is None:
+        return Recipe(method="minmax")
+    record = CalibrationRecord.load(bundle.path(entry.ranges))
+    return Recipe(method=record.method, equalised=bool(record.scales), corrected=bool(record.means))
 
 
 def _recipes(method: str) -> list[Recipe]:

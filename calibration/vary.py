@@ -48,4 +48,5 @@ def varied(frame: Frame, number: int) -> Frame:
 
 
 def _pixels(values: NDArray[np.floating]) -> Frame:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    pixels: Frame = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return pixels
