@@ -104,17 +104,17 @@ def _mean_depth(baselines: Mapping[Route, MeanDepth]) -> Iterator[PredictSample]
 
 def _one_distance(predict: PredictSample, samples: Sequence[DepthSample]) -> float:
     """abs_rel of all samples but the first, where the middle of the picture was measured to scale the others."""
-    measured, answered = (_middle(depth) for depth in (samples[0].depth_m, predict(samples[0]).depth_m))
-    factor = np.float32(measured / answered)
+    measured, answered = _middle(samples[0].depth_m), _middle(predict(samples[0]).depth_m)
+    known = np.isfinite(measured)
+    factor = np.float32(np.median(measured[known]) / np.median(answered[known]))
     report = _evaluate(lambda sample: Prediction(factor * predict(sample).depth_m), samples[1:])
     return report.alignment["none"]["abs_rel"]
 
 
-def _middle(depth_m: NDArray[np.float32]) -> float:
-    """Median of the middle fifth of each side, as `edgedepth scale` takes it."""
+def _middle(depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The middle fifth of each side, which `edgedepth scale` takes."""
     height, width = depth_m.shape
-    middle = depth_m[2 * height // 5 : 3 * height // 5, 2 * width // 5 : 3 * width // 5]
-    return float(np.median(middle[np.isfinite(middle)]))
+    return depth_m[2 * height // 5 : 3 * height // 5, 2 * width // 5 : 3 * width // 5]
 
 
 def route_photos(runtime: DepthRuntime, folder: Path, pictures: Path | None) -> RoutingScore:
