@@ -24,12 +24,13 @@ from edgedepth.datasets import DepthDataset, DepthSample
 from edgedepth.datasets.sample import Entry
 from edgedepth.engines import open_session
 from edgedepth.export import export_onnx, spec_for
-from edgedepth.export.bundle_export import BundleRequest, export_bundle
+from edgedepth.export.bundle_export import BundleRequest, ExportReport, export_bundle
 from edgedepth.export.emulation import emulated_float16
 from edgedepth.export.frames import probe_frames
 from edgedepth.export.measure import count_gmacs, count_params
 from edgedepth.export.original import exact_reference, reference
 from edgedepth.export.parity import TOLERANCES, Tolerance, check, measure, parity_of
+from edgedepth.export.passes import PassReport
 from edgedepth.export.sources import resolve_sources
 from edgedepth.export.storage import compact
 from edgedepth.export.torch_onnx import InferenceGraph, offers_confidence, to_onnx
@@ -581,6 +582,26 @@ def test_command(tmp_path: Path, made: Path, capsys: pytest.CaptureFixture[str])
     assert result["networks"]["low"]["input_wh"] == [96, 64]
     assert list(result["networks"]["low"]["variants"]) == ["fp32"]
     assert {entry["name"] for entry in result["passes"]["edge-low"]} >= {"soft-argmax"}
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_explain_says_what_fired_and_why_others_refused(
+    made: Path, capsys: pytest.CaptureFixture[str], explain: bool
+) -> None:
+    from edgedepth.cli.export import _tell
+    from edgedepth.deployment import Deployment
+
+    why = "the convolution is not a dense 1x1 of constant weights"
+    passes = (
+        PassReport(name="soft-argmax", fired=("sum",), refused=()),
+        PassReport(name="upsample-conv", fired=(), refused=(("conv_7", why),)),
+    )
+    report = ExportReport(bundle=Bundle.load(made / "out"), passes={"edge-low": passes}, unfit={"edge-low": ("loud",)})
+    _tell(Deployment(export=report, calibration=None, engines=(), checks=()), explain=explain)
+    said = capsys.readouterr().err
+    assert "edge-low: rewrites soft-argmax 1x" in said
+    assert "1 tensors do not fit float16 and stay float32: loud" in said
+    assert (f"refused at conv_7: {why}" in said) is explain
 
 
 @pytest.mark.parametrize(
