@@ -16,7 +16,7 @@ from edgedepth.io.sources import open_source
 from edgedepth.io.view import SideBySide
 
 EXAMPLES = Path(__file__).parent
-FRAMES = (12, 66, 90, 140)  # in the room, at the door, outside, down the street
+FRAMES = (12, 72, 90, 140)  # in the room, at the door, outside, down the street
 
 
 def main() -> None:
