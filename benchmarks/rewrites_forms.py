@@ -138,14 +138,21 @@ def _write(label: str, model: onnx.ModelProto, frame: np.ndarray, folder: Path) 
     form = Form(name=label, gmacs=count_gmacs(model), files=files)
     if label == HEADS:
         return form
-    ranges = ranges_of(observe(model, [frame], tensors_to_observe(Graph(model))), "minmax")
-    for backend in filter(form.serves, INT8_BACKENDS):
-        rounding = form_for(backend)
-        layers = quantisable(Graph(model), rounding)
-        files[f"int8@{backend}"] = f"{stem}.int8-{backend}.onnx"
-        onnx.save(insert_qdq(model, layers, ranges, rounding), folder / files[f"int8@{backend}"])
+    if " for " not in label:  # INT8 is made of the common graph
+        files |= _write_int8(stem, model, frame, folder)
     form.kernels = _kernels(model, folder)
     return form
+
+
+def _write_int8(stem: str, model: onnx.ModelProto, frame: np.ndarray, folder: Path) -> dict[str, str]:
+    """The INT8 forms of a graph, with ranges of one frame: other ranges would not change the time."""
+    ranges = ranges_of(observe(model, [frame], tensors_to_observe(Graph(model))), "minmax")
+    files = {f"int8@{backend}": f"{stem}.int8-{backend}.onnx" for backend in INT8_BACKENDS}
+    for backend in INT8_BACKENDS:
+        rounding = form_for(backend)
+        layers = quantisable(Graph(model), rounding)
+        onnx.save(insert_qdq(model, layers, ranges, rounding), folder / files[f"int8@{backend}"])
+    return files
 
 
 def _kernels(model: onnx.ModelProto, folder: Path) -> dict[str, int]:
