@@ -10,7 +10,6 @@ from pathlib import Path
 import onnx
 
 from edgedepth.calibration.config import CalibrationConfig
-from edgedepth.calibration.forms import form_for
 from edgedepth.calibration.frames import CheckFrame, RouteFrames
 from edgedepth.calibration.guard import Mix, Score, Sensitivity, answer_of, astray, score, search, sensitivities, sweep
 from edgedepth.calibration.layers import layers_of, share_of_macs
@@ -100,7 +99,7 @@ class _Maker:
 
     @property
     def _form(self) -> Form:
-        return form_for(self.backend)
+        return self.subject.config.form(self.backend)
 
     def run(self) -> tuple[bytes, BackendReport]:
         with open_session(self.subject.fp32, self.runner) as session:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import get_args
 
 from edgedepth.calibration.forms import FORMS, form_for
 from edgedepth.calibration.frames import LIMIT
 from edgedepth.calibration.guard import Budget
+from edgedepth.calibration.layers import Kind
+from edgedepth.calibration.qdq import Form
 from edgedepth.calibration.ranges import METHODS, method_named
-from edgedepth.core.errors import InputError
+from edgedepth.core.errors import InputError, UnknownNameError
 
 # Step, how much of it is done, and how much there is (0: nobody knows).
 Progress = Callable[[str, int, int], object]
@@ -28,10 +31,11 @@ class CalibrationConfig:
         is installed decides between recipes.
     explain: measure every layer's sensitivity even where the budget holds at once.
     limit: frames kept per network.
+    float_kinds: kinds of layers (see `edgedepth.calibration.layers.Layer`) that stay floating point on every backend.
 
     Raises:
-        UnknownNameError: a method or backend is unknown.
-        InputError: none is given.
+        UnknownNameError: a method, backend or kind of layer is unknown.
+        InputError: none is given, or no kind of layer is left.
     """
 
     methods: tuple[str, ...] = tuple(METHODS)
@@ -39,11 +43,21 @@ class CalibrationConfig:
     backends: tuple[str, ...] = tuple(FORMS)
     explain: bool = False
     limit: int = LIMIT
+    float_kinds: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.methods or not self.backends:
             raise InputError("a calibration needs at least one method and one backend")
         for method in self.methods:
             method_named(method)
+        for kind in self.float_kinds:
+            if kind not in get_args(Kind):
+                raise UnknownNameError.of("kind of layer", kind, get_args(Kind))
         for backend in self.backends:
-            form_for(backend)
+            if not self.form(backend).kinds:
+                raise InputError(f"with {', '.join(self.float_kinds)} in floating point nothing is left for {backend}")
+
+    def form(self, backend: str) -> Form:
+        """The INT8 form of a backend, without the kinds of layers that stay floating point."""
+        form = form_for(backend)
+        return replace(form, kinds=form.kinds.difference(self.float_kinds))

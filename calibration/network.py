@@ -11,7 +11,6 @@ import onnx
 from edgedepth.calibration.backend_file import Subject, make_backend_file
 from edgedepth.calibration.config import CalibrationConfig, Progress
 from edgedepth.calibration.equalise import apply_scales
-from edgedepth.calibration.forms import form_for
 from edgedepth.calibration.frames import CheckFrame, Frame, RouteFrames, View, at_network_size, with_truth
 from edgedepth.calibration.guard import answer_of
 from edgedepth.calibration.recipe import Kitchen, Recipe, Trial, Tried, best_recipe, try_recipes
@@ -112,7 +111,7 @@ class NetworkCalibration:
         self.progress(f"comparing recipes for {self._entry.network}", 0, 0)
         with tempfile.TemporaryDirectory() as scratch:
             trial = Trial(
-                form=form_for(backend),
+                form=self.config.form(backend),
                 backend=backend if backend in available else "onnxruntime",
                 folder=Path(scratch),
                 frames=frames,

@@ -24,7 +24,7 @@ from edgedepth.calibration.record import CalibrationRecord, all_ranges
 from edgedepth.calibration.report import plot_mixes
 from edgedepth.calibration.speed import Timing
 from edgedepth.calibration.switchboard import Switchboard
-from edgedepth.core.errors import BundleError, InputError
+from edgedepth.core.errors import BundleError, InputError, UnknownNameError
 from edgedepth.core.manifest import Manifest
 from edgedepth.export.passes.graph import Graph
 from tests.int8_networks import INPUT_WH, SPEC, depth_graph, frames, int8_bundle
@@ -225,6 +225,19 @@ def test_no_mix_in_the_budget_leaves_int8_out(tmp_path: Path, pictures: Path) ->
         assert depth.precision == "fp32"
     with pytest.raises(InputError, match="no int8 files"):
         DepthRuntime.load(report.bundle, backend="onnxruntime", precision="int8")
+
+
+def test_kinds_of_layers_stay_floating_point_by_a_switch(tmp_path: Path, pictures: Path) -> None:
+    config = dataclasses.replace(FAST, float_kinds=("depthwise", "first"))
+    report = calibrate_bundle(int8_bundle(tmp_path / "b").folder, str(pictures), config=config)
+    model = onnx.load(tmp_path / "b" / "small.int8@onnxruntime.onnx")
+    weights = {node.output[0]: Graph(model).producer(node.input[1]) for node in Graph(model).of_type("Conv")}
+    assert {name for name, maker in weights.items() if maker is not None} == {"pointwise", "up", "mix"}
+    assert report.networks[0].backends[0].int8_layers == 3
+    with pytest.raises(UnknownNameError, match=r"kind of layer.*dense"):
+        CalibrationConfig(float_kinds=("deep",))
+    with pytest.raises(InputError, match="nothing is left for tensorrt"):
+        CalibrationConfig(float_kinds=("dense",))
 
 
 def test_slower_int8_is_left_out(tmp_path: Path, pictures: Path, speed: dict[str, float]) -> None:

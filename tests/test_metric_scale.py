@@ -113,6 +113,31 @@ def test_scale_on_the_command_line_from_a_cloud(tmp_path: Path) -> None:
     assert scale.source == "120 points"
 
 
+def test_scale_and_shift_from_a_cloud_in_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Points in metres of the camera's frame, seen by a camera of twice the canonical focal length; then undone."""
+    folder = routed_bundle(tmp_path / "b").folder
+    before = (folder / "bundle.json").read_text()
+    cv2.imwrite(str(tmp_path / "view.png"), _ramp())
+    rows = ["x,y,z"]
+    for line in _points(tmp_path, 2 * 1.1, 0.3).read_text().splitlines()[1:]:
+        u, v, z = (float(value) for value in line.split(","))
+        rows.append(f"{(u - 31.5) / 104 * z},{(v - 23.5) / 104 * z},{z}")
+    (tmp_path / "cloud.csv").write_text("\n".join(rows))
+    arguments = ["scale", str(folder), str(tmp_path / "view.png"), "--sparse", str(tmp_path / "cloud.csv"), "--route"]
+    camera = ["--camera", "104,104,31.5,23.5"]
+    assert _run(*arguments, "low", *camera, "--shift", "--json") == 0
+    told = json.loads(capsys.readouterr().out)["scale"]["low"]
+    assert told["factor"] == pytest.approx(1.1, rel=0.03)  # what is left after the focal length
+    assert told["shift_m"] == pytest.approx(0.3, abs=0.1)
+    assert _run("scale", str(folder), "--undo", "-o", str(tmp_path / "plain")) == 0
+    assert Bundle.load(tmp_path / "plain").manifest.networks[Route.LOW].scale is None
+    assert Bundle.load(folder).manifest.networks[Route.LOW].scale is not None
+    assert _run("scale", str(folder), "--undo") == 0
+    assert (folder / "bundle.json").read_text() == before
+    assert _run(*arguments, "low", "--shift") == 1
+    assert "--camera" in capsys.readouterr().err
+
+
 def test_points_in_space_are_projected(tmp_path: Path) -> None:
     path = tmp_path / "cloud.csv"
     path.write_text("x,y,z,intensity\n1,0.5,2,7\n0,0,-1,7\n")

@@ -43,6 +43,10 @@ def calibrate(
     ranges: Annotated[
         list[Path] | None, typer.Option(help="Calibration file of an earlier run to reuse, one per network.")
     ] = None,
+    keep_float: Annotated[
+        str | None,
+        typer.Option("--float", help="Kinds of layers that stay floating point, of dense,depthwise,first,thin."),
+    ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames kept per network.")] = 256,
     explain: Annotated[bool, typer.Option("--explain", help="Measure and print every layer's sensitivity.")] = False,
     plot: Annotated[
@@ -68,6 +72,7 @@ def calibrate(
         backends=_names(backend, tuple(FORMS)),
         explain=explain or plot is not None,
         limit=frames,
+        float_kinds=_names(keep_float, ()),
     )
     note_source(calib)
     with _progress() as progress:
