@@ -35,7 +35,8 @@ class Form:
     kinds: the kinds of layers that are quantised (see `Layer.kind`).
     residual: what is added to a quantised layer's output is read quantised too, where it is quantised anyway or
         its range is known: the addition then fuses with the layer.
-    outputs: quantise the outputs of quantised layers as well, for engines that only know whole integer operators.
+    outputs: quantise the outputs of quantised layers as well, but for corrections of depth: for engines that only know
+        whole integer operators.
     early: round before values are joined or shuffled, so that a quarter of the bytes are moved.
     shared: round a tensor once where what it is joined into has nearly its range, and not once for each reader.
     half: type the rest of the network FP16 (see `edgedepth.export.precision`); otherwise it stays FP32.
@@ -129,8 +130,10 @@ class _Writer:
                 node.input[other] = self._rounded(name)
 
     def quantise_outputs(self) -> None:
-        """Round what quantised layers make, after the ReLU where one follows at once."""
+        """Round what quantised layers make, after the ReLU where one follows at once; but no correction of depth."""
         for name in self._layers:
+            if name not in self._features:
+                continue
             reader = self._graph.only_consumer(name)
             tensor = reader.output[0] if reader is not None and reader.op_type == "Relu" else name
             if self._graph.is_output(tensor) or tensor not in self._ranges:
