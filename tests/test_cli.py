@@ -78,7 +78,7 @@ def test_run_writes_the_video_and_the_report(
     report = json.loads(printed)
     assert report == json.loads((out / "run.json").read_text())
     assert report["frames"] == {"read": 30, "written": 30, "dropped": 0}
-    assert report["routes"] == {"low": 20, "high": 10}
+    assert report["routes"] == {"low": 25, "high": 5}
     assert report["backend"] == "onnxruntime"
     assert report["interrupted"] is False
     assert all(Path(path).exists() for path in report["outputs"])
