@@ -1,7 +1,7 @@
 """Rendered frames as harder cameras would take them, so that ranges reach as far as real frames do.
 
-Real pictures have burnt and black areas and sharper edges than rendered ones, and inner activations grow with both:
-ranges of rendered frames alone clip what a street in full sun makes of the first layers.
+Real pictures have burnt and black areas and sharper edges than rendered ones, and activations grow with both: ranges of
+rendered frames alone clip what a street in full sun makes of the image and the first layers.
 """
 
 from __future__ import annotations
