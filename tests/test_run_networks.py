@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="export needs PyTorch: pip install 'edgedepth[export]'")
 pytest.importorskip("onnx", reason="export needs onnx: pip install 'edgedepth[export]'")
@@ -37,18 +38,30 @@ REDUCED: dict[str, dict[str, Any]] = {
 }
 
 
+def random_weights(name: str, path: Path, sample: DepthSample) -> NDArray[np.float32]:
+    """A checkpoint of random weights and what it answers; most of them call the whole frame beyond their range."""
+    spec = default_spec(name, **REDUCED[name]).at_size(WH)
+    for seed in range(20):
+        torch.manual_seed(seed)
+        network = lively(create_network(name, **REDUCED[name]))
+        save_checkpoint(path, network, network=name, options=REDUCED[name], spec=spec, provenance={})
+        depth_m = predictor_of(path)(sample).depth_m
+        if ((spec.min_m < depth_m) & (depth_m < spec.max_m)).mean() > 0.3:
+            return depth_m
+    raise AssertionError(f"no random weights of {name} answer within its range")
+
+
 @pytest.mark.parametrize("name", network_names())
 def test_a_network_runs_from_its_bundle_as_its_checkpoint_answers(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkpoint = tmp_path / f"{name}.safetensors"
-    spec = default_spec(name, **REDUCED[name]).at_size(WH)
-    network = lively(create_network(name, **REDUCED[name]))
-    save_checkpoint(checkpoint, network, network=name, options=REDUCED[name], spec=spec, provenance={})
-    bundle, photo, out = tmp_path / "bundle", tmp_path / "photo.png", tmp_path / "out"
-    export_bundle(BundleRequest(depth=resolve_sources([str(checkpoint)]).depth), bundle)
     noise = np.random.default_rng(0).integers(0, 256, (12, 16, 3)).astype(np.uint8)
     image_bgr = cv2.resize(noise, (96, 72), interpolation=cv2.INTER_CUBIC)
+    sample = DepthSample(id="photo", image_bgr=image_bgr, depth_m=np.ones((72, 96), np.float32))
+    checkpoint = tmp_path / f"{name}.safetensors"
+    expected = random_weights(name, checkpoint, sample)
+    bundle, photo, out = tmp_path / "bundle", tmp_path / "photo.png", tmp_path / "out"
+    export_bundle(BundleRequest(depth=resolve_sources([str(checkpoint)]).depth), bundle)
     cv2.imwrite(str(photo), image_bgr)
     code, printed, said = call(
         capsys, "run", photo, "--bundle", bundle, "-o", out, "--save", "npz", "--backend", "onnxruntime", "--json"
@@ -58,8 +71,6 @@ def test_a_network_runs_from_its_bundle_as_its_checkpoint_answers(
     assert report["frames"] == {"read": 1, "written": 1, "dropped": 0}
     with np.load(next(Path(path) for path in report["outputs"] if path.endswith(".npz"))) as saved:
         depth_m = saved["depth_m"]
-    sample = DepthSample(id="photo", image_bgr=image_bgr, depth_m=np.ones((72, 96), np.float32))
-    expected = predictor_of(checkpoint)(sample).depth_m
     known = np.isfinite(depth_m)
-    assert known.mean() > 0.1  # random weights call much of the frame beyond their range
+    assert known.mean() > 0.15
     np.testing.assert_allclose(depth_m[known], expected[known], rtol=5e-3)

@@ -6,6 +6,7 @@ writes. Without torchrun there is one process and all of this costs nothing.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ def fabric_for(config: TrainConfig) -> Fabric:
             precision=precision,  # type: ignore[arg-type]
         )
         fabric.launch()
+        atexit.register(_leave)
     else:
         fabric = Fabric(accelerator=config.device, devices=1, precision=precision)  # type: ignore[arg-type]
     fabric.seed_everything(config.seed, verbose=False)
@@ -79,6 +81,12 @@ def mean_over_processes(terms: Mapping[str, Tensor]) -> dict[str, float]:
         distributed.all_reduce(values)
         values /= world_size()
     return dict(zip(names, values.tolist(), strict=True))
+
+
+def _leave() -> None:
+    """Join the threads of the process group: one that is alive when the interpreter ends may abort the process."""
+    if _together():
+        distributed.destroy_process_group()
 
 
 def _together() -> bool:
