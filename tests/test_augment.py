@@ -13,7 +13,15 @@ torch = pytest.importorskip("torch")
 from edgedepth.core.camera import Camera  # noqa: E402
 from edgedepth.core.spec import DepthSpec  # noqa: E402
 from edgedepth.datasets import DepthDataset, DepthSample, Entry, SampleInfo  # noqa: E402
-from edgedepth.trainers.augment import Window, content_mask, degrade, mix_spectra, photometric, random_window  # noqa: E402
+from edgedepth.trainers.augment import (  # noqa: E402
+    Window,
+    content_mask,
+    degrade,
+    mix_spectra,
+    mix_texture,
+    photometric,
+    random_window,
+)
 from edgedepth.trainers.cache import FrameCache  # noqa: E402
 from edgedepth.trainers.config import AugmentConfig  # noqa: E402
 from edgedepth.trainers.data import DepthFrames, EndlessKeys, collate, in_order  # noqa: E402
@@ -217,10 +225,10 @@ def test_in_order_spreads_a_limit_over_the_set(cache: FrameCache) -> None:
     assert [len(batch.image) for batch in batches] == [2]
 
 
-def test_levels_and_spectra_keep_padding_black_and_values_in_range() -> None:
+def test_levels_spectra_and_textures_keep_padding_black_and_values_in_range() -> None:
     image = torch.randint(0, 256, (4, 24, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     content = torch.tensor([[4, 20, 0, 32]] * 4)
-    config = AugmentConfig(photometric=1.0, spectra=1.0, cutout=0.0)
+    config = AugmentConfig(photometric=1.0, spectra=1.0, texture=1.0, cutout=0.0)
     out = photometric(image, content, config, torch.Generator().manual_seed(2))
     assert out.shape == (4, 3, 24, 32)
     assert out.min() >= 0
@@ -236,3 +244,15 @@ def test_mixed_spectra_keep_the_phase() -> None:
     strong = torch.fft.rfft2(x).abs() > 0.3
     assert torch.cos(phase - new)[strong].min() > 0.99
     assert torch.allclose(mix_spectra(x, 0.0, torch.Generator().manual_seed(4)), x, atol=1e-5)
+
+
+def test_mixed_textures_keep_light_and_shapes() -> None:
+    x = torch.full((8, 3, 24, 32), 0.4)
+    x[:, :, :, 16:] = 0.6  # one step, at column 16
+    mixed = mix_texture(x, 1.0, torch.Generator().manual_seed(6))
+    assert (mixed - x).abs().amax(dim=(1, 2, 3)).min() > 1e-3  # every image is another
+    assert torch.allclose(mixed.mean(dim=(2, 3)), x.mean(dim=(2, 3)), atol=0.02)
+    # nothing happens further from the step than the widest filter reaches
+    assert (mixed[..., :12] - mixed[..., :1]).abs().max() < 1e-5
+    assert (mixed[..., 20:] - mixed[..., -1:]).abs().max() < 1e-5
+    assert torch.equal(mix_texture(x, 0.0, torch.Generator().manual_seed(6)), x)

@@ -68,7 +68,7 @@ def test_costs_are_measured(
 
 @contextmanager
 def fresh_pages(size: int) -> Iterator[None]:
-    """So many bytes more in use, from the system itself: malloc may hand out what the process has freed but still holds."""
+    """So many more bytes in use, taken from the system: malloc may hand out what the process still holds."""
     with mmap.mmap(-1, size) as pages:
         pages[:: mmap.PAGESIZE] = b"\1" * len(range(0, size, mmap.PAGESIZE))
         yield

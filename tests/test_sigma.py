@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import InputError
+from edgedepth.core.manifest import Router
+from edgedepth.core.routing import CoarseRule
 from edgedepth.evaluation.sigma import choose_sigma
+from tests.bundles import LOW_SPEC, depth_network, write_bundle
+from tests.networks import routed_bundle
+from tests.test_cli import call, failure
 
 
 def _far(flags: str) -> np.ndarray:
@@ -36,3 +45,19 @@ def test_equal_depths_are_not_cut_apart() -> None:
 def test_one_range_alone_is_refused() -> None:
     with pytest.raises(InputError, match="both ranges"):
         choose_sigma(np.array([1.0, 2.0]), _far("nn"))
+
+
+def test_the_command_sets_a_threshold_that_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scene = routed_bundle(tmp_path / "scene").folder
+    files = {name: (scene / name).read_bytes() for name in ("low.onnx", "high.onnx", "scene.onnx")}
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "low.onnx").write_bytes(files["low.onnx"])
+    router = Router(rule=CoarseRule(sigma_m=5.0), coarse=depth_network(tmp_path / "b", "low.onnx", LOW_SPEC))
+    bundle = write_bundle(tmp_path / "b", files, router=router).folder
+    code, printed, said = call(capsys, "sigma", bundle, "--set", "10", "--json")
+    assert code == 0, said
+    assert json.loads(printed) == {"sigma_m": 10.0, "written": True}
+    assert Bundle.load(bundle).manifest.router.rule == CoarseRule(sigma_m=10.0)
+    assert "must be a positive number of metres, but got 0" in failure(capsys, "sigma", bundle, "--set", "0")
+    assert "give one of them" in failure(capsys, "sigma", bundle)
+    assert "has a scene router" in failure(capsys, "sigma", scene, "--set", "10")

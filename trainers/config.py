@@ -77,7 +77,7 @@ class AugmentConfig:
     over height), which letterboxing then pads with black, `whole` the share of frames that are not cropped; `flip`
     mirrors every second one.
     `photometric` scales the strength of every change of colour, `spectra` is the share of images that take over another
-    image's texture and light, `cutout` the share of images with a hole.
+    image's texture and light, `texture` the share that a random filter alters, `cutout` the share with a hole.
     """
 
     max_zoom: float = 1.5
@@ -87,6 +87,7 @@ class AugmentConfig:
     flip: bool = True
     photometric: float = 0.8
     spectra: float = 0.0
+    texture: float = 0.0
     cutout: float = 0.1
 
     def __post_init__(self) -> None:
@@ -94,7 +95,7 @@ class AugmentConfig:
         low, high = self.aspects
         _need(0 < low <= high, f"aspects must be two positive numbers in order, but got {self.aspects}")
         _need(self.photometric >= 0, f"photometric must not be negative, but got {self.photometric}")
-        for name in ("reshape", "whole", "spectra", "cutout"):
+        for name in ("reshape", "whole", "spectra", "texture", "cutout"):
             value = getattr(self, name)
             _need(0 <= value <= 1, f"{name} is a share in [0, 1], but got {value}")
 

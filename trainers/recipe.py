@@ -77,10 +77,18 @@ _SCENE = AugmentConfig(
 _SCENE_FINE = AugmentConfig(
     max_zoom=1.3, aspects=(0.9, 3.4), reshape=0.7, whole=0.1, photometric=0.7, spectra=0.1, cutout=0.1
 )
+_SCENE_STYLE = AugmentConfig(
+    max_zoom=1.3, aspects=(0.9, 3.4), reshape=0.7, whole=0.1, photometric=0.9, spectra=0.2, texture=0.4, cutout=0.1
+)
 _SCENES = ("indoor", "street", "bare")
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
 _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
+# Real cameras and rooms look like none of the world's: colours, textures and light of every kind over the same shapes.
+_STYLE = AugmentConfig(photometric=1.0, spectra=0.4, texture=0.5)
+_STYLE_WIDE = AugmentConfig(photometric=1.0, spectra=0.4, texture=0.5, aspects=(0.9, 3.4))
+_STYLE_FINE = AugmentConfig(max_zoom=1.3, spectra=0.2, texture=0.35)
+_STYLE_FINE_WIDE = AugmentConfig(max_zoom=1.3, spectra=0.2, texture=0.35, aspects=(0.9, 3.4))
 _NO_SECOND_HEAD = {"regression": False}
 # Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
 _RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
@@ -123,7 +131,7 @@ STAGES: Mapping[str, Stage] = {
         data=(*_SCENES, "gallery"),
         augment=_SCENE_FINE,
     ),
-    "router": Stage(
+    "router-gallery": Stage(
         network="scene-small",
         minutes=25,
         lr=1e-3,
@@ -132,6 +140,16 @@ STAGES: Mapping[str, Stage] = {
         after="router-full",
         data=(*_SCENES, "gallery", "gallery-more"),
         augment=_SCENE_FINE,
+    ),
+    "router": Stage(
+        network="scene-small",
+        minutes=20,
+        lr=1e-3,
+        batch=32,
+        size=(128, 96),
+        after="router-gallery",
+        data=(*_SCENES, "gallery", "gallery-more"),
+        augment=_SCENE_STYLE,
     ),
     "low-third": Stage(network="edge-low", minutes=26, lr=1.5e-3, batch=8, size=(96, 72), options=_NO_SECOND_HEAD),
     "low-half": Stage(
@@ -187,13 +205,34 @@ STAGES: Mapping[str, Stage] = {
         loss=_RELATIVE_MORE,
         precision="bf16",
     ),
-    "low": Stage(
+    "low-sharp": Stage(
         network="edge-low",
         minutes=85,
         lr=8e-4,
         batch=16,
         after="low-fine",
         augment=_FINE,
+        loss=_RELATIVE_AND_EDGES,
+        precision="bf16",
+    ),
+    "low-style": Stage(
+        network="edge-low",
+        minutes=35,
+        lr=1e-3,
+        batch=16,
+        size=(160, 120),
+        after="low-sharp",
+        augment=_STYLE,
+        loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
+    "low": Stage(
+        network="edge-low",
+        minutes=50,
+        lr=6e-4,
+        batch=16,
+        after="low-style",
+        augment=_STYLE_FINE,
         loss=_RELATIVE_AND_EDGES,
         precision="bf16",
     ),
@@ -247,13 +286,34 @@ STAGES: Mapping[str, Stage] = {
         loss=_RELATIVE_MORE,
         precision="bf16",
     ),
-    "high": Stage(
+    "high-sharp": Stage(
         network="edge-high",
         minutes=85,
         lr=8e-4,
         batch=16,
         after="high-fine",
         augment=_FINE_WIDE,
+        loss=_RELATIVE_AND_EDGES,
+        precision="bf16",
+    ),
+    "high-style": Stage(
+        network="edge-high",
+        minutes=35,
+        lr=1e-3,
+        batch=16,
+        size=(224, 128),
+        after="high-sharp",
+        augment=_STYLE_WIDE,
+        loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
+    "high": Stage(
+        network="edge-high",
+        minutes=50,
+        lr=6e-4,
+        batch=16,
+        after="high-style",
+        augment=_STYLE_FINE_WIDE,
         loss=_RELATIVE_AND_EDGES,
         precision="bf16",
     ),

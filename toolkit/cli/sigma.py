@@ -1,31 +1,41 @@
-"""`edgedepth sigma`: choose the coarse router's threshold from validation data."""
+"""`edgedepth sigma`: choose the coarse router's threshold from validation data, or set it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgedepth.cli.common import JSON_HELP, print_json, say
 from edgedepth.core.errors import BundleError, InputError
 
+if TYPE_CHECKING:
+    from edgedepth.core.bundle import Bundle
+
 
 def sigma(
     bundle: Annotated[str, typer.Argument(help="Bundle folder whose router is of the coarse kind.")],
-    data: Annotated[str, typer.Option(help="Data set with near and far samples, for example synth:DIR.")],
+    data: Annotated[
+        str | None, typer.Option(help="Data set with near and far samples to choose from, for example synth:DIR.")
+    ] = None,
+    value_m: Annotated[
+        float | None, typer.Option("--set", metavar="METRES", help="Store this threshold, whatever any data say.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Split to choose on.")] = "val",
     limit: Annotated[int | None, typer.Option(min=2, help="Use at most this many samples, spread evenly.")] = None,
     backend: Annotated[str, typer.Option(help="Backend by name, or auto.")] = "auto",
-    write: Annotated[bool, typer.Option("--write", help="Store the threshold in the bundle.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Store the chosen threshold in the bundle.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Find the depth threshold that routes most validation frames right.
+    """Find the depth threshold that routes most validation frames right, or set one.
 
     Example: edgedepth sigma mybundle --data synth:world --write
     """
+    if (data is None) == (value_m is None):
+        raise InputError("sigma needs --data to choose the threshold from, or --set to be told it; give one of them")
     import numpy as np
 
-    from edgedepth.core.bundle import Bundle, write_manifest
+    from edgedepth.core.bundle import Bundle
     from edgedepth.core.routing import CoarseRule, Route
     from edgedepth.datasets.registry import open_dataset
     from edgedepth.evaluation.sigma import choose_sigma
@@ -37,6 +47,14 @@ def sigma(
         raise BundleError(
             f"bundle {opened.manifest.name} has a {router.rule.kind} router; sigma belongs to coarse ones"
         )
+    if value_m is not None:
+        _store(opened, value_m)
+        if as_json:
+            print_json({"sigma_m": value_m, "written": True})
+        else:
+            say(f"sigma {value_m:g} m stored in the bundle")
+        return
+    assert data is not None  # one of the two is given
     samples = open_dataset(data, split).where(lambda info: info.route is not None).limited(limit)
     if not len(samples):
         raise InputError(
@@ -49,9 +67,7 @@ def sigma(
             far.append(sample.route is Route.HIGH)
     choice = choose_sigma(np.array(d_max), np.array(far))
     if write:
-        rule = router.rule.model_copy(update={"sigma_m": round(choice.sigma_m, 3)})
-        changed = opened.manifest.model_copy(update={"router": router.model_copy(update={"rule": rule})})
-        write_manifest(opened.folder, changed)
+        _store(opened, round(choice.sigma_m, 3))
     result = {
         "sigma_m": round(choice.sigma_m, 3),
         "accuracy": choice.accuracy,
@@ -69,3 +85,13 @@ def sigma(
             f" ({choice.wrong_low} near sent high, {choice.wrong_high} far sent low)"
             + ("; stored in the bundle" if write else "; store it with --write")
         )
+
+
+def _store(bundle: Bundle, sigma_m: float) -> None:
+    from edgedepth.core.bundle import write_manifest
+    from edgedepth.core.routing import CoarseRule
+
+    if not 0 < sigma_m < float("inf"):
+        raise InputError(f"a threshold must be a positive number of metres, but got {sigma_m:g}")
+    router = bundle.manifest.router.model_copy(update={"rule": CoarseRule(sigma_m=sigma_m)})
+    write_manifest(bundle.folder, bundle.manifest.model_copy(update={"router": router}))
