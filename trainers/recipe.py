@@ -65,6 +65,8 @@ RENDERINGS: Mapping[str, Rendering] = {
     "bare": Rendering(world="bare", count=1200, wh=(128, 96), seed=1, views_per_scene=2),
     "gallery": Rendering(world="gallery", count=1200, wh=(128, 96), seed=1, views_per_scene=4),
     "gallery-more": Rendering(world="gallery", count=1600, wh=(128, 96), seed=2, views_per_scene=4),
+    "company": Rendering(world="company", count=1200, wh=(128, 96), seed=1, views_per_scene=4),
+    "crossing": Rendering(world="crossing", count=1200, wh=(128, 96), seed=1, views_per_scene=3),
 }
 
 # A router sees whole scenes: little zoom, but every colour there is. Every window takes a random shape, for rooms and
@@ -77,9 +79,6 @@ _SCENE = AugmentConfig(
 _SCENE_FINE = AugmentConfig(
     max_zoom=1.3, aspects=(0.9, 3.4), reshape=0.7, whole=0.1, photometric=0.7, spectra=0.1, cutout=0.1
 )
-_SCENE_STYLE = AugmentConfig(
-    max_zoom=1.3, aspects=(0.9, 3.4), reshape=0.7, whole=0.1, photometric=0.9, spectra=0.2, texture=0.4, cutout=0.1
-)
 _SCENES = ("indoor", "street", "bare")
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
@@ -87,8 +86,8 @@ _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, asp
 # Real cameras and rooms look like none of the world's: colours, textures and light of every kind over the same shapes.
 _STYLE = AugmentConfig(photometric=1.0, spectra=0.4, texture=0.5)
 _STYLE_WIDE = AugmentConfig(photometric=1.0, spectra=0.4, texture=0.5, aspects=(0.9, 3.4))
-_STYLE_FINE = AugmentConfig(max_zoom=1.3, spectra=0.2, texture=0.35)
-_STYLE_FINE_WIDE = AugmentConfig(max_zoom=1.3, spectra=0.2, texture=0.35, aspects=(0.9, 3.4))
+_STYLE_FINE = AugmentConfig(max_zoom=1.3, photometric=1.0, spectra=0.3, texture=0.5)
+_STYLE_FINE_WIDE = AugmentConfig(max_zoom=1.3, photometric=1.0, spectra=0.3, texture=0.5, aspects=(0.9, 3.4))
 _NO_SECOND_HEAD = {"regression": False}
 # Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
 _RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
@@ -143,13 +142,13 @@ STAGES: Mapping[str, Stage] = {
     ),
     "router": Stage(
         network="scene-small",
-        minutes=20,
+        minutes=25,
         lr=1e-3,
         batch=32,
         size=(128, 96),
         after="router-gallery",
-        data=(*_SCENES, "gallery", "gallery-more"),
-        augment=_SCENE_STYLE,
+        data=(*_SCENES, "gallery", "gallery-more", "company", "crossing"),
+        augment=_SCENE_FINE,
     ),
     "low-third": Stage(network="edge-low", minutes=26, lr=1.5e-3, batch=8, size=(96, 72), options=_NO_SECOND_HEAD),
     "low-half": Stage(

@@ -20,21 +20,23 @@ from edgedepth.world.render.renderer import Mode, Renderer, Rendering
 from edgedepth.world.render.sensor import SensorModel
 from edgedepth.world.scene import View
 
-World = Literal["indoor", "street", "walk", "bare", "gallery"]
-WORLDS: tuple[World, ...] = ("indoor", "street", "walk", "bare", "gallery")  # seeds depend on the order: append only
+World = Literal["indoor", "street", "walk", "bare", "gallery", "company", "crossing"]
+# Seeds depend on the order: append only.
+WORLDS: tuple[World, ...] = ("indoor", "street", "walk", "bare", "gallery", "company", "crossing")
 
 # What a quality is: (share of views in mode 'lit', light paths per pixel there).
 QUALITIES = {"mixed": (0.6, 1), "lit": (1.0, 1), "flat": (0.0, 1), "fine": (1.0, 4)}
 
 # 16-bit units per metre: 0.2 mm to 13.1 m indoors, 2 mm to 131 m outdoors.
-DEPTH_SCALE: dict[World, int] = {"indoor": 5000, "bare": 5000, "gallery": 5000, "street": 500, "walk": 500}
+_ROOMS: tuple[World, ...] = ("indoor", "bare", "gallery", "company")
+DEPTH_SCALE: dict[World, int] = {world: 5000 if world in _ROOMS else 500 for world in WORLDS}
 
 WALK_CHUNK = 24  # frames per shard of a walk
 
 _JPEG_QUALITY = 95
 _VIEW_TRIES = 24
 _SURVEY_WIDTH = 48
-_NEAR_M: dict[World, float] = {"indoor": 0.4, "bare": 0.4, "gallery": 0.4, "street": 1.2, "walk": 0.4}
+_NEAR_M: dict[World, float] = {world: 1.2 if world in ("street", "crossing") else 0.4 for world in WORLDS}
 _MOST_NEAR = 0.2  # share of pixels that may be nearer than that
 _MOST_ONE_OBJECT = 0.9  # share of pixels that may belong to one object: no views of a bare wall
 _WALK_FAR_M = 10.0  # a frame of a walk is far when this share of it is beyond this depth
@@ -77,14 +79,18 @@ def write_shard(job: ShardJob) -> list[dict[str, Any]]:
 
 def recipes(world: World) -> dict[str, Build]:
     """The recipes of a world by category."""
-    if world in ("indoor", "bare", "gallery"):
-        from edgedepth.world.indoor.bare import bare, gallery
-        from edgedepth.world.indoor.recipes import INDOOR_RECIPES
-
-        made = {"indoor": lambda build: build, "bare": bare, "gallery": gallery}[world]
-        return {name: made(build) for name, build in INDOOR_RECIPES.items()}
+    from edgedepth.world.company import company, crossing
+    from edgedepth.world.indoor.bare import bare, gallery
+    from edgedepth.world.indoor.recipes import INDOOR_RECIPES, inhabited_recipes
     from edgedepth.world.street.recipes import STREET_RECIPES
 
+    if world == "company":
+        return {name: company(build) for name, build in inhabited_recipes().items()}
+    if world == "crossing":
+        return {name: crossing(build) for name, build in STREET_RECIPES.items()}
+    if world in _ROOMS:
+        made = {"indoor": lambda build: build, "bare": bare, "gallery": gallery}[world]
+        return {name: made(build) for name, build in INDOOR_RECIPES.items()}
     return dict(STREET_RECIPES)
 
 

@@ -146,7 +146,9 @@ def write_dataset(config: SynthConfig, progress: Progress | None = None) -> dict
 def _jobs(config: SynthConfig) -> list[ShardJob]:
     """The scenes of a data set, categories in turn; of a walk, its stretches."""
     walk = config.world == "walk"
-    categories = {"street": FAR_CATEGORIES, "walk": ("walk",)}.get(config.world, NEAR_CATEGORIES)
+    categories = {"street": FAR_CATEGORIES, "crossing": FAR_CATEGORIES, "walk": ("walk",)}.get(
+        config.world, NEAR_CATEGORIES
+    )
     step = WALK_CHUNK if walk else config.views_per_scene
     jobs = []
     for index, start in enumerate(range(0, config.count, step)):

@@ -477,3 +477,9 @@ INDOOR_RECIPES: dict[str, Build] = {
     "tabletop": _tabletop,
 }
 """A recipe for each of the near categories."""
+
+
+def inhabited_recipes() -> dict[str, Build]:
+    """The same with somebody in every room; a tabletop stays as it is."""
+    inhabited = {name: _recipe(name, replace(category, people=1.0)) for name, category in _CATEGORIES.items()}
+    return {**inhabited, "tabletop": _tabletop}
