@@ -19,8 +19,8 @@ OPTIMIZERS: tuple[Optimizer, ...] = ("adamw", "adam", "amsgrad", "sgd")
 
 
 _POSITIVE = (
-    "minutes", "epochs", "batch", "accumulate", "lr", "decay", "decay_steps", "clip", "threads", "save_seconds",
-    "eval_seconds",
+    "minutes", "pause", "epochs", "batch", "accumulate", "lr", "decay", "decay_steps", "clip", "threads",
+    "save_seconds", "eval_seconds",
 )  # fmt: skip
 
 
@@ -109,6 +109,7 @@ class TrainConfig:
     size: (width, height) to train at, None for the network's own; the finished checkpoint keeps the full size.
     minutes, epochs: budget; the run ends when the first of those given is spent. Time spent before an
         interruption counts when the run is resumed.
+    pause: minutes after which this call saves its state and raises `Paused`; the run goes on when it is resumed.
     batch: images of a step in each process; accumulate: how many such batches make a step, where memory holds no more.
         A step sees batch x accumulate x processes images (see `processes`).
     lr: peak learning rate; warmup: share of the budget in which it rises; schedule: how it falls then, "exponential" by
@@ -132,6 +133,7 @@ class TrainConfig:
     init: str | None = None
     size: tuple[int, int] | None = None
     minutes: float | None = None
+    pause: float | None = None
     epochs: float | None = None
     batch: int = 16
     accumulate: int = 1

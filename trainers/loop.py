@@ -26,6 +26,7 @@ from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.journal import Journal
 from edgedepth.trainers.mixed import depthwise_in_float32
 from edgedepth.trainers.optimisers import learning_rate, optimizer_for
+from edgedepth.trainers.pause import Paused
 from edgedepth.trainers.processes import agreed, mean_over_processes
 from edgedepth.trainers.state import Averaged, RunState
 
@@ -106,6 +107,7 @@ def fit(task: Task, config: TrainConfig, fabric: Fabric) -> FitResult:
         EdgeDepthError: the loss is not finite any more.
         OutputError: the run's folder cannot be written.
         KeyboardInterrupt: passed on after the state was saved.
+        Paused: as long as `config.pause` says has been trained, and the state was saved.
     """
     return _Run(task, config, fabric).run()
 
@@ -149,7 +151,7 @@ class _Run:
         """Train to the end of the budget, or of patience."""
         try:
             self._train()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Paused):
             self._save_state()
             raise
         finally:
@@ -165,7 +167,7 @@ class _Run:
 
     def _train(self) -> None:
         started = time.monotonic() - self.state.seconds
-        saved = evaluated = self.state.seconds
+        begun = saved = evaluated = self.state.seconds
         logged = -math.inf
         batches = iter(self.task.batches(self.state.step))
         with progress_bar() as bar:
@@ -186,6 +188,8 @@ class _Run:
                 if now - saved > self.config.save_seconds:
                     self._save_state()
                     saved = now
+                if self.config.pause is not None and now - begun > self.config.pause * 60:
+                    raise Paused
         if not self.impatient:  # the last evaluation was the one that ended it
             self._evaluate()
         self._save_state()

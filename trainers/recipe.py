@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ from edgedepth.core.errors import InputError, require
 from edgedepth.core.files import write_atomic
 from edgedepth.trainers.config import AugmentConfig, LossConfig, Precision, TrainConfig
 from edgedepth.trainers.loop import FitResult, progress_bar
+from edgedepth.trainers.pause import Deadline, Paused, pack, unpack
+from edgedepth.trainers.processes import rank
 from edgedepth.trainers.train import train
 
 if TYPE_CHECKING:
@@ -352,6 +354,8 @@ class Recipe:
     data: rendered data sets that every stage takes, instead of rendering its own below `out`.
     stages: those to run, all of them if empty. `scale` multiplies image counts and minutes. `seed` is that of the
         weights and batches; the data have their own.
+    pause: minutes after which a call ends, with what it leaves in `out` in pieces that travel (see `pause`); the same
+        call goes on, there or on another machine.
     """
 
     out: Path
@@ -362,13 +366,16 @@ class Recipe:
     workers: int = 0
     scale: float = 1.0
     watch: str | None = None
+    pause: float | None = None
 
     def __post_init__(self) -> None:
         for name in self.stages:
             if name not in STAGES:
                 raise InputError(f"unknown stage {name!r} of the recipe; known: {', '.join(STAGES)}")
-        if self.scale <= 0:
-            raise InputError(f"scale must be positive, but got {self.scale}")
+        for name in ("scale", "pause"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f"{name} must be positive, but got {value}")
 
 
 def run_recipe(recipe: Recipe, say: Say = print) -> dict[str, FitResult]:
@@ -380,22 +387,43 @@ def run_recipe(recipe: Recipe, say: Say = print) -> dict[str, FitResult]:
     Raises:
         InputError: data are missing or no stage can run.
         OutputError: the folder cannot be written.
+        CheckpointError: files that a paused call left in pieces are not whole.
     """
-    rendered = {} if recipe.data else render_worlds(recipe, say)
-    results = {}
-    for name in recipe.stages or tuple(STAGES):
-        done = recipe.out / name / "done.json"
-        if done.exists():
-            say(f"{name}: done before")
-            continue
-        if STAGES[name].gpu and name not in recipe.stages and not torch.cuda.is_available():
-            say(f"{name}: left out, for it needs a GPU (--stage {name} trains it all the same)")
-            continue
-        say(f"{name}: {STAGES[name].network} for {STAGES[name].minutes * recipe.scale:.0f} minutes")
-        data = recipe.data or tuple(rendered[rendering] for rendering in STAGES[name].data)
-        results[name] = train(stage_config(recipe, name, data))
-        write_atomic(done, json.dumps(results[name].figures, indent=1))
+    deadline = Deadline(recipe.pause)
+    results: dict[str, FitResult] = {}
+    for folder in _stage_folders(recipe):
+        unpack(folder)
+    try:
+        rendered = {} if recipe.data else render_worlds(recipe, deadline, say)
+        for name in recipe.stages or tuple(STAGES):
+            if _wanted(recipe, name, say):
+                data = recipe.data or tuple(rendered[rendering] for rendering in STAGES[name].data)
+                say(f"{name}: {STAGES[name].network} for {STAGES[name].minutes * recipe.scale:.0f} minutes")
+                deadline.check()
+                results[name] = train(replace(stage_config(recipe, name, data), pause=deadline.left_minutes))
+                write_atomic(recipe.out / name / "done.json", json.dumps(results[name].figures, indent=1))
+    except Paused:
+        say(f"paused after {recipe.pause:g} minutes; the same command goes on")
+    if recipe.pause is not None and rank() == 0:
+        for folder in _stage_folders(recipe):
+            pack(folder)
     return results
+
+
+def _wanted(recipe: Recipe, name: str, say: Say) -> bool:
+    """Whether a stage is to be trained now; says so if not."""
+    if (recipe.out / name / "done.json").exists():
+        say(f"{name}: done before")
+        return False
+    if STAGES[name].gpu and name not in recipe.stages and not torch.cuda.is_available():
+        say(f"{name}: left out, for it needs a GPU (--stage {name} trains it all the same)")
+        return False
+    return True
+
+
+def _stage_folders(recipe: Recipe) -> list[Path]:
+    """The folders of the stages that have begun."""
+    return [recipe.out / name for name in STAGES if (recipe.out / name).is_dir()]
 
 
 def stage_config(recipe: Recipe, name: str, data: tuple[str, ...]) -> TrainConfig:
@@ -426,7 +454,7 @@ def stage_config(recipe: Recipe, name: str, data: tuple[str, ...]) -> TrainConfi
     )
 
 
-def render_worlds(recipe: Recipe, say: Say) -> dict[str, str]:
+def render_worlds(recipe: Recipe, deadline: Deadline, say: Say) -> dict[str, str]:
     """Render what is not rendered yet below `<out>/data`; the data sets' names by rendering."""
     require("warp", extra="world")
     from edgedepth.world.synth import SynthConfig, write_dataset
@@ -443,11 +471,16 @@ def render_worlds(recipe: Recipe, say: Say) -> dict[str, str]:
                 views_per_scene=rendering.views_per_scene,
             )
             say(f"{name}: {config.count} views into {config.out}")
-            write_dataset(config, _shown(bar, name))
+            write_dataset(config, _shown(bar, name, deadline))
             names[name] = f"synth:{config.out}"
     return names
 
 
-def _shown(bar: Progress, name: str) -> Callable[[int, int], None]:
+def _shown(bar: Progress, name: str, deadline: Deadline) -> Callable[[int, int], None]:
     shown = bar.add_task(f"rendering {name}", total=None)
-    return lambda done, total: bar.update(shown, completed=done, total=total)
+
+    def show(done: int, total: int) -> None:
+        bar.update(shown, completed=done, total=total)
+        deadline.check()
+
+    return show

@@ -76,6 +76,10 @@ def train(
     stage: Annotated[
         list[str] | None, typer.Option(help="With 'default': only this stage of the recipe; repeat for more.")
     ] = None,
+    pause: Annotated[
+        float | None,
+        typer.Option(help="Minutes after which this call ends, saved; the same again (with --resume) goes on."),
+    ] = None,
     scale: Annotated[float, typer.Option(help="With 'default': multiplies image counts and minutes.")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
@@ -104,9 +108,11 @@ def train(
             workers=workers,
             scale=scale,
             watch=watch,
+            pause=pause,
         )
         _report(run_recipe(recipe, say), as_json)
         return
+    from edgedepth.trainers.pause import Paused
     from edgedepth.trainers.recipe_files import config_from, is_recipe, read_recipe, with_overrides
     from edgedepth.trainers.train import train as run
 
@@ -125,6 +131,7 @@ def train(
         "threads": threads,
         "watch": watch,
         "cache": cache,
+        "pause": pause,
     }
     settings |= {name: value for name, value in given.items() if value is not None}
     settings |= {"seed": seed, "resume": resume, "workers": workers, "device": device, "tensorboard": tensorboard}
@@ -141,7 +148,12 @@ def train(
     if settings.get("minutes") is None and settings.get("epochs") is None:
         settings["epochs"] = _DEFAULT_EPOCHS
     config = config_from(settings)
-    _report({config.network: run(config)}, as_json)
+    try:
+        results = {config.network: run(config)}
+    except Paused:
+        say(f"paused after {config.pause:g} minutes; the same command with --resume goes on")
+        results = {}
+    _report(results, as_json)
 
 
 def _options(pairs: list[str]) -> dict[str, Any]:

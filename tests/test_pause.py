@@ -1,0 +1,100 @@
+"""Long runs in short calls, and files in pieces."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="training needs PyTorch: pip install 'edgedepth[train]'")
+
+from edgedepth.core.errors import CheckpointError, InputError
+from edgedepth.trainers import recipe as recipes
+from edgedepth.trainers.checkpoint import load_checkpoint
+from edgedepth.trainers.pause import Deadline, Paused, pack, unpack
+from edgedepth.trainers.recipe import Recipe, Stage, run_recipe
+from tests.frames import write_planes
+from tests.test_cli import call
+from tests.test_training import TINY
+
+
+def test_files_come_back_from_their_pieces(tmp_path: Path) -> None:
+    big, small = bytes(range(256)) * 10, b"small"
+    (tmp_path / "state.pt").write_bytes(big)
+    (tmp_path / "log.jsonl").write_bytes(small)
+    pack(tmp_path, piece_bytes=1000)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "log.jsonl", "state.pt.000", "state.pt.001", "state.pt.002", "state.pt.pieces.json",
+    ]  # fmt: skip
+    assert max(path.stat().st_size for path in tmp_path.iterdir()) <= 1000
+    unpack(tmp_path)
+    assert (tmp_path / "state.pt").read_bytes() == big
+    (tmp_path / "state.pt").write_bytes(small)  # the run went on: what is whole is newer than its pieces
+    unpack(tmp_path)
+    assert (tmp_path / "state.pt").read_bytes() == small
+
+
+def test_damaged_and_missing_pieces_are_named(tmp_path: Path) -> None:
+    (tmp_path / "state.pt").write_bytes(bytes(2500))
+    pack(tmp_path, piece_bytes=1000)
+    (tmp_path / "state.pt.001").write_bytes(bytes(999))
+    with pytest.raises(CheckpointError, match=r"pieces of .*state\.pt are not those that were written"):
+        unpack(tmp_path)
+    assert not (tmp_path / "state.pt").exists()
+    (tmp_path / "state.pt.001").unlink()
+    with pytest.raises(CheckpointError, match=r"state\.pt\.001, a piece of state\.pt, is missing"):
+        unpack(tmp_path)
+    (tmp_path / "state.pt.pieces.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"pieces\.json is damaged"):
+        unpack(tmp_path)
+
+
+def test_a_deadline_passes() -> None:
+    Deadline(None).check()
+    Deadline(1.0).check()
+    with pytest.raises(Paused):
+        Deadline(0.0).check()
+
+
+def test_a_recipe_in_short_calls_spends_its_budget_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(network="edge-low", minutes=0.06, lr=1e-3, batch=4, size=(64, 48), options=TINY)
+    monkeypatch.setattr(recipes, "STAGES", {"tiny": stage})
+    monkeypatch.setattr(recipes, "pack", partial(pack, piece_bytes=50_000))
+    data = (f"pairs:{write_planes(tmp_path / 'pairs', 30)}",)
+    recipe = Recipe(out=tmp_path / "out", data=data, threads=1, pause=0.025)
+    folder = tmp_path / "out" / "tiny"
+    said: list[str] = []
+    calls = 0
+    while not (folder / "done.json").exists():
+        run_recipe(recipe, said.append)
+        calls += 1
+        assert calls < 20
+        assert max(path.stat().st_size for path in folder.iterdir()) <= 50_000
+    assert calls > 1
+    assert sum("paused after 0.025 minutes" in line for line in said) == calls - 1
+    steps = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    seconds = [line["seconds"] for line in steps if line["event"] == "step"]
+    assert seconds == sorted(seconds)  # one run, that went on
+    run_recipe(Recipe(out=tmp_path / "out", data=data, threads=1), said.append)  # without a pause: whole again
+    assert "done before" in said[-1]
+    assert load_checkpoint(folder / "edge-low.safetensors").network == "edge-low"
+    with pytest.raises(InputError, match="pause must be positive"):
+        Recipe(out=tmp_path, pause=0)
+
+
+def test_the_command_pauses_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = write_planes(tmp_path / "pairs", 30)
+    options = ["--option", "widths=[8,8,16,16,16]", "--option", "depths=[0,0,0,0,0]"]
+    train = (
+        "train", "edge-low", "--data", f"pairs:{pairs}", "-o", tmp_path / "run", "--size", "64x48", "--batch", "4",
+        "--minutes", "0.04", "--threads", "1", "--pictures", "0", *options,
+    )  # fmt: skip
+    code, _, said = call(capsys, *train, "--pause", "0.01")
+    assert code == 0
+    assert "paused after 0.01 minutes" in said
+    code, _, said = call(capsys, *train, "--resume")
+    assert code == 0, said
+    assert "paused" not in said
+    assert (tmp_path / "run" / "edge-low.safetensors").is_file()
