@@ -47,7 +47,7 @@ def pack(folder: Path, piece_bytes: int = PIECE_BYTES) -> None:
         OutputError: the folder cannot be written.
     """
     for path in sorted(p for p in folder.iterdir() if p.is_file() and p.stat().st_size > piece_bytes):
-        names = []
+        names: list[str] = []
         with path.open("rb") as file:
             while piece := file.read(piece_bytes):
                 names.append(f"{path.name}.{len(names):03d}")
