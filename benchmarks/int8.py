@@ -22,8 +22,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from int8_accuracy import accuracy, forms, recipes
 from int8_calibrators import calibrators
 from int8_speed import designs, speed
 from int8_tensorrt import tensorrt
+from pages import write_section
 
 from edgedepth import Bundle
 
@@ -66,21 +66,6 @@ TABLES: dict[str, Table] = {
     ),
     "tensorrt": Table(lambda given: tensorrt(given.network, (192, 128)), ("network",), of_bundle=False),
 }
-
-
-def write_table(page: Path, name: str, lines: Sequence[str]) -> None:
-    """Put a table between the marks `<!-- NAME -->` and `<!-- /NAME -->` of a page.
-
-    Raises:
-        ValueError: the page does not have the marks.
-    """
-    marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-    text, found = marks.subn(lambda match: match[1] + "\n".join(lines) + "\n" + match[2], page.read_text())
-    if found != 1:
-        raise ValueError(
-            f"{page} needs the marks <!-- {name} --> and <!-- /{name} --> once, but has them {found} times"
-        )
-    page.write_text(text)
 
 
 def lines_of(name: str, given: argparse.Namespace) -> Iterator[str]:
@@ -120,7 +105,7 @@ def main() -> None:
             print(line, flush=True)
             lines.append(line)
         if given.write is not None:
-            write_table(given.write, name, lines)
+            write_section(given.write, name, lines)
 
 
 if __name__ == "__main__":

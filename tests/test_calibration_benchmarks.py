@@ -77,10 +77,10 @@ def test_every_table_has_its_place_in_the_page(script: ModuleType, tmp_path: Pat
     page = tmp_path / "int8.md"
     page.write_text((REPOSITORY / "docs" / "int8.md").read_text())
     for name in script.TABLES:
-        script.write_table(page, name, [f"new {name}"])
+        script.write_section(page, name, [f"new {name}"])
         assert f"<!-- {name} -->\nnew {name}\n<!-- /{name} -->" in page.read_text()
     with pytest.raises(ValueError, match="needs the marks"):
-        script.write_table(page, "unknown", [])
+        script.write_section(page, "unknown", [])
 
 
 def test_finished_tables_are_kept(script: ModuleType, calibrated: Bundle, tmp_path: Path) -> None:
