@@ -4,8 +4,10 @@
     edgedepth synth streets --world street --count 2988 --size 384x220 --seed 1 --views-per-scene 3
     edgedepth synth plain --world bare --count 160 --size 320x240 --seed 7 --views-per-scene 2
     edgedepth synth walk --world walk --count 72 --size 384x216 --seed 11
+    edgedepth synth company --world company --count 120 --size 320x240 --seed 7 --views-per-scene 2
+    edgedepth synth crossing --world crossing --count 120 --size 384x220 --seed 7 --views-per-scene 2
     python benchmarks/accuracy.py all default --unseen synth:rooms --unseen synth:streets \
-        --style synth:plain --style synth:walk --write docs/accuracy.md
+        --style synth:plain --style synth:walk --style synth:company --style synth:crossing --write docs/accuracy.md
 
 Or one of them: `rendered` (test splits of sets that were trained on, and sets of styles that were not), `real`
 (labelled real frames), `router` (real photos and videos), `rest` (flicker where a video stands still). Real samples are

@@ -25,7 +25,7 @@ from edgedepth.core.manifest import (
     parse_manifest,
 )
 from edgedepth.core.preprocess import Placement
-from edgedepth.core.routing import CoarseRule, FixedRule, Route, SceneRule
+from edgedepth.core.routing import CoarseRule, FixedRule, Hysteresis, Route, SceneRule
 from edgedepth.core.spec import ClassifierSpec, DepthSpec
 from edgedepth.export.frames import probe_frames
 from edgedepth.export.measure import count_gmacs, count_params
@@ -107,7 +107,7 @@ class _Writer:
     def router(self) -> Router:
         request = self.request
         if request.router is None:
-            return Router(rule=FixedRule(route=next(iter(request.depth))), hysteresis=request.hysteresis)
+            return Router(rule=FixedRule(route=next(iter(request.depth))))
         source = exportable(request.router)
         spec = source.spec
         written = self._written(source.open(), "router", source, spec, probe_frames(spec.input_wh))
@@ -122,7 +122,7 @@ class _Writer:
                 input_wh=spec.input_wh,
                 resize=spec.resize,
             )
-            return Router(rule=rule, scene=scene, hysteresis=request.hysteresis)
+            return Router(rule=rule, scene=scene, hysteresis=request.hysteresis or Hysteresis.of_votes())
         coarse = DepthNetwork(
             network=source.network,
             params=params,
@@ -131,7 +131,8 @@ class _Writer:
             spec=spec,
             parity=written.parity,
         )
-        return Router(rule=request.rule or CoarseRule(), coarse=coarse, hysteresis=request.hysteresis)
+        hysteresis = request.hysteresis or Hysteresis()
+        return Router(rule=request.rule or CoarseRule(), coarse=coarse, hysteresis=hysteresis)
 
     def _written(
         self,

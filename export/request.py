@@ -43,7 +43,7 @@ class BundleRequest:
     depth: Mapping[Route, Checkpoint | ForeignSource]
     router: Checkpoint | ForeignSource | None = None
     rule: SceneRule | CoarseRule | None = None
-    hysteresis: Hysteresis = field(default_factory=Hysteresis)
+    hysteresis: Hysteresis | None = None
     name: str = "edgedepth"
     precisions: Sequence[str] = ("fp32",)
     backends: Sequence[str] = ()

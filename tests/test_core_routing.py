@@ -80,6 +80,21 @@ def test_rules_are_validated() -> None:
         FixedRule(route="middle")
 
 
+@pytest.mark.parametrize(("far", "changes"), [(9, True), (7, True), (6, False), (5, False)])
+def test_more_than_two_thirds_of_the_votes_change_a_route(far: int, changes: bool) -> None:
+    rooms = tuple(SceneCategory(name=f"room {n}", far=False, range_m=5.0) for n in range(10))
+    streets = tuple(SceneCategory(name=f"street {n}", far=True, range_m=50.0) for n in range(10))
+    rule = SceneRule(categories=(*rooms, *streets), top_k=9)
+    near, mixed = np.zeros(20, np.float32), np.zeros(20, np.float32)
+    near[:9] = 1 / 9
+    mixed[: 9 - far], mixed[10 : 10 + far] = 1 / 9, 1 / 9
+    keeper = RouteKeeper(Hysteresis.of_votes().model_copy(update={"every": 1}))
+    keeper.advance(rule.decide(near))
+    routes = [keeper.advance(rule.decide(mixed)).route for _ in range(4)]
+    assert routes[-1] is (Route.HIGH if changes else Route.LOW)
+    assert rule.decide(mixed).route is Route.HIGH  # a photo goes by the simple majority
+
+
 def _run(decisions: str, every: int, agree: int) -> str:
     """Feed l/h decisions (m: high by a narrow margin) where due; return the route in force per frame."""
     keeper = RouteKeeper(Hysteresis(every=every, agree=agree))

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import InputError, OutputError, ParityError, UnknownNameError
 from edgedepth.core.manifest import Accuracy
-from edgedepth.core.routing import FixedRule, Route, SceneRule
+from edgedepth.core.routing import FixedRule, Hysteresis, Route, SceneRule
 from edgedepth.core.spec import DepthSpec
 from edgedepth.datasets import DepthDataset, DepthSample
 from edgedepth.datasets.sample import Entry
@@ -377,6 +377,7 @@ def test_bundle_of_two_with_a_scene_router(tmp_path: Path, tiny: nn.Module, tiny
     assert 2 * rule.top_k < len(rule.categories)
     assert rule.top_k % 2 == 1
     assert manifest.router.scene is not None
+    assert manifest.router.hysteresis == Hysteresis.of_votes()
 
 
 def test_fp16_and_a_backends_own_form(tmp_path: Path, made: Path) -> None:

@@ -231,6 +231,20 @@ def test_the_average_follows_slowly() -> None:
     assert network.weight.item() == 1.0
 
 
+def test_the_average_is_blended_with_what_the_run_began_with() -> None:
+    network = torch.nn.BatchNorm1d(1)
+    network.weight.data.fill_(1.0)
+    average = Averaged(network, decay=0.5, blend=0.25)
+    network.weight.data.fill_(5.0)
+    network.num_batches_tracked += 7
+    average.update(step=10_000)
+    assert average.tensors["weight"].item() == pytest.approx(3.0)
+    with average.applied():
+        assert network.weight.item() == pytest.approx(1.5)  # a quarter of the way from 1 to 3
+        assert network.num_batches_tracked.item() == 7  # what counts is not blended
+    assert network.weight.item() == 5.0
+
+
 def test_baseline_is_the_mean_log_depth_of_the_canonical_camera() -> None:
     spec = DepthSpec(input_wh=(2, 1), min_m=1.0, max_m=100.0, num_bins=8, f_canonical_px=1.0)
 

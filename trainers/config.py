@@ -119,7 +119,8 @@ class TrainConfig:
     workers: processes that load data, 0 = none but this one; threads: of PyTorch on a CPU, None = its own choice.
     device: auto, cpu or cuda; precision: fp32, or bf16 for mixed precision, 1.4 times as fast on a CPU with bfloat16
         instructions (measured at 160x120).
-    ema: decay of the averaged weights that validation and the checkpoint use.
+    ema: decay of the averaged weights that validation and the checkpoint use; blend: their share in those, the rest
+        is what the run started from.
     save_seconds, eval_seconds: how often the run is made safe and validated.
     pictures: validation frames to draw after every epoch, 0 = none; tensorboard: write events for it, too.
     cache: folder for decoded frames, `<out>/cache` where None. resume: go on with the run in `out`.
@@ -147,6 +148,7 @@ class TrainConfig:
     patience: int = 0
     clip: float = 1.0
     ema: float = 0.998
+    blend: float = 1.0
     seed: int = 0
     workers: int = 0
     threads: int | None = None
@@ -176,6 +178,7 @@ class TrainConfig:
         for name in ("weight_decay", "workers", "eval_images", "patience", "pictures"):
             _need(getattr(self, name) >= 0, f"{name} must not be negative, but got {getattr(self, name)}")
         _need(0 <= self.warmup < 1, f"warmup is a share of the budget in [0, 1), but got {self.warmup}")
+        _need(0 < self.blend <= 1, f"blend is a share in (0, 1], but got {self.blend}")
         _need(0 <= self.ema < 1, f"ema must lie in [0, 1), but got {self.ema}")
         if self.precision not in PRECISIONS:
             raise UnknownNameError.of("precision", self.precision, PRECISIONS)

@@ -122,7 +122,7 @@ class _Run:
             depthwise_in_float32(task.objective)
         optimizer = optimizer_for(task.objective, config)
         self.objective, self.optimizer = fabric.setup(task.objective, optimizer)
-        self.average = Averaged(task.network, config.ema)
+        self.average = Averaged(task.network, config.ema, config.blend)
         self.state = RunState(config.out / "state.pt", task.objective, self.average, optimizer)
         if config.resume:
             self.state.load()

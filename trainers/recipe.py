@@ -44,6 +44,8 @@ class Rendering:
 class Stage:
     """One training run of the recipe: on which renderings, and after which stage, whose checkpoint it starts from.
 
+    blend: share of what it has learned in the weights it hands on, the rest is what it started from: halfway between
+        two kinds of data or augmentation is better on pictures of neither kind.
     gpu: would take days on a CPU, and is left out where there is no GPU unless it is asked for by name.
     """
 
@@ -58,6 +60,7 @@ class Stage:
     loss: LossConfig = field(default_factory=LossConfig)
     precision: Precision = "fp32"
     options: Mapping[str, object] = field(default_factory=dict)
+    blend: float = 1.0
     gpu: bool = False
 
 
@@ -149,6 +152,7 @@ STAGES: Mapping[str, Stage] = {
         batch=32,
         size=(128, 96),
         after="router-gallery",
+        blend=0.5,
         data=(*_SCENES, "gallery", "gallery-more", "company", "crossing"),
         augment=_SCENE_FINE,
     ),
@@ -450,6 +454,7 @@ def stage_config(recipe: Recipe, name: str, data: tuple[str, ...]) -> TrainConfi
         augment=stage.augment,
         loss=stage.loss,
         precision=stage.precision,
+        blend=stage.blend,
         options={} if init else dict(stage.options),
     )
 

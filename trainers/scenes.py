@@ -181,7 +181,7 @@ def _geometry(log_depth: Tensor, depth_m: Tensor) -> Tensor:
 
 def rules(categories: Sequence[SceneCategory]) -> list[SceneRule]:
     """Candidate votes, the default first: majority and weighted votes of odd K below half of the categories."""
-    few = [k for k in (5, 3, 7, 9, 11, 1) if k < max(2, len(categories) / 2)]
+    few = [k for k in (9, 7, 11, 5, 3, 1) if k < max(2, len(categories) / 2)]
     votes = [SceneRule(categories=tuple(categories), top_k=k, vote="majority") for k in few]
     return votes + [SceneRule(categories=tuple(categories), top_k=k, vote="weighted") for k in few if k > 1]
 

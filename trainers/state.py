@@ -19,12 +19,16 @@ class Averaged:
     """Exponential moving average of a network's weights and float buffers.
 
     The decay rises to `decay` as (1 + n) / (10 + n) over n steps, so that early averages forget the random start.
+    Applied, they are `blend` times the average and the rest what the network began with (Wortsman et al., "Robust
+    fine-tuning of zero-shot models", 2022, section 3).
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: nn.Module, decay: float, blend: float = 1.0) -> None:
         self.network = network
         self.decay = decay
+        self.blend = blend
         self.tensors = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        self._first = {name: tensor.clone() for name, tensor in self.tensors.items()} if blend < 1 else {}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -42,13 +46,20 @@ class Averaged:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The network has the averaged weights inside the block and its own again after it."""
+        """The network has the averaged, blended weights inside the block and its own again after it."""
         own = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
-        self.network.load_state_dict(self.tensors)
+        self.network.load_state_dict(self._blended())
         try:
             yield
         finally:
             self.network.load_state_dict(own)
+
+    def _blended(self) -> dict[str, Tensor]:
+        blended = dict(self.tensors)
+        for name, first in self._first.items():
+            if first.is_floating_point():
+                blended[name] = torch.lerp(first, self.tensors[name], self.blend)
+        return blended
 
 
 class RunState:

@@ -130,13 +130,18 @@ class Hysteresis(_Rule):
     """How often an ordered source is routed, and how slowly it switches.
 
     The router runs on every `every`-th frame; the route changes once `agree` decisions say so without one for the route
-    in force between them. Those closer to a tie than `margin` do not count: 4 votes of 7 keep a route, but change none.
-    The first decision counts at once, whatever its margin.
+    in force between them. Those closer to a tie than `margin` do not count: with 0.34, 6 votes of 9 keep a route, but
+    change none. The first decision counts at once, whatever its margin.
     """
 
     every: int = Field(default=5, ge=1)
     agree: int = Field(default=3, ge=1)
     margin: float = Field(default=0.15, ge=0, lt=1)
+
+    @classmethod
+    def of_votes(cls) -> Hysteresis:
+        """For rules that count votes: more than two thirds of them have to ask for a change."""
+        return cls(margin=0.34)
 
 
 class RouteKeeper:
