@@ -122,7 +122,9 @@ class _Writer:
                 input_wh=spec.input_wh,
                 resize=spec.resize,
             )
-            return Router(rule=rule, scene=scene, hysteresis=request.hysteresis or Hysteresis.of_votes())
+            votes = isinstance(rule, SceneRule) and rule.vote != "expected"
+            usual = Hysteresis.of_votes() if votes else Hysteresis()
+            return Router(rule=rule, scene=scene, hysteresis=request.hysteresis or usual)
         coarse = DepthNetwork(
             network=source.network,
             params=params,

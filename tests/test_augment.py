@@ -246,13 +246,18 @@ def test_mixed_spectra_keep_the_phase() -> None:
     assert torch.allclose(mix_spectra(x, 0.0, torch.Generator().manual_seed(4)), x, atol=1e-5)
 
 
-def test_mixed_textures_keep_light_and_shapes() -> None:
+@pytest.mark.parametrize("top", [0, 8])
+def test_mixed_textures_keep_light_and_shapes(top: int) -> None:
     x = torch.full((8, 3, 24, 32), 0.4)
     x[:, :, :, 16:] = 0.6  # one step, at column 16
-    mixed = mix_texture(x, 1.0, torch.Generator().manual_seed(6))
-    assert (mixed - x).abs().amax(dim=(1, 2, 3)).min() > 1e-3  # every image is another
-    assert torch.allclose(mixed.mean(dim=(2, 3)), x.mean(dim=(2, 3)), atol=0.02)
+    x[:, :, :top] = 0.0  # a black bar is no part of the picture
+    content = torch.tensor([[top, 24, 0, 32]] * 8)
+    mixed = mix_texture(x, content, 1.0, torch.Generator().manual_seed(6))
+    before, after = x[:, :, top:], mixed[:, :, top:]
+    assert (after - before).abs().amax(dim=(1, 2, 3)).min() > 1e-3  # every image is another
+    assert torch.allclose(after.mean(dim=(2, 3)), before.mean(dim=(2, 3)), atol=0.02)
     # nothing happens further from the step than the widest filter reaches
-    assert (mixed[..., :12] - mixed[..., :1]).abs().max() < 1e-5
-    assert (mixed[..., 20:] - mixed[..., -1:]).abs().max() < 1e-5
-    assert torch.equal(mix_texture(x, 0.0, torch.Generator().manual_seed(6)), x)
+    assert (after[..., :12] - after[..., :1, :1]).abs().max() < 1e-5
+    assert (after[..., 20:] - after[..., :1, -1:]).abs().max() < 1e-5
+    assert (mixed[:, :, :top] == 0).all()
+    assert torch.equal(mix_texture(x, content, 0.0, torch.Generator().manual_seed(6)), x)

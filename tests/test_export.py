@@ -367,7 +367,8 @@ def test_bundle_of_two_with_a_scene_router(tmp_path: Path, tiny: nn.Module, tiny
     near = save_tiny(tmp_path / "near.safetensors", tiny, tiny_spec, 10.0)
     sources = resolve_sources([far, near, str(tmp_path / "scene.safetensors")])
     assert sources.depth[Route.LOW].spec.max_m == 10.0  # type: ignore[union-attr]
-    report = export_bundle(BundleRequest(depth=sources.depth, router=sources.router), tmp_path / "out")
+    request = BundleRequest(depth=sources.depth, router=sources.router)
+    report = export_bundle(request, tmp_path / "out")
     manifest = report.bundle.manifest
     assert set(manifest.networks) == {Route.LOW, Route.HIGH}
     # both routes have a network of the same name, so their files are told apart by the route
@@ -378,6 +379,8 @@ def test_bundle_of_two_with_a_scene_router(tmp_path: Path, tiny: nn.Module, tiny
     assert rule.top_k % 2 == 1
     assert manifest.router.scene is not None
     assert manifest.router.hysteresis == Hysteresis.of_votes()
+    by_range = replace(request, rule=rule.model_copy(update={"vote": "expected"}))  # which counts no votes
+    assert export_bundle(by_range, tmp_path / "by range").bundle.manifest.router.hysteresis == Hysteresis()
 
 
 def test_fp16_and_a_backends_own_form(tmp_path: Path, made: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +15,10 @@ pytest.importorskip("torch", reason="training needs PyTorch: pip install 'edgede
 from edgedepth.core.errors import CheckpointError, InputError
 from edgedepth.trainers import recipe as recipes
 from edgedepth.trainers.checkpoint import load_checkpoint
+from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.pause import Deadline, Paused, pack, unpack
 from edgedepth.trainers.recipe import Recipe, Stage, run_recipe
+from edgedepth.trainers.train import train
 from tests.frames import write_planes
 from tests.test_cli import call
 from tests.test_training import TINY
@@ -74,8 +78,7 @@ def test_a_recipe_in_short_calls_spends_its_budget_once(tmp_path: Path, monkeypa
         assert max(path.stat().st_size for path in folder.iterdir()) <= 50_000
     assert calls > 1
     assert sum("paused after 0.025 minutes" in line for line in said) == calls - 1
-    steps = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    seconds = [line["seconds"] for line in steps if line["event"] == "step"]
+    seconds = [line["seconds"] for line in logged(folder)]
     assert seconds == sorted(seconds)  # one run, that went on
     run_recipe(Recipe(out=tmp_path / "out", data=data, threads=1), said.append)  # without a pause: whole again
     assert "done before" in said[-1]
@@ -87,14 +90,37 @@ def test_a_recipe_in_short_calls_spends_its_budget_once(tmp_path: Path, monkeypa
 def test_the_command_pauses_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pairs = write_planes(tmp_path / "pairs", 30)
     options = ["--option", "widths=[8,8,16,16,16]", "--option", "depths=[0,0,0,0,0]"]
-    train = (
+    command = (
         "train", "edge-low", "--data", f"pairs:{pairs}", "-o", tmp_path / "run", "--size", "64x48", "--batch", "4",
         "--minutes", "0.04", "--threads", "1", "--pictures", "0", *options,
     )  # fmt: skip
-    code, _, said = call(capsys, *train, "--pause", "0.01")
+    code, _, said = call(capsys, *command, "--pause", "0.01")
     assert code == 0
     assert "paused after 0.01 minutes" in said
-    code, _, said = call(capsys, *train, "--resume")
+    assert (tmp_path / "run" / "state.pt").is_file()
+    before = logged(tmp_path / "run")
+    code, _, said = call(capsys, *command, "--resume")
     assert code == 0, said
-    assert "paused" not in said
     assert (tmp_path / "run" / "edge-low.safetensors").is_file()
+    went_on = logged(tmp_path / "run")[len(before) :]
+    assert went_on[0]["step"] > before[-1]["step"] > 0
+    assert went_on[0]["seconds"] > before[-1]["seconds"]
+
+
+def test_a_run_in_pieces_is_resumed_and_not_begun_anew(tmp_path: Path) -> None:
+    config = TrainConfig(
+        network="edge-low", data=(f"pairs:{write_planes(tmp_path / 'pairs', 30)}",), out=tmp_path / "run",
+        size=(64, 48), batch=4, epochs=1, threads=1, options=TINY,
+    )  # fmt: skip
+    steps = train(config).steps
+    pack(config.out, piece_bytes=50_000)
+    assert not (config.out / "state.pt").exists()
+    with pytest.raises(InputError, match="holds a training run"):
+        train(config)
+    assert train(replace(config, epochs=2, resume=True)).steps == 2 * steps
+    assert [line["step"] for line in logged(config.out)] == [1, steps + 1]  # the first of each call
+
+
+def logged(folder: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["event"] == "step"]

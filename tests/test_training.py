@@ -231,10 +231,18 @@ def test_the_average_follows_slowly() -> None:
     assert network.weight.item() == 1.0
 
 
-def test_the_average_is_blended_with_what_the_run_began_with() -> None:
+def test_a_blend_needs_something_to_blend_with(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="blend needs a checkpoint"):
+        TrainConfig(network="edge-low", data=("synth:x",), out=tmp_path, minutes=1, blend=0.5)
+    with pytest.raises(InputError, match="blend is a share"):
+        TrainConfig(network="edge-low", data=("synth:x",), out=tmp_path, minutes=1, init="default", blend=0.0)
+
+
+def test_the_average_is_blended_with_other_weights() -> None:
     network = torch.nn.BatchNorm1d(1)
     network.weight.data.fill_(1.0)
-    average = Averaged(network, decay=0.5, blend=0.25)
+    other = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    average = Averaged(network, decay=0.5, blend=0.25, other=other)
     network.weight.data.fill_(5.0)
     network.num_batches_tracked += 7
     average.update(step=10_000)

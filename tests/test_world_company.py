@@ -28,7 +28,7 @@ def test_both_worlds_have_the_categories_of_their_side() -> None:
 
 
 def test_rooms_have_company_and_the_camera_turns_to_it() -> None:
-    somebody = 0
+    somebody = turned = 0
     for seed in range(6):
         built = recipes("company")["living_room"](dice_for(seed, 0))
         people = people_of(built.scene)
@@ -37,6 +37,8 @@ def test_rooms_have_company_and_the_camera_turns_to_it() -> None:
         away = np.hypot(people[:, 0] - view.position[0], people[:, 1] - view.position[1])
         if ((away > 1.0) & (away < 6.0)).any():
             assert bearing(view, people).min() <= 3 * 0.25 + 1e-9
+            turned += 1
+    assert turned >= 2
     assert somebody >= 5  # now and then there is no room to stand
 
 

@@ -182,7 +182,7 @@ def photometric(image: Tensor, content: Tensor, config: AugmentConfig, generator
     if config.spectra > 0:
         x = mix_spectra(x, config.spectra, generator)
     if config.texture > 0:
-        x = mix_texture(x, config.texture, generator)
+        x = mix_texture(x, content, config.texture, generator)
     if config.cutout > 0:
         x = _cut_out(x, config.cutout, generator)
     return x.mul_(inside)
@@ -206,28 +206,28 @@ def mix_spectra(x: Tensor, chance: float, generator: torch.Generator) -> Tensor:
     return image.clamp(0.0, 1.0)
 
 
-def mix_texture(x: Tensor, chance: float, generator: torch.Generator) -> Tensor:
+def mix_texture(x: Tensor, content: Tensor, chance: float, generator: torch.Generator) -> Tensor:
     """Blend some images with themselves behind a random filter that keeps shapes and alters texture and colour.
 
     The filter is one convolution with normal weights, of 1 to 7 pixels; what it makes is brought to the mean and
     spread of the image, channel by channel, and takes a share of it that is uniform in 0..0.9 (Xu et al., "Robust and
-    generalizable visual representation learning via random convolutions", 2021, section 3.2). (B, 3, H, W) in 0..1,
-    `chance` the share of images hit.
+    generalizable visual representation learning via random convolutions", 2021, section 3.2). (B, 3, H, W) in 0..1;
+    `content` as in `photometric`, for padding is no part of the image; `chance` is the share of images hit.
     """
     draw = torch.rand(len(x), 3, generator=generator, device=generator.device).tolist()
-    images = []
-    for image, (hit, width, share) in zip(x, draw, strict=True):
+    x = x.clone()
+    for whole, (top, bottom, left, right), (hit, width, share) in zip(x, content.tolist(), draw, strict=True):
         if hit >= chance:
-            images.append(image)
             continue
+        image = whole[:, top:bottom, left:right]
         radius = int(4 * width)
         kernel = _normal((3, 3, 2 * radius + 1, 2 * radius + 1), x, generator)
         filtered = F.conv2d(F.pad(image[None], (radius,) * 4, mode="replicate"), kernel)[0]
         spread, mean = torch.std_mean(filtered, dim=(1, 2), keepdim=True)
         target_spread, target_mean = torch.std_mean(image, dim=(1, 2), keepdim=True)
         other = (filtered - mean) * (target_spread / spread.clamp_min(1e-6)) + target_mean
-        images.append(torch.lerp(image, other, 0.9 * share).clamp(0.0, 1.0))
-    return torch.stack(images)
+        image.lerp_(other, 0.9 * share).clamp_(0.0, 1.0)
+    return x
 
 
 def content_mask(content: Tensor, height: int, width: int) -> Tensor:

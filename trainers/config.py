@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,7 +110,8 @@ class TrainConfig:
     size: (width, height) to train at, None for the network's own; the finished checkpoint keeps the full size.
     minutes, epochs: budget; the run ends when the first of those given is spent. Time spent before an
         interruption counts when the run is resumed.
-    pause: minutes after which this call saves its state and raises `Paused`; the run goes on when it is resumed.
+    pause: minutes after which, counted from when this configuration was made, a call saves its state and raises
+        `Paused`; the run goes on when it is resumed.
     batch: images of a step in each process; accumulate: how many such batches make a step, where memory holds no more.
         A step sees batch x accumulate x processes images (see `processes`).
     lr: peak learning rate; warmup: share of the budget in which it rises; schedule: how it falls then, "exponential" by
@@ -120,11 +122,12 @@ class TrainConfig:
     device: auto, cpu or cuda; precision: fp32, or bf16 for mixed precision, 1.4 times as fast on a CPU with bfloat16
         instructions (measured at 160x120).
     ema: decay of the averaged weights that validation and the checkpoint use; blend: their share in those, the rest
-        is what the run started from.
+        is of the checkpoint `blend_from`, or of the one the run started from.
     save_seconds, eval_seconds: how often the run is made safe and validated.
     pictures: validation frames to draw after every epoch, 0 = none; tensorboard: write events for it, too.
     cache: folder for decoded frames, `<out>/cache` where None. resume: go on with the run in `out`.
     watch: a data set that is evaluated beside the validation split and never trained on.
+    made: when this configuration was, by the machine's steady clock.
     options: options of the network that differ from its defaults; with `init`, those of the checkpoint count.
     """
 
@@ -149,6 +152,7 @@ class TrainConfig:
     clip: float = 1.0
     ema: float = 0.998
     blend: float = 1.0
+    blend_from: str | None = None
     seed: int = 0
     workers: int = 0
     threads: int | None = None
@@ -165,6 +169,7 @@ class TrainConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
     loss: LossConfig = field(default_factory=LossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    made: float = field(default_factory=time.monotonic, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         _need(len(self.data) > 0, "training needs at least one data set, for example --data synth:DIR")
@@ -179,6 +184,10 @@ class TrainConfig:
             _need(getattr(self, name) >= 0, f"{name} must not be negative, but got {getattr(self, name)}")
         _need(0 <= self.warmup < 1, f"warmup is a share of the budget in [0, 1), but got {self.warmup}")
         _need(0 < self.blend <= 1, f"blend is a share in (0, 1], but got {self.blend}")
+        _need(
+            self.blend == 1 or self.blend_from is not None or self.init not in (None, "imagenet"),
+            "blend needs a checkpoint to blend with; give --init or --set blend_from=FILE",
+        )
         _need(0 <= self.ema < 1, f"ema must lie in [0, 1), but got {self.ema}")
         if self.precision not in PRECISIONS:
             raise UnknownNameError.of("precision", self.precision, PRECISIONS)

@@ -28,6 +28,7 @@ from edgedepth.trainers.mixed import depthwise_in_float32
 from edgedepth.trainers.optimisers import learning_rate, optimizer_for
 from edgedepth.trainers.pause import Paused
 from edgedepth.trainers.processes import agreed, mean_over_processes
+from edgedepth.trainers.start import blended_checkpoint
 from edgedepth.trainers.state import Averaged, RunState
 
 _LOG_SECONDS = 10.0
@@ -122,7 +123,8 @@ class _Run:
             depthwise_in_float32(task.objective)
         optimizer = optimizer_for(task.objective, config)
         self.objective, self.optimizer = fabric.setup(task.objective, optimizer)
-        self.average = Averaged(task.network, config.ema, config.blend)
+        other = blended_checkpoint(config)
+        self.average = Averaged(task.network, config.ema, config.blend, None if other is None else other.state)
         self.state = RunState(config.out / "state.pt", task.objective, self.average, optimizer)
         if config.resume:
             self.state.load()
@@ -167,7 +169,7 @@ class _Run:
 
     def _train(self) -> None:
         started = time.monotonic() - self.state.seconds
-        begun = saved = evaluated = self.state.seconds
+        saved = evaluated = self.state.seconds
         logged = -math.inf
         batches = iter(self.task.batches(self.state.step))
         with progress_bar() as bar:
@@ -180,6 +182,7 @@ class _Run:
                     self._log("step", mean_over_processes(terms))
                     bar.update(shown, completed=self.progress, description=self._description(terms))
                     logged = now
+                self._pause_in_time()
                 if self.state.step // self.task.steps_per_epoch > epoch:
                     self._draw(epoch + 1)
                 if now - evaluated > self.config.eval_seconds:
@@ -188,11 +191,16 @@ class _Run:
                 if now - saved > self.config.save_seconds:
                     self._save_state()
                     saved = now
-                if self.config.pause is not None and now - begun > self.config.pause * 60:
-                    raise Paused
         if not self.impatient:  # the last evaluation was the one that ended it
             self._evaluate()
         self._save_state()
+
+    def _pause_in_time(self) -> None:
+        """Raise `Paused` in all processes together; clocks differ, so the first one's counts."""
+        if self.config.pause is not None:
+            left = self.config.pause * 60 - (time.monotonic() - self.config.made)
+            if agreed(left, self.fabric.device) <= 0:
+                raise Paused
 
     @property
     def checkpoint(self) -> Path:

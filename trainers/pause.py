@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgedepth.core.errors import CheckpointError
-from edgedepth.core.files import atomic_path, sha256_of, write_atomic
+from edgedepth.core.files import atomic_path, output_error, sha256_of, write_atomic
 
 PIECE_BYTES = 15 << 20
 _INDEX = ".pieces.json"
@@ -46,15 +46,27 @@ def pack(folder: Path, piece_bytes: int = PIECE_BYTES) -> None:
     Raises:
         OutputError: the folder cannot be written.
     """
-    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.stat().st_size > piece_bytes):
+    for path in sorted(folder.iterdir()):
+        hidden = path.name.startswith(".")  # what a killed write has left
+        if hidden or not path.is_file() or path.stat().st_size <= piece_bytes:
+            continue
         names: list[str] = []
         with path.open("rb") as file:
             while piece := file.read(piece_bytes):
                 names.append(f"{path.name}.{len(names):03d}")
                 write_atomic(folder / names[-1], piece)
-        index = {"bytes": path.stat().st_size, "sha256": sha256_of(path), "pieces": names}
-        write_atomic(folder / f"{path.name}{_INDEX}", json.dumps(index, indent=1))
-        path.unlink()
+        write_atomic(
+            folder / f"{path.name}{_INDEX}", json.dumps({"sha256": sha256_of(path), "pieces": names}, indent=1)
+        )
+        try:
+            path.unlink()
+        except OSError as error:
+            raise output_error(path, error) from error
+
+
+def in_pieces(path: Path) -> bool:
+    """Whether `pack` has cut this file."""
+    return path.with_name(f"{path.name}{_INDEX}").is_file()
 
 
 def unpack(folder: Path) -> None:

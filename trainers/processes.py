@@ -61,7 +61,9 @@ def world_size() -> int:
 
 def rank() -> int:
     """The number of this process among them, from 0."""
-    return distributed.get_rank() if _together() else 0
+    if _together():
+        return distributed.get_rank()
+    return int(os.environ["RANK"]) if "TORCHELASTIC_RUN_ID" in os.environ else 0
 
 
 def agreed(value: float, device: torch.device) -> float:

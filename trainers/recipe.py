@@ -44,8 +44,8 @@ class Rendering:
 class Stage:
     """One training run of the recipe: on which renderings, and after which stage, whose checkpoint it starts from.
 
-    blend: share of what it has learned in the weights it hands on, the rest is what it started from: halfway between
-        two kinds of data or augmentation is better on pictures of neither kind.
+    blend: share of what it has learned in the weights it hands on; the rest is of the stage `blend_from`: halfway
+        between two kinds of data or augmentation is better on pictures of neither kind.
     gpu: would take days on a CPU, and is left out where there is no GPU unless it is asked for by name.
     """
 
@@ -61,6 +61,7 @@ class Stage:
     precision: Precision = "fp32"
     options: Mapping[str, object] = field(default_factory=dict)
     blend: float = 1.0
+    blend_from: str | None = None
     gpu: bool = False
 
 
@@ -153,6 +154,7 @@ STAGES: Mapping[str, Stage] = {
         size=(128, 96),
         after="router-gallery",
         blend=0.5,
+        blend_from="router-gallery",
         data=(*_SCENES, "gallery", "gallery-more", "company", "crossing"),
         augment=_SCENE_FINE,
     ),
@@ -237,6 +239,8 @@ STAGES: Mapping[str, Stage] = {
         lr=6e-4,
         batch=16,
         after="low-style",
+        blend=0.5,
+        blend_from="low-sharp",
         augment=_STYLE_FINE,
         loss=_RELATIVE_AND_EDGES,
         precision="bf16",
@@ -318,6 +322,8 @@ STAGES: Mapping[str, Stage] = {
         lr=6e-4,
         batch=16,
         after="high-style",
+        blend=0.5,
+        blend_from="high-sharp",
         augment=_STYLE_FINE_WIDE,
         loss=_RELATIVE_AND_EDGES,
         precision="bf16",
@@ -358,8 +364,8 @@ class Recipe:
     data: rendered data sets that every stage takes, instead of rendering its own below `out`.
     stages: those to run, all of them if empty. `scale` multiplies image counts and minutes. `seed` is that of the
         weights and batches; the data have their own.
-    pause: minutes after which a call ends, with what it leaves in `out` in pieces that travel (see `pause`); the same
-        call goes on, there or on another machine.
+    pause: minutes after which a call ends, with what it leaves in the stages' folders in pieces that travel (see
+        `pause`); the same call goes on, there or on another machine, and one without it puts the files together.
     """
 
     out: Path
@@ -401,9 +407,9 @@ def run_recipe(recipe: Recipe, say: Say = print) -> dict[str, FitResult]:
         rendered = {} if recipe.data else render_worlds(recipe, deadline, say)
         for name in recipe.stages or tuple(STAGES):
             if _wanted(recipe, name, say):
+                deadline.check()
                 data = recipe.data or tuple(rendered[rendering] for rendering in STAGES[name].data)
                 say(f"{name}: {STAGES[name].network} for {STAGES[name].minutes * recipe.scale:.0f} minutes")
-                deadline.check()
                 results[name] = train(replace(stage_config(recipe, name, data), pause=deadline.left_minutes))
                 write_atomic(recipe.out / name / "done.json", json.dumps(results[name].figures, indent=1))
     except Paused:
@@ -433,9 +439,10 @@ def _stage_folders(recipe: Recipe) -> list[Path]:
 def stage_config(recipe: Recipe, name: str, data: tuple[str, ...]) -> TrainConfig:
     """The training run of one stage."""
     stage = STAGES[name]
-    init = None
-    if stage.after is not None:
-        init = str(recipe.out / stage.after / f"{stage.network}.safetensors")
+    init, other = (
+        None if name is None else str(recipe.out / name / f"{stage.network}.safetensors")
+        for name in (stage.after, stage.blend_from)
+    )
     return TrainConfig(
         network=stage.network,
         data=data,
@@ -455,6 +462,7 @@ def stage_config(recipe: Recipe, name: str, data: tuple[str, ...]) -> TrainConfi
         loss=stage.loss,
         precision=stage.precision,
         blend=stage.blend,
+        blend_from=other,
         options={} if init else dict(stage.options),
     )
 

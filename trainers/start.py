@@ -16,6 +16,7 @@ from edgedepth.core.files import write_atomic
 from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint
 from edgedepth.trainers.config import TrainConfig
+from edgedepth.trainers.pause import in_pieces, unpack
 
 _NAMED = 5  # samples that are named where some are left out
 IMAGENET = "imagenet"  # what `TrainConfig.init` calls the weights that a paper's backbone starts from
@@ -27,12 +28,17 @@ def prepare_folder(config: TrainConfig) -> None:
     Raises:
         InputError: the folder holds another run, which must not be mixed with a new one.
         OutputError: the folder cannot be written.
+        CheckpointError: what a paused recipe left in pieces is not whole.
     """
-    if (config.out / "state.pt").exists() and not config.resume:
+    state = config.out / "state.pt"
+    if config.resume and config.out.is_dir():
+        unpack(config.out)
+    elif state.exists() or in_pieces(state):
         raise InputError(
             f"{config.out} holds a training run; go on with it by --resume, or choose another folder with --out"
         )
-    write_atomic(config.out / "config.json", json.dumps(asdict(config), indent=1, default=str))
+    settings = {name: value for name, value in asdict(config).items() if name != "made"}
+    write_atomic(config.out / "config.json", json.dumps(settings, indent=1, default=str))
 
 
 def default_checkpoint(network: str) -> Path:
@@ -54,9 +60,21 @@ def initial_checkpoint(config: TrainConfig) -> Checkpoint | None:
         InputError: there is no such file.
         CheckpointError: it is of another network.
     """
-    if config.init in (None, IMAGENET):
-        return None
-    path = default_checkpoint(config.network) if config.init == "default" else Path(config.init)
+    return None if config.init in (None, IMAGENET) else _checkpoint_of(config, str(config.init))
+
+
+def blended_checkpoint(config: TrainConfig) -> Checkpoint | None:
+    """The checkpoint that the finished weights are blended with, None where they are not.
+
+    Raises:
+        InputError: there is no such file.
+        CheckpointError: it is of another network.
+    """
+    return None if config.blend == 1 else _checkpoint_of(config, str(config.blend_from or config.init))
+
+
+def _checkpoint_of(config: TrainConfig, name: str) -> Checkpoint:
+    path = default_checkpoint(config.network) if name == "default" else Path(name)
     checkpoint = load_checkpoint(path)
     if checkpoint.network != config.network:
         raise CheckpointError(
@@ -85,9 +103,14 @@ def provenance(config: TrainConfig, *, images: int, facts: Mapping[str, str], le
         "images": str(images),
         **({"left_out": str(left_out)} if left_out else {}),
         "init": "random" if config.init is None else Path(config.init).name,
+        **({"blend": f"{config.blend:g}, the rest {_where(config)}"} if config.blend < 1 else {}),
         "seed": str(config.seed),
         "batch": str(config.batch),
         "lr": str(config.lr),
         "size": "full" if config.size is None else f"{config.size[0]}x{config.size[1]}",
         **facts,
     }
+
+
+def _where(config: TrainConfig) -> str:
+    return "/".join(Path(str(config.blend_from or config.init)).parts[-2:])

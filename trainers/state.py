@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,18 @@ class Averaged:
     """Exponential moving average of a network's weights and float buffers.
 
     The decay rises to `decay` as (1 + n) / (10 + n) over n steps, so that early averages forget the random start.
-    Applied, they are `blend` times the average and the rest what the network began with (Wortsman et al., "Robust
-    fine-tuning of zero-shot models", 2022, section 3).
+    Applied, they are `blend` times the average and the rest `other`, weights of another run of the network (Wortsman et
+    al., "Robust fine-tuning of zero-shot models", 2022, section 3).
     """
 
-    def __init__(self, network: nn.Module, decay: float, blend: float = 1.0) -> None:
+    def __init__(
+        self, network: nn.Module, decay: float, blend: float = 1.0, other: Mapping[str, Tensor] | None = None
+    ) -> None:
         self.network = network
         self.decay = decay
         self.blend = blend
         self.tensors = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-        self._first = {name: tensor.clone() for name, tensor in self.tensors.items()} if blend < 1 else {}
+        self._other = dict(other or {})
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -56,9 +58,9 @@ class Averaged:
 
     def _blended(self) -> dict[str, Tensor]:
         blended = dict(self.tensors)
-        for name, first in self._first.items():
-            if first.is_floating_point():
-                blended[name] = torch.lerp(first, self.tensors[name], self.blend)
+        for name, other in self._other.items():
+            if other.is_floating_point():
+                blended[name] = torch.lerp(other.to(self.tensors[name]), self.tensors[name], self.blend)
         return blended
 
 

@@ -2,7 +2,8 @@
 
 Somebody in dark clothes before a white wall, or a few steps away on a crossing, fills much of a frame and says nothing
 about how far the scene reaches: a router has to see people in both to look at what is behind them. `company` is any
-near scene with people in it and a camera that turns to one, `crossing` any far scene whose camera has come close.
+near scene with people in it and a camera that turns to one, `crossing` any far scene whose camera has come close. Where
+there is nobody (a tabletop, a motorway) the view is the usual one.
 """
 
 from __future__ import annotations

@@ -480,6 +480,6 @@ INDOOR_RECIPES: dict[str, Build] = {
 
 
 def inhabited_recipes() -> dict[str, Build]:
-    """The same with somebody in every room; a tabletop stays as it is."""
+    """The same with somebody in every room that has space to stand; a tabletop stays as it is."""
     inhabited = {name: _recipe(name, replace(category, people=1.0)) for name, category in _CATEGORIES.items()}
     return {**inhabited, "tabletop": _tabletop}
