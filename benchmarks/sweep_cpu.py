@@ -53,7 +53,7 @@ def keep_answers(network: nn.Module, input_wh: tuple[int, int], path: Path) -> N
 def run(folder: Path) -> int:
     """Run every file on every backend; writes FOLDER/cpu/run.json; the number of failures."""
     rows = []
-    for answers in sorted(folder.glob("*.npz")):
+    for answers in sorted(folder.glob("[!.]*.npz")):  # not what a killed export left
         for row in _of_network(folder, answers):
             rows.append(row)
             state = row.get("error") or f"p99.9 {row['p999']:.1e}, maximum {row['maximum']:.1e} from float64"
