@@ -12,7 +12,7 @@ import onnx
 from int8_speed import clock_for, timed_rows, unit
 
 from edgedepth import Bundle, DepthRuntime
-from edgedepth.calibration.affine import quantise_weights
+from edgedepth.calibration.affine import rounded_weights
 from edgedepth.calibration.bias_correction import correct_biases
 from edgedepth.calibration.equalise import apply_scales
 from edgedepth.calibration.forms import form_for
@@ -104,8 +104,7 @@ def weights_only(model: onnx.ModelProto, record: CalibrationRecord, form: Form) 
         node, weight = graph.producer(layer.name), graph.constant(layer.weight)
         assert node is not None
         assert weight is not None
-        integers, scales = quantise_weights(weight)
-        near = (integers * scales.reshape(-1, *[1] * (weight.ndim - 1))).astype(np.float32)
+        near = rounded_weights(weight).astype(np.float32)
         node.input[1] = graph.add_constant(near, f"{layer.weight}/near")
     graph.tidy()
     return graph.model

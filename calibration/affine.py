@@ -71,8 +71,18 @@ def quantise_weights(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDA
     """Symmetric INT8 integers of a (C_out, ...) weight, and one scale per output channel (C_out,)."""
     amax = np.abs(weight).reshape(weight.shape[0], -1).max(axis=1)
     scales = np.array([_half(value / 127) for value in amax], np.float32)
-    column = scales.reshape(-1, *[1] * (weight.ndim - 1)).astype(np.float64)
-    return np.clip(np.rint(weight / column), -127, 127).astype(np.int8), scales
+    return np.clip(np.rint(weight / _column(scales, weight.ndim)), -127, 127).astype(np.int8), scales
+
+
+def rounded_weights(weight: NDArray[np.float32]) -> NDArray[np.float64]:
+    """What a (C_out, ...) weight is after rounding to INT8."""
+    integers, scales = quantise_weights(weight)
+    return integers * _column(scales, weight.ndim)
+
+
+def _column(scales: NDArray[np.float32], ndim: int) -> NDArray[np.float64]:
+    """Scales per output channel (C_out,), in the shape in which they multiply a weight."""
+    return scales.reshape(-1, *[1] * (ndim - 1)).astype(np.float64)
 
 
 def _half(scale: float) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgedepth.calibration.affine import quantise_weights
+from edgedepth.calibration.affine import rounded_weights
 from edgedepth.calibration.layers import Layer
 from edgedepth.export.passes.graph import Graph, attribute
 
@@ -53,9 +53,7 @@ def corrected_bias(graph: Graph, layer: Layer, means: Mapping[str, NDArray[np.fl
 
 def _shift(weight: NDArray[np.float32], mean: NDArray[np.float64], group: int) -> NDArray[np.float64]:
     """(C_out,) how much rounding the weights moves the mean of each output channel."""
-    integers, scales = quantise_weights(weight)
-    rounded = integers * scales.reshape(-1, 1, 1, 1).astype(np.float64)
-    taps = (rounded - weight).sum(axis=(2, 3))  # (C_out, C_in / group)
+    taps = (rounded_weights(weight) - weight).sum(axis=(2, 3))  # (C_out, C_in / group)
     inputs = mean.reshape(group, -1).repeat(weight.shape[0] // group, axis=0)  # (C_out, C_in / group)
     shift: NDArray[np.float64] = (taps * inputs).sum(axis=1)
     return shift

@@ -19,7 +19,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 
-from edgedepth.calibration.affine import Affine, Range, Signedness, affine_of, quantise_weights
+from edgedepth.calibration.affine import Affine, Range, Signedness, affine_of, rounded_weights
 from edgedepth.calibration.bias_correction import corrected_bias
 from edgedepth.calibration.layers import Layer
 from edgedepth.calibration.observe import Frame, as_inputs
@@ -52,8 +52,7 @@ def twins_of(
     for layer in layers:
         weight = graph.constant(layer.weight)
         assert weight is not None
-        integers, scales = quantise_weights(weight)
-        near = (integers * scales.reshape(-1, *[1] * (weight.ndim - 1))).astype(np.float32)
+        near = rounded_weights(weight).astype(np.float32)
         affine = affine_of(ranges[layer.source], activations)
         twins.append(Twin(layer=layer, affine=affine, weight=near, bias=corrected_bias(graph, layer, means)))
     return tuple(twins)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from edgedepth.core.errors import InputError, UnknownNameError
+from edgedepth.trainers.pause import Deadline
 
 Precision = Literal["fp32", "bf16"]
 Schedule = Literal["cosine", "poly", "constant", "exponential"]
@@ -20,7 +20,7 @@ OPTIMIZERS: tuple[Optimizer, ...] = ("adamw", "adam", "amsgrad", "sgd")
 
 
 _POSITIVE = (
-    "minutes", "pause", "epochs", "batch", "accumulate", "lr", "decay", "decay_steps", "clip", "threads",
+    "minutes", "epochs", "batch", "accumulate", "lr", "decay", "decay_steps", "clip", "threads",
     "save_seconds", "eval_seconds",
 )  # fmt: skip
 
@@ -110,8 +110,7 @@ class TrainConfig:
     size: (width, height) to train at, None for the network's own; the finished checkpoint keeps the full size.
     minutes, epochs: budget; the run ends when the first of those given is spent. Time spent before an
         interruption counts when the run is resumed.
-    pause: minutes after which, counted from when this configuration was made, a call saves its state and raises
-        `Paused`; the run goes on when it is resumed.
+    deadline: when this call saves its state and raises `Paused`; the run goes on when it is resumed.
     batch: images of a step in each process; accumulate: how many such batches make a step, where memory holds no more.
         A step sees batch x accumulate x processes images (see `processes`).
     lr: peak learning rate; warmup: share of the budget in which it rises; schedule: how it falls then, "exponential" by
@@ -127,7 +126,6 @@ class TrainConfig:
     pictures: validation frames to draw after every epoch, 0 = none; tensorboard: write events for it, too.
     cache: folder for decoded frames, `<out>/cache` where None. resume: go on with the run in `out`.
     watch: a data set that is evaluated beside the validation split and never trained on.
-    made: when this configuration was, by the machine's steady clock.
     options: options of the network that differ from its defaults; with `init`, those of the checkpoint count.
     """
 
@@ -137,7 +135,7 @@ class TrainConfig:
     init: str | None = None
     size: tuple[int, int] | None = None
     minutes: float | None = None
-    pause: float | None = None
+    deadline: Deadline = field(default_factory=Deadline)
     epochs: float | None = None
     batch: int = 16
     accumulate: int = 1
@@ -169,7 +167,6 @@ class TrainConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
     loss: LossConfig = field(default_factory=LossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    made: float = field(default_factory=time.monotonic, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         _need(len(self.data) > 0, "training needs at least one data set, for example --data synth:DIR")

@@ -108,7 +108,7 @@ def fit(task: Task, config: TrainConfig, fabric: Fabric) -> FitResult:
         EdgeDepthError: the loss is not finite any more.
         OutputError: the run's folder cannot be written.
         KeyboardInterrupt: passed on after the state was saved.
-        Paused: as long as `config.pause` says has been trained, and the state was saved.
+        Paused: `config.deadline` has passed, and the state was saved.
     """
     return _Run(task, config, fabric).run()
 
@@ -197,10 +197,9 @@ class _Run:
 
     def _pause_in_time(self) -> None:
         """Raise `Paused` in all processes together; clocks differ, so the first one's counts."""
-        if self.config.pause is not None:
-            left = self.config.pause * 60 - (time.monotonic() - self.config.made)
-            if agreed(left, self.fabric.device) <= 0:
-                raise Paused
+        left = self.config.deadline.left_minutes
+        if left is not None and agreed(left, self.fabric.device) <= 0:
+            raise Paused
 
     @property
     def checkpoint(self) -> Path:

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgedepth.core.errors import CheckpointError
+from edgedepth.core.errors import CheckpointError, InputError
 from edgedepth.core.files import atomic_path, output_error, sha256_of, write_atomic
 
 PIECE_BYTES = 15 << 20
@@ -24,10 +24,14 @@ class Paused(Exception):
 
 @dataclass(frozen=True)
 class Deadline:
-    """When a call has to end; `minutes` None is never."""
+    """When a call has to end: so many minutes after this was made; None is never."""
 
-    minutes: float | None
+    minutes: float | None = None
     _begun: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        if self.minutes is not None and self.minutes <= 0:
+            raise InputError(f"a call has to last more than 0 minutes before its pause, but got {self.minutes:g}")
 
     @property
     def left_minutes(self) -> float | None:

@@ -30,7 +30,7 @@ def fabric_for(config: TrainConfig) -> Fabric:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
-    if "TORCHELASTIC_RUN_ID" in os.environ:
+    if with_others():
         fabric = Fabric(
             accelerator=config.device,
             devices=int(os.environ["LOCAL_WORLD_SIZE"]),
@@ -54,6 +54,11 @@ def first_on_machine(fabric: Fabric) -> Iterator[None]:
         yield
 
 
+def with_others() -> bool:
+    """Whether torchrun has started this process, perhaps with others; known before they have met."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
 def world_size() -> int:
     """How many processes train together."""
     return distributed.get_world_size() if _together() else 1
@@ -63,7 +68,7 @@ def rank() -> int:
     """The number of this process among them, from 0."""
     if _together():
         return distributed.get_rank()
-    return int(os.environ["RANK"]) if "TORCHELASTIC_RUN_ID" in os.environ else 0
+    return int(os.environ["RANK"]) if with_others() else 0
 
 
 def agreed(value: float, device: torch.device) -> float:

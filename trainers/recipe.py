@@ -20,7 +20,7 @@ from edgedepth.core.files import write_atomic
 from edgedepth.trainers.config import AugmentConfig, LossConfig, Precision, TrainConfig
 from edgedepth.trainers.loop import FitResult, progress_bar
 from edgedepth.trainers.pause import Deadline, Paused, pack, unpack
-from edgedepth.trainers.processes import rank
+from edgedepth.trainers.processes import rank, with_others
 from edgedepth.trainers.train import train
 
 if TYPE_CHECKING:
@@ -91,9 +91,9 @@ _WIDE = AugmentConfig(aspects=(0.9, 3.4))
 _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
 # Real cameras and rooms look like none of the world's: colours, textures and light of every kind over the same shapes.
 _STYLE = AugmentConfig(photometric=1.0, spectra=0.4, texture=0.5)
-_STYLE_WIDE = AugmentConfig(photometric=1.0, spectra=0.4, texture=0.5, aspects=(0.9, 3.4))
+_STYLE_WIDE = replace(_STYLE, aspects=_WIDE.aspects)
 _STYLE_FINE = AugmentConfig(max_zoom=1.3, photometric=1.0, spectra=0.3, texture=0.5)
-_STYLE_FINE_WIDE = AugmentConfig(max_zoom=1.3, photometric=1.0, spectra=0.3, texture=0.5, aspects=(0.9, 3.4))
+_STYLE_FINE_WIDE = replace(_STYLE_FINE, aspects=_WIDE.aspects)
 _NO_SECOND_HEAD = {"regression": False}
 # Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
 _RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
@@ -382,10 +382,8 @@ class Recipe:
         for name in self.stages:
             if name not in STAGES:
                 raise InputError(f"unknown stage {name!r} of the recipe; known: {', '.join(STAGES)}")
-        for name in ("scale", "pause"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise InputError(f"{name} must be positive, but got {value}")
+        if self.scale <= 0:
+            raise InputError(f"scale must be positive, but got {self.scale}")
 
 
 def run_recipe(recipe: Recipe, say: Say = print) -> dict[str, FitResult]:
@@ -407,10 +405,11 @@ def run_recipe(recipe: Recipe, say: Say = print) -> dict[str, FitResult]:
         rendered = {} if recipe.data else render_worlds(recipe, deadline, say)
         for name in recipe.stages or tuple(STAGES):
             if _wanted(recipe, name, say):
-                deadline.check()
+                if not with_others():  # who pause together, in the loop
+                    deadline.check()
                 data = recipe.data or tuple(rendered[rendering] for rendering in STAGES[name].data)
                 say(f"{name}: {STAGES[name].network} for {STAGES[name].minutes * recipe.scale:.0f} minutes")
-                results[name] = train(replace(stage_config(recipe, name, data), pause=deadline.left_minutes))
+                results[name] = train(replace(stage_config(recipe, name, data), deadline=deadline))
                 write_atomic(recipe.out / name / "done.json", json.dumps(results[name].figures, indent=1))
     except Paused:
         say(f"paused after {recipe.pause:g} minutes; the same command goes on")

@@ -37,7 +37,7 @@ def prepare_folder(config: TrainConfig) -> None:
         raise InputError(
             f"{config.out} holds a training run; go on with it by --resume, or choose another folder with --out"
         )
-    settings = {name: value for name, value in asdict(config).items() if name != "made"}
+    settings = {name: value for name, value in asdict(config).items() if name != "deadline"}
     write_atomic(config.out / "config.json", json.dumps(settings, indent=1, default=str))
 
 

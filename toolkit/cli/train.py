@@ -112,7 +112,7 @@ def train(
         )
         _report(run_recipe(recipe, say), as_json)
         return
-    from edgedepth.trainers.pause import Paused
+    from edgedepth.trainers.pause import Deadline, Paused
     from edgedepth.trainers.recipe_files import config_from, is_recipe, read_recipe, with_overrides
     from edgedepth.trainers.train import train as run
 
@@ -131,7 +131,6 @@ def train(
         "threads": threads,
         "watch": watch,
         "cache": cache,
-        "pause": pause,
     }
     settings |= {name: value for name, value in given.items() if value is not None}
     settings |= {"seed": seed, "resume": resume, "workers": workers, "device": device, "tensorboard": tensorboard}
@@ -147,11 +146,11 @@ def train(
     settings.setdefault("lr", _LR if settings.get("init") is None else _LR_FINE)
     if settings.get("minutes") is None and settings.get("epochs") is None:
         settings["epochs"] = _DEFAULT_EPOCHS
-    config = config_from(settings)
+    config = dataclasses.replace(config_from(settings), deadline=Deadline(pause))
     try:
         results = {config.network: run(config)}
     except Paused:
-        say(f"paused after {config.pause:g} minutes; the same command with --resume goes on")
+        say(f"paused after {pause:g} minutes; the same command with --resume goes on")
         results = {}
     _report(results, as_json)
 

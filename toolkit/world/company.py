@@ -48,7 +48,7 @@ def crossing(build: Build) -> Build:
 
 
 def people_of(scene: Scene) -> Feet:
-    """(N, 3) where every person of the scene stands or sits: the middle of the lowest point, in metres."""
+    """(N, 3) in metres where every person of the scene is: the middle seen from above, and the height of the feet."""
     somebody = scene.semantic == SEMANTIC_ID["person"]
     feet = []
     for instance in np.unique(scene.instance[somebody]):

@@ -27,16 +27,19 @@ WORLDS: tuple[World, ...] = ("indoor", "street", "walk", "bare", "gallery", "com
 # What a quality is: (share of views in mode 'lit', light paths per pixel there).
 QUALITIES = {"mixed": (0.6, 1), "lit": (1.0, 1), "flat": (0.0, 1), "fine": (1.0, 4)}
 
+# Worlds of near scenes and of far ones; a walk passes through both.
+ROOMS: tuple[World, ...] = ("indoor", "bare", "gallery", "company")
+STREETS: tuple[World, ...] = ("street", "crossing")
+
 # 16-bit units per metre: 0.2 mm to 13.1 m indoors, 2 mm to 131 m outdoors.
-_ROOMS: tuple[World, ...] = ("indoor", "bare", "gallery", "company")
-DEPTH_SCALE: dict[World, int] = {world: 5000 if world in _ROOMS else 500 for world in WORLDS}
+DEPTH_SCALE: dict[World, int] = {world: 5000 if world in ROOMS else 500 for world in WORLDS}
 
 WALK_CHUNK = 24  # frames per shard of a walk
 
 _JPEG_QUALITY = 95
 _VIEW_TRIES = 24
 _SURVEY_WIDTH = 48
-_NEAR_M: dict[World, float] = {world: 1.2 if world in ("street", "crossing") else 0.4 for world in WORLDS}
+_NEAR_M: dict[World, float] = {world: 1.2 if world in STREETS else 0.4 for world in WORLDS}
 _MOST_NEAR = 0.2  # share of pixels that may be nearer than that
 _MOST_ONE_OBJECT = 0.9  # share of pixels that may belong to one object: no views of a bare wall
 _WALK_FAR_M = 10.0  # a frame of a walk is far when this share of it is beyond this depth
@@ -88,7 +91,7 @@ def recipes(world: World) -> dict[str, Build]:
         return {name: company(build) for name, build in inhabited_recipes().items()}
     if world == "crossing":
         return {name: crossing(build) for name, build in STREET_RECIPES.items()}
-    if world in _ROOMS:
+    if world in ROOMS:
         made = {"indoor": lambda build: build, "bare": bare, "gallery": gallery}[world]
         return {name: made(build) for name, build in INDOOR_RECIPES.items()}
     return dict(STREET_RECIPES)

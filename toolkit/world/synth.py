@@ -39,6 +39,7 @@ from edgedepth.world.scene import DEPTH_STATES, SEMANTIC_CLASSES
 from edgedepth.world.shard import (
     DEPTH_SCALE,
     QUALITIES,
+    ROOMS,
     WALK_CHUNK,
     WORLDS,
     ShardJob,
@@ -146,9 +147,8 @@ def write_dataset(config: SynthConfig, progress: Progress | None = None) -> dict
 def _jobs(config: SynthConfig) -> list[ShardJob]:
     """The scenes of a data set, categories in turn; of a walk, its stretches."""
     walk = config.world == "walk"
-    categories = {"street": FAR_CATEGORIES, "crossing": FAR_CATEGORIES, "walk": ("walk",)}.get(
-        config.world, NEAR_CATEGORIES
-    )
+    near_or_far = NEAR_CATEGORIES if config.world in ROOMS else FAR_CATEGORIES
+    categories = ("walk",) if walk else near_or_far
     step = WALK_CHUNK if walk else config.views_per_scene
     jobs = []
     for index, start in enumerate(range(0, config.count, step)):
