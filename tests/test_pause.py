@@ -17,7 +17,8 @@ from edgedepth.trainers import recipe as recipes
 from edgedepth.trainers.checkpoint import load_checkpoint
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.pause import Deadline, Paused, pack, unpack
-from edgedepth.trainers.recipe import Recipe, Stage, run_recipe
+from edgedepth.trainers.recipe import Recipe, run_recipe
+from edgedepth.trainers.stages import Stage
 from edgedepth.trainers.train import train
 from tests.frames import write_planes
 from tests.test_cli import call

@@ -21,8 +21,9 @@ from edgedepth.trainers.checkpoint import load_checkpoint  # noqa: E402
 from edgedepth.trainers.config import AugmentConfig, TrainConfig  # noqa: E402
 from edgedepth.trainers.data import DepthBatch  # noqa: E402
 from edgedepth.trainers.optimisers import learning_rate  # noqa: E402
-from edgedepth.trainers.recipe import STAGES, Recipe, run_recipe, stage_config  # noqa: E402
+from edgedepth.trainers.recipe import Recipe, run_recipe, stage_config  # noqa: E402
 from edgedepth.trainers.splits import serves, training_split  # noqa: E402
+from edgedepth.trainers.stages import STAGES  # noqa: E402
 from edgedepth.trainers.state import Averaged  # noqa: E402
 from edgedepth.trainers.train_depth import DepthTask, train_depth  # noqa: E402
 from edgedepth.trainers.validation import depth_figures, map_predictor  # noqa: E402

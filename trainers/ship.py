@@ -13,7 +13,7 @@ from edgedepth.core.errors import EdgeDepthError, InputError
 from edgedepth.core.files import write_atomic
 from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers.checkpoint import load_checkpoint, save_checkpoint
-from edgedepth.trainers.recipe import STAGES
+from edgedepth.trainers.stages import STAGES
 
 # network -> the stage of the recipe that finishes it
 FINISHED = {"scene-small": "router", "edge-low": "low", "edge-high": "high"}

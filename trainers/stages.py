@@ -1,0 +1,340 @@
+"""The stages of the recipe of the shipped weights, in order: what is rendered, and what is trained on it and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from edgedepth.trainers.config import AugmentConfig, LossConfig, Precision
+
+if TYPE_CHECKING:
+    from edgedepth.world.shard import World  # imports warp, which only rendering needs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """One rendered data set: `count` views of a world at `wh` pixels, `views_per_scene` of them in each scene."""
+
+    world: World
+    count: int
+    wh: tuple[int, int]
+    seed: int
+    views_per_scene: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One training run of the recipe: on which renderings, and after which stage, whose checkpoint it starts from.
+
+    blend: share of what it has learned in the weights it hands on; the rest is of the stage `blend_from`: halfway
+        between two kinds of data or augmentation is better on pictures of neither kind.
+    gpu: would take days on a CPU, and is left out where there is no GPU unless it is asked for by name.
+    """
+
+    network: str
+    minutes: float
+    lr: float
+    batch: int
+    size: tuple[int, int] | None = None
+    after: str | None = None
+    data: tuple[str, ...] = ("indoor", "street")
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    precision: Precision = "fp32"
+    options: Mapping[str, object] = field(default_factory=dict)
+    blend: float = 1.0
+    blend_from: str | None = None
+    gpu: bool = False
+
+
+RENDERINGS: Mapping[str, Rendering] = {
+    "indoor": Rendering(world="indoor", count=3348, wh=(320, 240), seed=1, views_per_scene=3),
+    "street": Rendering(world="street", count=2988, wh=(384, 220), seed=1, views_per_scene=3),
+    "bare": Rendering(world="bare", count=1200, wh=(128, 96), seed=1, views_per_scene=2),
+    "gallery": Rendering(world="gallery", count=1200, wh=(128, 96), seed=1, views_per_scene=4),
+    "gallery-more": Rendering(world="gallery", count=1600, wh=(128, 96), seed=2, views_per_scene=4),
+    "company": Rendering(world="company", count=1200, wh=(128, 96), seed=1, views_per_scene=4),
+    "crossing": Rendering(world="crossing", count=1200, wh=(128, 96), seed=1, views_per_scene=3),
+}
+
+# A router sees whole scenes: little zoom, but every colour there is. Every window takes a random shape, for rooms and
+# streets are rendered in different ones, and the shape must not tell them apart.
+# Exchanged spectra keep it from telling far from near by their light alone.
+_SCENE = AugmentConfig(
+    max_zoom=1.35, aspects=(0.8, 2.2), reshape=1.0, whole=0.0, photometric=0.9, spectra=0.25, cutout=0.15
+)
+# The last stage comes closer to what cameras give, very wide frames among it.
+_SCENE_FINE = AugmentConfig(
+    max_zoom=1.3, aspects=(0.9, 3.4), reshape=0.7, whole=0.1, photometric=0.7, spectra=0.1, cutout=0.1
+)
+_SCENES = ("indoor", "street", "bare")
+# Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
+_WIDE = AugmentConfig(aspects=(0.9, 3.4))
+_FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
+# Real cameras and rooms look like none of the world's: colours, textures and light of every kind over the same shapes.
+_STYLE = AugmentConfig(photometric=1.0, spectra=0.4, texture=0.5)
+_STYLE_WIDE = replace(_STYLE, aspects=_WIDE.aspects)
+_STYLE_FINE = AugmentConfig(max_zoom=1.3, photometric=1.0, spectra=0.3, texture=0.5)
+_STYLE_FINE_WIDE = replace(_STYLE_FINE, aspects=_WIDE.aspects)
+_NO_SECOND_HEAD = {"regression": False}
+# Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
+_RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
+# What is left then is soft: the last stage asks for steps where the scene has them.
+_RELATIVE_AND_EDGES = LossConfig(relative=2.0, gradient=2.0)
+
+# What is learned first, how large things are and how they lie, does not need many pixels: a step at a third of the size
+# costs a tenth. Each stage goes on from the one before; the size of the last one is the size that is shipped.
+STAGES: Mapping[str, Stage] = {
+    "router-third": Stage(
+        network="scene-small", minutes=12, lr=2e-3, batch=32, size=(64, 48), data=_SCENES, augment=_SCENE
+    ),
+    "router-half": Stage(
+        network="scene-small",
+        minutes=18,
+        lr=1e-3,
+        batch=32,
+        size=(96, 72),
+        after="router-third",
+        data=_SCENES,
+        augment=_SCENE,
+    ),
+    "router-plain": Stage(
+        network="scene-small",
+        minutes=8,
+        lr=1e-3,
+        batch=32,
+        size=(96, 72),
+        after="router-half",
+        data=(*_SCENES, "gallery"),
+        augment=_SCENE_FINE,
+    ),
+    "router-full": Stage(
+        network="scene-small",
+        minutes=13,
+        lr=6e-4,
+        batch=32,
+        size=(128, 96),
+        after="router-plain",
+        data=(*_SCENES, "gallery"),
+        augment=_SCENE_FINE,
+    ),
+    "router-gallery": Stage(
+        network="scene-small",
+        minutes=25,
+        lr=1e-3,
+        batch=32,
+        size=(128, 96),
+        after="router-full",
+        data=(*_SCENES, "gallery", "gallery-more"),
+        augment=_SCENE_FINE,
+    ),
+    "router": Stage(
+        network="scene-small",
+        minutes=25,
+        lr=1e-3,
+        batch=32,
+        size=(128, 96),
+        after="router-gallery",
+        blend=0.5,
+        blend_from="router-gallery",
+        data=(*_SCENES, "gallery", "gallery-more", "company", "crossing"),
+        augment=_SCENE_FINE,
+    ),
+    "low-third": Stage(network="edge-low", minutes=26, lr=1.5e-3, batch=8, size=(96, 72), options=_NO_SECOND_HEAD),
+    "low-half": Stage(
+        network="edge-low", minutes=22, lr=1e-3, batch=16, size=(160, 120), after="low-third", loss=_RELATIVE
+    ),
+    "low-near": Stage(
+        network="edge-low",
+        minutes=12,
+        lr=6e-4,
+        batch=16,
+        size=(160, 120),
+        after="low-half",
+        augment=_FINE,
+        loss=_RELATIVE_MORE,
+    ),
+    "low-mid": Stage(
+        network="edge-low",
+        minutes=8,
+        lr=4e-4,
+        batch=16,
+        size=(160, 120),
+        after="low-near",
+        augment=_FINE,
+        loss=_RELATIVE_MORE,
+    ),
+    "low-long": Stage(
+        network="edge-low",
+        minutes=45,
+        lr=1e-3,
+        batch=16,
+        size=(160, 120),
+        after="low-mid",
+        loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
+    "low-full": Stage(
+        network="edge-low",
+        minutes=20,
+        lr=5e-4,
+        batch=16,
+        after="low-long",
+        augment=_FINE,
+        loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
+    "low-fine": Stage(
+        network="edge-low",
+        minutes=34,
+        lr=6e-4,
+        batch=16,
+        after="low-full",
+        augment=_FINE,
+        loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
+    "low-sharp": Stage(
+        network="edge-low",
+        minutes=85,
+        lr=8e-4,
+        batch=16,
+        after="low-fine",
+        augment=_FINE,
+        loss=_RELATIVE_AND_EDGES,
+        precision="bf16",
+    ),
+    "low-style": Stage(
+        network="edge-low",
+        minutes=35,
+        lr=1e-3,
+        batch=16,
+        size=(160, 120),
+        after="low-sharp",
+        augment=_STYLE,
+        loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
+    "low": Stage(
+        network="edge-low",
+        minutes=50,
+        lr=6e-4,
+        batch=16,
+        after="low-style",
+        blend=0.5,
+        blend_from="low-sharp",
+        augment=_STYLE_FINE,
+        loss=_RELATIVE_AND_EDGES,
+        precision="bf16",
+    ),
+    "high-third": Stage(
+        network="edge-high",
+        minutes=26,
+        lr=1.5e-3,
+        batch=8,
+        size=(144, 82),
+        augment=_WIDE,
+        options=_NO_SECOND_HEAD,
+    ),
+    "high-half": Stage(
+        network="edge-high",
+        minutes=22,
+        lr=1e-3,
+        batch=16,
+        size=(224, 128),
+        after="high-third",
+        augment=_WIDE,
+        loss=_RELATIVE,
+    ),
+    "high-near": Stage(
+        network="edge-high",
+        minutes=12,
+        lr=6e-4,
+        batch=16,
+        size=(224, 128),
+        after="high-half",
+        augment=_FINE_WIDE,
+        loss=_RELATIVE_MORE,
+    ),
+    "high-long": Stage(
+        network="edge-high",
+        minutes=40,
+        lr=1e-3,
+        batch=16,
+        size=(224, 128),
+        after="high-near",
+        augment=_WIDE,
+        loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
+    "high-fine": Stage(
+        network="edge-high",
+        minutes=20,
+        lr=5e-4,
+        batch=16,
+        after="high-long",
+        augment=_FINE_WIDE,
+        loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
+    "high-sharp": Stage(
+        network="edge-high",
+        minutes=85,
+        lr=8e-4,
+        batch=16,
+        after="high-fine",
+        augment=_FINE_WIDE,
+        loss=_RELATIVE_AND_EDGES,
+        precision="bf16",
+    ),
+    "high-style": Stage(
+        network="edge-high",
+        minutes=35,
+        lr=1e-3,
+        batch=16,
+        size=(224, 128),
+        after="high-sharp",
+        augment=_STYLE_WIDE,
+        loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
+    "high": Stage(
+        network="edge-high",
+        minutes=50,
+        lr=6e-4,
+        batch=16,
+        after="high-style",
+        blend=0.5,
+        blend_from="high-sharp",
+        augment=_STYLE_FINE_WIDE,
+        loss=_RELATIVE_AND_EDGES,
+        precision="bf16",
+    ),
+    "ds-sidenet-low-half": Stage(
+        network="ds-sidenet-low", minutes=30, lr=1e-3, batch=32, size=(160, 120), precision="bf16", gpu=True
+    ),
+    "ds-sidenet-low": Stage(
+        network="ds-sidenet-low", minutes=60, lr=5e-4, batch=16, after="ds-sidenet-low-half", precision="bf16", gpu=True
+    ),
+    "ds-sidenet-high-half": Stage(
+        network="ds-sidenet-high",
+        minutes=30,
+        lr=1e-3,
+        batch=16,
+        size=(624, 192),
+        augment=_WIDE,
+        precision="bf16",
+        gpu=True,
+    ),
+    "ds-sidenet-high": Stage(
+        network="ds-sidenet-high",
+        minutes=60,
+        lr=5e-4,
+        batch=8,
+        after="ds-sidenet-high-half",
+        augment=_WIDE,
+        precision="bf16",
+        gpu=True,
+    ),
+}
