@@ -9,9 +9,11 @@ from edgedepth.world.builder import SceneBuilder
 from edgedepth.world.categories import FAR_CATEGORIES
 from edgedepth.world.recipe import BuiltScene, dice_for
 from edgedepth.world.scene import SEMANTIC_CLASSES, SEMANTIC_ID, Scene, View
+from edgedepth.world.shard import recipes
+from edgedepth.world.street.avenue import StreetPlan, traffic
 from edgedepth.world.street.course import Course, patches, random_course, sweep
-from edgedepth.world.street.recipes import STREET_RECIPES
-from edgedepth.world.street.site import Obstacles
+from edgedepth.world.street.recipes import JAM_RECIPES, STREET_RECIPES
+from edgedepth.world.street.site import Obstacles, new_site
 from edgedepth.world.walk.walk import build_walk
 
 SEEDS = (1, 2)
@@ -171,3 +173,34 @@ def test_walk_frames_do_not_depend_on_their_number() -> None:
     assert few[0] == many[0]
     assert few[-1] == many[-1]
     assert np.allclose(few[1].position, many[2].position, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_traffic_in_a_jam_stands_close(seed: int) -> None:
+    def y_of_vehicles(jam: bool) -> np.ndarray:
+        site = new_site(dice_for(seed))
+        plan = StreetPlan(lanes_back=0, lanes_ahead=2, lane=3.4, jam=jam)
+        traffic(site, Course(curvature=[(0.0, 0.0)], slope=[(0.0, 0.0)]), plan, spacing=30.0)
+        scene = site.builder.finish("x")
+        cars = [scene.positions[scene.instance == number].reshape(-1, 3) for number in np.unique(scene.instance)]
+        middles = np.sort([corners[:, 1].mean() for corners in cars if len(corners)])
+        return middles[(middles > -16) & (middles < 90)]
+
+    standing = y_of_vehicles(jam=True)
+    assert len(standing) > 1.5 * len(y_of_vehicles(jam=False))
+    assert np.diff(standing).max() < 28.0  # a lorry's length and the widest gap
+
+
+def test_a_jam_has_the_categories_of_roads() -> None:
+    assert set(JAM_RECIPES) < set(STREET_RECIPES)
+    assert set(recipes("jam")) == set(JAM_RECIPES)
+
+
+def test_a_jam_leaves_room_for_the_camera() -> None:
+    for seed in range(4):
+        built = JAM_RECIPES["motorway"](dice_for(seed, 0))
+        scene = built.scene
+        cars = scene.positions[scene.semantic == SEMANTIC_ID["car"]].reshape(-1, 3)
+        for number in range(3):
+            position = np.asarray(built.sample_view(dice_for(seed, 1 + number)).position)
+            assert np.linalg.norm(cars - position, axis=1).min() > 0.4

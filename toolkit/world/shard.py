@@ -20,16 +20,16 @@ from edgedepth.world.render.renderer import Mode, Renderer, Rendering
 from edgedepth.world.render.sensor import SensorModel
 from edgedepth.world.scene import View
 
-World = Literal["indoor", "street", "walk", "bare", "gallery", "company", "crossing"]
+World = Literal["indoor", "street", "walk", "bare", "gallery", "company", "crossing", "jam"]
 # Seeds depend on the order: append only.
-WORLDS: tuple[World, ...] = ("indoor", "street", "walk", "bare", "gallery", "company", "crossing")
+WORLDS: tuple[World, ...] = ("indoor", "street", "walk", "bare", "gallery", "company", "crossing", "jam")
 
 # What a quality is: (share of views in mode 'lit', light paths per pixel there).
 QUALITIES = {"mixed": (0.6, 1), "lit": (1.0, 1), "flat": (0.0, 1), "fine": (1.0, 4)}
 
 # Worlds of near scenes and of far ones; a walk passes through both.
 ROOMS: tuple[World, ...] = ("indoor", "bare", "gallery", "company")
-STREETS: tuple[World, ...] = ("street", "crossing")
+STREETS: tuple[World, ...] = ("street", "crossing", "jam")
 
 # 16-bit units per metre: 0.2 mm to 13.1 m indoors, 2 mm to 131 m outdoors.
 DEPTH_SCALE: dict[World, int] = {world: 5000 if world in ROOMS else 500 for world in WORLDS}
@@ -85,12 +85,14 @@ def recipes(world: World) -> dict[str, Build]:
     from edgedepth.world.company import company, crossing
     from edgedepth.world.indoor.bare import bare, gallery
     from edgedepth.world.indoor.recipes import INDOOR_RECIPES, inhabited_recipes
-    from edgedepth.world.street.recipes import STREET_RECIPES
+    from edgedepth.world.street.recipes import JAM_RECIPES, STREET_RECIPES
 
     if world == "company":
         return {name: company(build) for name, build in inhabited_recipes().items()}
     if world == "crossing":
         return {name: crossing(build) for name, build in STREET_RECIPES.items()}
+    if world == "jam":
+        return dict(JAM_RECIPES)
     if world in ROOMS:
         made = {"indoor": lambda build: build, "bare": bare, "gallery": gallery}[world]
         return {name: made(build) for name, build in INDOOR_RECIPES.items()}

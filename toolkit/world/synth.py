@@ -33,17 +33,17 @@ import numpy as np
 
 import edgedepth
 from edgedepth.core.errors import EdgeDepthError, InputError, OutputError, UnknownNameError
-from edgedepth.world.categories import FAR_CATEGORIES, NEAR_CATEGORIES
+from edgedepth.world.categories import CATEGORIES, FAR_CATEGORIES, NEAR_CATEGORIES
 from edgedepth.world.render.renderer import compile_kernels
 from edgedepth.world.scene import DEPTH_STATES, SEMANTIC_CLASSES
 from edgedepth.world.shard import (
     DEPTH_SCALE,
     QUALITIES,
-    ROOMS,
     WALK_CHUNK,
     WORLDS,
     ShardJob,
     World,
+    recipes,
     write_json,
     write_shard,
 )
@@ -147,8 +147,8 @@ def write_dataset(config: SynthConfig, progress: Progress | None = None) -> dict
 def _jobs(config: SynthConfig) -> list[ShardJob]:
     """The scenes of a data set, categories in turn; of a walk, its stretches."""
     walk = config.world == "walk"
-    near_or_far = NEAR_CATEGORIES if config.world in ROOMS else FAR_CATEGORIES
-    categories = ("walk",) if walk else near_or_far
+    known = {} if walk else recipes(config.world)
+    categories = ("walk",) if walk else tuple(name for name in CATEGORIES if name in known)
     step = WALK_CHUNK if walk else config.views_per_scene
     jobs = []
     for index, start in enumerate(range(0, config.count, step)):

@@ -17,10 +17,11 @@ from edgedepth.world.street.ground import arrows, asphalt, dashes, grass, paint,
 from edgedepth.world.street.roadside import Furniture
 from edgedepth.world.street.site import Site
 from edgedepth.world.street.vegetation import Flora, hedge
-from edgedepth.world.street.vehicles import PARKED, TOWN_TRAFFIC, Maker, park
+from edgedepth.world.street.vehicles import PARKED, TOWN_TRAFFIC, Maker, park, room_length, truck
 
 KERB_M = 0.12
 _MAX_MOVING = 48  # vehicles
+_JAM_START, _JAM_END = -16.0, 85.0
 _NEAR_END = 95.0  # beyond this, details are left out
 
 
@@ -34,6 +35,7 @@ class StreetPlan:
     parking: tuple[float, float] = (0.0, 0.0)  # width of the parking strip at each side
     pavement: tuple[float, float] = (2.0, 2.0)  # 0 for a plain verge
     median: float = 0.0
+    jam: bool = False  # whether its traffic stands in queues
 
     @property
     def half(self) -> tuple[float, float]:
@@ -145,8 +147,14 @@ def traffic(
     site: Site, course: Course, plan: StreetPlan, *, spacing: float, makers: Sequence[Maker] = TOWN_TRAFFIC,
     reach: float = 140.0,
 ) -> None:  # fmt: skip
-    """Moving vehicles, on average one every `spacing` metres of lane, or fewer where there are many lanes."""
+    """Vehicles on the move, on average one every `spacing` metres of lane, or fewer where there are many lanes.
+
+    In a jam they stand in queues instead.
+    """
     dice = site.dice
+    if plan.jam:
+        _queues(site, course, plan, makers)
+        return
     spacing = max(spacing, len(plan.lane_middles()) * (reach + 45.0) / _MAX_MOVING)
     for t, ahead in plan.lane_middles():
         s = -45.0 + dice.uniform(0, spacing)
@@ -155,6 +163,23 @@ def traffic(
             position, yaw = course.place(s, t + dice.normal(0.2), 0.0, turn)
             park(site, position, yaw, makers, driving=True)
             s += max(6.5, spacing * dice.uniform(0.25, 1.75))
+
+
+def _queues(site: Site, course: Course, plan: StreetPlan, makers: Sequence[Maker]) -> None:
+    """Traffic at a standstill: nearly every lane ahead is full, with a gap now and then where a camera has room."""
+    dice = site.dice
+    lorries = dice.choice((0.0, 0.15, 0.4))
+    for t, ahead in plan.lane_middles():
+        if not dice.chance(0.9 if ahead else 0.3):
+            continue
+        turn = 0.0 if ahead else np.pi
+        s = _JAM_START + dice.uniform(0, 8)
+        while s < _JAM_END:
+            maker = truck if dice.chance(lorries) else dice.choice(makers)
+            length = room_length(maker)
+            position, yaw = course.place(s + length / 2, t + dice.normal(0.15), 0.0, turn + dice.normal(0.015))
+            park(site, position, yaw, (maker,), driving=True)
+            s += length + (dice.uniform(4.0, 11.0) if dice.chance(0.25) else dice.uniform(0.2, 2.5))
 
 
 def kerbside(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from edgedepth.world.recipe import Build
 from edgedepth.world.street.greens import field, forest_path, park
 from edgedepth.world.street.places import car_park, industrial_yard, square
@@ -21,3 +23,10 @@ STREET_RECIPES: dict[str, Build] = {
     "alley": alley,
     "industrial_yard": industrial_yard,
 }
+
+JAM_RECIPES: dict[str, Build] = {
+    "city_street": partial(city_street, jam=True),
+    "motorway": partial(motorway, jam=True),
+    "residential_street": partial(residential_street, jam=True),
+}
+"""Roads whose traffic stands in queues, with the camera in the middle of it."""

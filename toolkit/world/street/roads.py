@@ -52,7 +52,7 @@ def _town_stands(plan: StreetPlan, *, elevated: float = 0.12) -> list[outlook.St
     return stands
 
 
-def residential_street(dice: Dice) -> BuiltScene:
+def residential_street(dice: Dice, *, jam: bool = False) -> BuiltScene:
     """A street of closed rows or houses behind small front gardens, cars parked on both sides."""
     site = new_site(dice)
     cross = dice.chance(0.4)
@@ -60,7 +60,7 @@ def residential_street(dice: Dice) -> BuiltScene:
     plan = StreetPlan(
         lanes_back=1, lanes_ahead=1, lane=dice.uniform(2.6, 3.3),
         parking=(dice.choice((0.0, 2.1)), dice.choice((0.0, 2.2, 2.2))),
-        pavement=(dice.uniform(1.4, 3.2), dice.uniform(1.4, 3.2)),
+        pavement=(dice.uniform(1.4, 3.2), dice.uniform(1.4, 3.2)), jam=jam,
     )  # fmt: skip
     return _street(site, course, plan, "residential_street", cross=cross, traffic_gap=dice.uniform(25, 90),
                    fronts=_homes(dice), trees=dice.choice((0.0, 0.1, 0.35)), people=0.1,
@@ -131,7 +131,7 @@ def _side_fronts(
             frontage(site, line, side, side_road.half[0] + 2.5, front, flora, yard=False)
 
 
-def city_street(dice: Dice) -> BuiltScene:
+def city_street(dice: Dice, *, jam: bool = False) -> BuiltScene:
     """A busy street of shops and blocks with several lanes, wide pavements and many people."""
     site = new_site(dice)
     cross = dice.chance(0.55)
@@ -140,7 +140,7 @@ def city_street(dice: Dice) -> BuiltScene:
     plan = StreetPlan(
         lanes_back=lanes[0], lanes_ahead=lanes[1], lane=dice.uniform(2.9, 3.5),
         parking=(dice.choice((0.0, 2.2)), dice.choice((0.0, 2.2))),
-        pavement=(dice.uniform(2.2, 6), dice.uniform(2.2, 6)),
+        pavement=(dice.uniform(2.2, 6), dice.uniform(2.2, 6)), jam=jam,
     )  # fmt: skip
     towers = Frontage(makers=(buildings.tower, buildings.tower, buildings.town_house), width=(14, 30), depth=(14, 24))
     shops = Frontage(
@@ -215,13 +215,13 @@ def alley(dice: Dice) -> BuiltScene:
     return _finish(site, course, "alley", stands)
 
 
-def motorway(dice: Dice) -> BuiltScene:
+def motorway(dice: Dice, *, jam: bool = False) -> BuiltScene:
     """Two to four lanes each way, barriers, hard shoulder, verges, gantries and bridges."""
     site = new_site(dice)
     course = random_course(dice, bend=0.0035, slope=0.025, straight=0.4)
     lanes, lane = dice.integer(2, 4), dice.uniform(3.4, 3.75)
     plan = StreetPlan(
-        lanes_back=lanes, lanes_ahead=lanes, lane=lane, median=dice.uniform(1.2, 10.0), pavement=(0.0, 0.0)
+        lanes_back=lanes, lanes_ahead=lanes, lane=lane, median=dice.uniform(1.2, 10.0), pavement=(0.0, 0.0), jam=jam
     )
     flora = Flora(site, woodland=True)
     shoulder = dice.uniform(1.0, 3.4)

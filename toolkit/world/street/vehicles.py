@@ -288,6 +288,11 @@ _ROOM: dict[Maker, tuple[float, float]] = {
 }  # fmt: skip
 
 
+def room_length(maker: Maker) -> float:
+    """Metres of a lane that a vehicle of this kind takes at most."""
+    return 2 * _ROOM[maker][1]
+
+
 def park(site: Site, position: Array, yaw: float, makers: Sequence[Maker] = PARKED, *, driving: bool = False) -> bool:
     """Put a vehicle at a place and heading if there is room; returns whether it fitted."""
     maker = site.dice.choice(makers)
