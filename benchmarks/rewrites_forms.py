@@ -26,6 +26,7 @@ from edgedepth.export.network import optimise_graph
 from edgedepth.export.parity import measure
 from edgedepth.export.passes import PASSES, run_passes
 from edgedepth.export.passes.graph import Graph
+from edgedepth.export.passes.machine import FORM_BACKENDS, SHARING
 from edgedepth.export.precision import to_float16
 from edgedepth.export.simplify import simplify
 from edgedepth.export.torch_onnx import to_onnx
@@ -121,7 +122,7 @@ def _graphs(network: nn.Module, wh: tuple[int, int], output: str) -> Iterator[tu
             yield entry.name, rewritten
     common, _ = optimise_graph(ours)
     yield OURS, common
-    for backend in ("onnxruntime", "tensorrt"):
+    for backend in FORM_BACKENDS:
         special, _ = optimise_graph(ours, backend=backend)
         if special != common:
             yield f"{OURS} for {backend}", special
@@ -138,9 +139,11 @@ def _write(label: str, model: onnx.ModelProto, frame: np.ndarray, folder: Path) 
     form = Form(name=label, gmacs=count_gmacs(model), files=files)
     if label == HEADS:
         return form
-    if " for " not in label:  # INT8 is made of the common graph
+    floating = {entry.name for entry in PASSES if entry.floating}
+    if " for " not in label and label not in floating:  # INT8 is made of the common graph
         files |= _write_int8(stem, model, frame, folder)
-    form.kernels = _kernels(model, folder)
+    if not any(label.endswith(f" for {backend}") for backend in SHARING):
+        form.kernels = _kernels(model, folder)
     return form
 
 

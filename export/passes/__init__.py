@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from edgedepth.export.passes.conv_shuffle import CONV_SHUFFLE, CONV_SHUFFLE_MAP
+from edgedepth.export.passes.fast_conv import FAST_CONV
 from edgedepth.export.passes.machine import PassReport, Rewrite, run_passes
 from edgedepth.export.passes.merge_affine import MERGE_AFFINE
 from edgedepth.export.passes.pad_channels import PAD_CHANNELS
+from edgedepth.export.passes.small_kernels import SMALL_KERNELS
 from edgedepth.export.passes.soft_argmax import SOFT_ARGMAX
+from edgedepth.export.passes.sum_first import SUM_FIRST
 from edgedepth.export.passes.unpool_conv import UNPOOL_CONV
 from edgedepth.export.passes.upsample_conv import UPSAMPLE_CONV
 
@@ -19,6 +22,9 @@ PASSES: tuple[Rewrite[Any], ...] = (
     UNPOOL_CONV,
     SOFT_ARGMAX,
     PAD_CHANNELS,
+    SMALL_KERNELS,
+    FAST_CONV,
+    SUM_FIRST,
     CONV_SHUFFLE,
     CONV_SHUFFLE_MAP,
 )

@@ -109,10 +109,15 @@ class Graph:
 
     def add(self, op_type: str, inputs: Sequence[str], base: str, **attributes: Any) -> str:
         """Add a node of one output and return that output's name."""
-        name = self.fresh(base)
-        node = helper.make_node(op_type, list(inputs), [name], name=name, **attributes)
-        self.model.graph.node.append(node)
-        return name
+        return self.add_many(op_type, inputs, base, 1, **attributes)[0]
+
+    def add_many(
+        self, op_type: str, inputs: Sequence[str], base: str, outputs: int, **attributes: Any
+    ) -> tuple[str, ...]:
+        """Add a node of several outputs and return their names."""
+        names = tuple(self.fresh(base) for _ in range(outputs))
+        self.model.graph.node.append(helper.make_node(op_type, list(inputs), names, name=names[0], **attributes))
+        return names
 
     def remove(self, nodes: Iterable[NodeProto]) -> None:
         """Remove nodes; what they read may become dead and goes with the next `tidy`."""

@@ -14,6 +14,8 @@ from edgedepth.export.passes.graph import Graph
 # The backends that run the common file; others compile a form of their own from it or from their variant.
 SHARING = frozenset({"onnxruntime", "openvino"})
 TENSORRT = frozenset({"tensorrt", "tensorrt-rtx"})
+# Those that rewrites of their own pay on; TensorRT-RTX takes TensorRT's file.
+FORM_BACKENDS = ("tensorrt", "onnxruntime", "openvino")
 
 
 class Match(Protocol):
@@ -36,6 +38,7 @@ class Rewrite(Generic[M]):
     rewrite: change the graph at one place. It may remove nodes; dead ones are dropped afterwards.
     backends: where it pays (measured, see docs/benchmarks.md); None for everywhere. The file that all backends
         share is made for those that run it as it is, the CPU backends: see `pays_on`.
+    floating: it pays in floating point only, and stays out of the shared file, which INT8 files are made of.
     """
 
     name: str
@@ -43,9 +46,12 @@ class Rewrite(Generic[M]):
     refuse: Callable[[Graph, M], str | None]
     rewrite: Callable[[Graph, M], None]
     backends: frozenset[str] | None = None
+    floating: bool = False
 
     def pays_on(self, backend: str | None) -> bool:
         """True where the rewrite belongs in the file for a backend; None is the file that all backends share."""
+        if backend is None and self.floating:
+            return False
         if self.backends is None:
             return True
         return self.backends.issuperset(SHARING) if backend is None else backend in self.backends

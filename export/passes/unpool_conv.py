@@ -88,7 +88,7 @@ def _rewrite(graph: Graph, match: _Match) -> None:
         inputs.append(graph.add_constant(np.repeat(bias, 4), f"{where}/sub_pixel_bias"))
     maps = graph.add("Conv", inputs, f"{where}/sub_pixels", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
     result = graph.add("DepthToSpace", [maps], f"{where}/shuffled", blocksize=2, mode="CRD")
-    result = _crop(graph, result, shape, where)
+    result = crop(graph, result, shape, where)
     others = [tensor for index, tensor in enumerate(match.joined) if index != match.position]
     if others:
         rest = np.delete(weight, np.arange(own.start, own.stop), axis=1)
@@ -121,7 +121,8 @@ def _joined(graph: Graph, tensors: list[str], where: str) -> str:
     return graph.add("Concat", tensors, f"{where}/joined", axis=1)
 
 
-def _crop(graph: Graph, tensor: str, shape: tuple[int, ...], where: str) -> str:
+def crop(graph: Graph, tensor: str, shape: tuple[int, ...], where: str) -> str:
+    """The map without the row or column that half of an odd size has too many."""
     if shape[2] % 2 == 0 and shape[3] % 2 == 0:
         return tensor
     starts = graph.add_constant(np.zeros(2, np.int64), f"{where}/starts")

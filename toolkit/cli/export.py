@@ -15,9 +15,6 @@ from edgedepth.core.errors import InputError
 from edgedepth.core.routing import Route
 from edgedepth.core.spec import parse_size
 
-# Backends for which the export has rewrites that pay nowhere else.
-FORM_BACKENDS = ("tensorrt", "onnxruntime")
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -74,7 +71,7 @@ def export(
     ] = False,
     backend: Annotated[
         list[str] | None,
-        typer.Option(help="Also write the forms that pay on this backend only, tensorrt or onnxruntime."),
+        typer.Option(help="Also write the forms that pay on this backend only, tensorrt, onnxruntime or openvino."),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say which rewrites fired and refused.")] = False,
     no_engines: Annotated[
@@ -208,6 +205,7 @@ def _calibration(budget: str | None, explain: bool) -> CalibrationConfig:
 
 def _backends(names: Sequence[str]) -> tuple[str, ...]:
     from edgedepth.core.errors import UnknownNameError
+    from edgedepth.export.passes.machine import FORM_BACKENDS
 
     for name in names:
         if name not in FORM_BACKENDS:
