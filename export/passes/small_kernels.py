@@ -88,11 +88,10 @@ def _sub_pixels(graph: Graph, match: _Match) -> list[tuple[Array, Array | None]]
 
 def _zeros(weight: Array) -> tuple[int, int, int, int]:
     """Rows and columns of taps that are zero at the top, left, bottom and right; at least one tap is left."""
-    used = weight.any(axis=(0, 1))
-    rows, columns = np.flatnonzero(used.any(axis=1)), np.flatnonzero(used.any(axis=0))
+    rows, columns = (np.flatnonzero(weight.any(axis=(0, 1, other))) for other in (3, 2))
     if not len(rows):
         return (0, 0, 0, 0)
-    height, width = used.shape
+    height, width = weight.shape[2:]
     return (int(rows[0]), int(columns[0]), int(height - 1 - rows[-1]), int(width - 1 - columns[-1]))
 
 
