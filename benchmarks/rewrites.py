@@ -8,7 +8,8 @@ Three steps: `prepare` writes the graphs (with their INT8 forms, and counts the 
 that is installed; no GPU is needed), `time` runs them in turn, and `report` prints the tables. Each keeps what it made
 in `--folder` and a second run goes on where the first ended; `--again` does not. The exit code is 1 if a promise is
 broken (`rewrites_report.py`). Weights are random: they change no time. On a machine that does other work, use
-`--threads 1`: CPU time is measured then.
+`--threads 1`: CPU time is measured then. The page has a summary for each number of threads, and what each rewrite is
+worth by itself for one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from pages import write_section
 from rewrites_forms import prepare
 from rewrites_report import broken_promises, each_rewrite, summary
-from rewrites_times import take_times
+from rewrites_times import load_times, take_times
 
 from edgedepth.core.spec import parse_size
 from edgedepth.trainers.models.registry import classifier_names, network_names
@@ -57,7 +58,12 @@ def main() -> int:
 def _report(folder: Path, names: tuple[str, ...], page: Path | None) -> int:
     """Print, and write, the tables of all networks that are timed; 1 if a promise is broken."""
     timed = [name for name in names if (folder / name / "times.json").is_file()]
-    sections = {"rewrites": list(summary(folder, timed)), "rewrites-each": list(each_rewrite(folder, timed))}
+    sections = {}
+    for threads in sorted({load_times(folder / name).threads for name in timed}):
+        alike = [name for name in timed if load_times(folder / name).threads == threads]
+        sections["rewrites" if threads == 1 else f"rewrites-{threads}-threads"] = list(summary(folder, alike))
+        if threads == 1:
+            sections["rewrites-each"] = list(each_rewrite(folder, alike))
     for section, lines in sections.items():
         print("\n".join(lines), end="\n\n")
         if page is not None:

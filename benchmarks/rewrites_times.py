@@ -34,6 +34,7 @@ class Timed:
     """The times of a network: by target, "backend precision", and form, with the plain graph's beside each."""
 
     times: Mapping[str, Times]
+    threads: int = 1
 
     def gain(self, target: str, form: str) -> float | None:
         """How many times faster than the plain graph on the same backend, the median over rounds."""
@@ -55,7 +56,8 @@ class Timed:
 
 def load_times(folder: Path) -> Timed:
     """What `take_times` wrote."""
-    return Timed(json.loads((folder / "times.json").read_text())["times"])
+    kept = json.loads((folder / "times.json").read_text())
+    return Timed(kept["times"], kept["threads"])
 
 
 def take_times(folder: Path, *, seconds: float, threads: int) -> None:

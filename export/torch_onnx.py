@@ -19,7 +19,8 @@ from edgedepth.export import adaptive_pool
 # The newest that TensorRT 10.3 (JetPack 6) and onnxruntime 1.23 (the last for Python 3.10) are known to read.
 OPSET = 20
 IR_VERSION = 10
-# Of graphs with open size: networks halve at most five times, and crops for sizes between would have to be traced too.
+# Of graphs with open size: most networks halve five times, and crops for sizes between would have to be traced too.
+# A network that halves more often says so by its attribute `stride`.
 STRIDE = 32
 
 InputKind = Literal["frame", "image"]
@@ -98,16 +99,17 @@ def to_onnx(
     Batch norms are already folded into the convolutions before them by torch's exporter. The module is left in
     the mode it came in.
 
-    dynamic: leave height and width open, to be multiples of `STRIDE`; the shape is static otherwise.
+    dynamic: leave height and width open, to be multiples of the network's stride; the shape is static otherwise.
     constant_pools: write adaptive pooling as `edgedepth.export.adaptive_pool` does.
 
     Raises:
         InputError: `confidence` is asked of a network that has none, or the network cannot be traced.
     """
-    if dynamic and (input_wh[0] % STRIDE or input_wh[1] % STRIDE):
-        wider = "x".join(str(-(-side // STRIDE) * STRIDE) for side in input_wh)
+    stride = int(getattr(network, "stride", STRIDE))
+    if dynamic and (input_wh[0] % stride or input_wh[1] % stride):
+        wider = "x".join(str(-(-side // stride) * stride) for side in input_wh)
         raise InputError(
-            f"a graph of open size takes multiples of {STRIDE}, but the network's input is "
+            f"a graph of open size takes multiples of {stride}, but the network's input is "
             f"{input_wh[0]}x{input_wh[1]}; give --size, for example {wider}"
         )
     was_training = network.training

@@ -110,7 +110,7 @@ class Variants:
         if not self._dynamic:
             return []
         width, height = self._spec.input_wh
-        return probe_frames((width + 64, height + 32))[-2:]
+        return probe_frames((width + 128, height + 64))[-2:]
 
     def _measure_plain(
         self, written: Written, expected: Sequence[NDArray[np.float32]], frames: Sequence[Frame]

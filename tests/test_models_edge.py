@@ -38,7 +38,7 @@ def test_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "cost"), [("edge-low", 1_520_940, 0.669), ("edge-high", 2_286_268, 1.391)]
+    ("name", "parameters", "cost"), [("edge-low", 1_521_701, 0.217), ("edge-high", 2_287_029, 0.418)]
 )
 def test_parameters_and_cost(name: str, parameters: int, cost: float) -> None:
     spec = default_spec(name)
@@ -61,16 +61,34 @@ def test_every_size_is_met_exactly(hw: tuple[int, int]) -> None:
 def test_heads_hold_every_level() -> None:
     heads = create_network("edge-high", **TINY)(torch.rand(2, 3, 61, 83))
     assert isinstance(heads, DepthHeads)
-    assert [tuple(i.shape) for i in heads.indices] == [
-        (2, 1, 8, 11),
-        (2, 1, 16, 21),
-        (2, 1, 31, 42),
-        (2, 1, 61, 83),
-    ]
+    sizes = [(4, 6), (8, 11), (16, 21), (31, 42), (61, 83)]
+    assert [tuple(i.shape) for i in heads.indices] == [(2, 1, *size) for size in sizes]
     assert heads.logits is not None
-    assert heads.logits.shape == (2, 64, 8, 11)
+    assert heads.logits.shape == (2, 64, 4, 6)
     assert heads.depth_m is not None
     assert heads.depth_m.shape == (2, 1, 61, 83)
+
+
+def test_without_half_the_whole_image_is_seen_throughout() -> None:
+    network = create_network("edge-high", **TINY, half=False)
+    heads = network(torch.rand(2, 3, 61, 83))
+    assert [tuple(i.shape[2:]) for i in heads.indices] == [(8, 11), (16, 21), (31, 42), (61, 83)]
+    assert heads.depth_m.shape == (2, 1, 61, 83)
+    assert not any("refine_all" in name for name in network.state_dict())
+
+
+@pytest.mark.parametrize("hw", [(64, 96), (61, 83)])
+def test_half_is_the_same_network_on_half_the_image_and_one_correction(hw: tuple[int, int]) -> None:
+    """All corrections start at zero, so that the answer is that of the network inside, enlarged."""
+    half = create_network("edge-low", **TINY).eval()
+    torch.nn.init.normal_(half.logits.weight)  # so that the guess is no constant
+    inside = create_network("edge-low", **TINY, half=False).eval()
+    state = half.state_dict()
+    inside.load_state_dict({name: state[name] for name in inside.state_dict()})
+    image = torch.rand(1, 3, *hw)
+    with torch.no_grad():
+        expected = upsample(inside(halve(image)).log(), hw).exp()
+        assert torch.allclose(half(image), expected, rtol=1e-4)
 
 
 def test_the_regression_branch_is_optional() -> None:
@@ -91,7 +109,7 @@ def test_training_starts_at_the_middle_of_the_range() -> None:
 def test_every_parameter_learns() -> None:
     network = create_network("edge-low", **TINY)
     # The corrections start at zero and so hide what lies before them for one step.
-    for level in (network.refine4, network.refine2, network.refine1):
+    for level in (network.refine4, network.refine2, network.refine1, network.refine_all):
         torch.nn.init.normal_(level.correction.weight)
     heads = network(torch.rand(2, 3, 64, 64))
     (heads.indices[-1].square().mean() + heads.depth_m.square().mean()).backward()

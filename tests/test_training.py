@@ -126,6 +126,25 @@ def test_fine_tuning_starts_from_the_given_weights(config: TrainConfig, tmp_path
     assert finished.provenance["init"] == "edge-low.safetensors"
 
 
+def test_a_network_may_grow_when_it_is_tuned(config: TrainConfig, tmp_path: Path) -> None:
+    """A last correction is added; what the checkpoint has stays, and what it is not stays out."""
+    first = train_depth(replace(config, epochs=1, options={**TINY, "half": False}))
+    start = load_checkpoint(first.checkpoint)
+    tuned = replace(config, init=str(first.checkpoint), out=tmp_path / "tuned", lr=1e-9, epochs=1, ema=0)
+    finished = load_checkpoint(train_depth(replace(tuned, options={"half": True})).checkpoint)
+    assert finished.options == {**start.options, "half": True}
+    assert {name.split(".")[0] for name in finished.state.keys() - start.state.keys()} == {"refine_all"}
+    weight = "encoder.stages.0.0.0.weight"
+    assert torch.allclose(finished.state[weight], start.state[weight], atol=1e-6)
+    finished.build()
+    for option, problem in (({"widths": (8, 8, 16, 16, 24)}, r"must be \[24"), ({"max_m": 5.0}, "disagree: max_m 5.0")):
+        with pytest.raises(CheckpointError, match=problem):
+            train_depth(replace(tuned, out=tmp_path / next(iter(option)), options=option))
+    shrunk = replace(tuned, init=str(tuned.out / "edge-low.safetensors"), out=tmp_path / "shrunk")
+    with pytest.raises(CheckpointError, match="unknown tensor 'refine_all"):
+        train_depth(replace(shrunk, options={"half": False}))
+
+
 def test_weights_of_another_network_are_refused(config: TrainConfig, tmp_path: Path) -> None:
     first = train_depth(replace(config, epochs=1))
     other = replace(config, network="edge-high", init=str(first.checkpoint), out=tmp_path / "other")
@@ -293,6 +312,8 @@ def test_recipe_stages_follow_each_other(tmp_path: Path) -> None:
     assert near.init == str(half.out / "edge-low.safetensors")
     assert last.init == str(near.out / "edge-low.safetensors")
     assert last.loss.relative > half.loss.relative > 0
+    assert stage_config(recipe, "low-third", ("synth:x",)).options["half"] is False
+    assert stage_config(recipe, "low", ("synth:x",)).options == {"half": True}
     for stage in STAGES.values():
         assert stage.after is None or STAGES[stage.after].network == stage.network
     with pytest.raises(InputError, match="unknown stage 'lower'"):

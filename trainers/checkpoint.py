@@ -51,15 +51,21 @@ class Checkpoint:
             CheckpointError: the weights do not fit the network the header names, or the header contradicts itself.
         """
         try:
-            self._check_options(resolve_options(self.network, self.options))
+            self.check_options()
             module = create_network(self.network, **self.options)
         except EdgeDepthError as error:
             raise CheckpointError(f"the checkpoint cannot be built: {error}") from None
         load_state(module, self.state, self.network)
         return module.eval()
 
-    def _check_options(self, options: Any) -> None:
-        """The options shape the network, the spec tells others about it: both must say the same."""
+    def check_options(self) -> None:
+        """The options shape the network, the spec tells others about it: both must say the same.
+
+        Raises:
+            CheckpointError: they do not.
+            UnknownNameError, InputError: the options are not this network's.
+        """
+        options = resolve_options(self.network, self.options)
         if isinstance(self.spec, ClassifierSpec):
             pairs = {"num_classes": len(self.spec.categories)}
         else:
@@ -71,15 +77,16 @@ class Checkpoint:
                 )
 
 
-def load_state(module: nn.Module, state: Mapping[str, Tensor], network: str) -> None:
-    """Copy `state` into `module`, which must have exactly these tensors.
+def load_state(module: nn.Module, state: Mapping[str, Tensor], network: str, *, grown: bool = False) -> None:
+    """Copy `state` into `module`, which must have exactly these tensors, or with `grown` at least these.
 
     Raises:
         CheckpointError: a tensor is missing, unknown, of another shape or not finite; the message names it.
     """
     own = module.state_dict()
+    lacking = own.keys() - state.keys()
     for problem, names in (
-        ("lacks", own.keys() - state.keys()),
+        ("lacks", set() if grown else lacking),
         ("has an unknown", state.keys() - own.keys()),
     ):
         if names:
@@ -88,6 +95,8 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], network: str) -> 
                 f"{network}; check the network's name and options"
             )
     for name, tensor in own.items():
+        if name in lacking:
+            continue
         if tensor.shape != state[name].shape:
             raise CheckpointError(
                 f"tensor {name!r} of {network} must be {list(tensor.shape)}, but the checkpoint has "
@@ -95,7 +104,7 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], network: str) -> 
             )
         if not bool(torch.isfinite(state[name]).all()):
             raise CheckpointError(f"tensor {name!r} of {network} is not finite; train or download it again")
-    module.load_state_dict(dict(state))
+    module.load_state_dict(dict(state), strict=not grown)
 
 
 def shipped_checkpoint(network: str) -> Path:

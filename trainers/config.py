@@ -126,7 +126,8 @@ class TrainConfig:
     pictures: validation frames to draw after every epoch, 0 = none; tensorboard: write events for it, too.
     cache: folder for decoded frames, `<out>/cache` where None. resume: go on with the run in `out`.
     watch: a data set that is evaluated beside the validation split and never trained on.
-    options: options of the network that differ from its defaults; with `init`, those of the checkpoint count.
+    options: options of the network that differ from its defaults, or with `init` from those of the checkpoint: layers
+        that it lacks then start with random weights.
     """
 
     network: str

@@ -131,7 +131,7 @@ def stage_config(recipe: Recipe, name: str, data: tuple[str, ...]) -> TrainConfi
         precision=stage.precision,
         blend=stage.blend,
         blend_from=other,
-        options={} if init else dict(stage.options),
+        options=dict(stage.options),
     )
 
 

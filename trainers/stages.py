@@ -54,6 +54,9 @@ RENDERINGS: Mapping[str, Rendering] = {
     "bare": Rendering(world="bare", count=1200, wh=(128, 96), seed=1, views_per_scene=2),
     "gallery": Rendering(world="gallery", count=1200, wh=(128, 96), seed=1, views_per_scene=4),
     "gallery-more": Rendering(world="gallery", count=1600, wh=(128, 96), seed=2, views_per_scene=4),
+    "indoor-more": Rendering(world="indoor", count=6000, wh=(208, 156), seed=2, views_per_scene=2),
+    "street-more": Rendering(world="street", count=2400, wh=(288, 165), seed=2, views_per_scene=2),
+    "jam": Rendering(world="jam", count=1600, wh=(288, 165), seed=1, views_per_scene=2),
     "company": Rendering(world="company", count=1200, wh=(128, 96), seed=1, views_per_scene=4),
     "crossing": Rendering(world="crossing", count=1200, wh=(128, 96), seed=1, views_per_scene=3),
 }
@@ -75,9 +78,14 @@ _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, asp
 # Real cameras and rooms look like none of the world's: colours, textures and light of every kind over the same shapes.
 _STYLE = AugmentConfig(photometric=1.0, spectra=0.4, texture=0.5)
 _STYLE_WIDE = replace(_STYLE, aspects=_WIDE.aspects)
-_STYLE_FINE = AugmentConfig(max_zoom=1.3, photometric=1.0, spectra=0.3, texture=0.5)
-_STYLE_FINE_WIDE = replace(_STYLE_FINE, aspects=_WIDE.aspects)
-_NO_SECOND_HEAD = {"regression": False}
+# Part of it is enough once it has been seen; the rest of the frames look as they were rendered.
+_STYLE_PART = AugmentConfig(max_zoom=1.4, photometric=0.9, spectra=0.2, texture=0.25)
+_STYLE_PART_WIDE = replace(_STYLE_PART, aspects=_WIDE.aspects)
+_STYLE_PART_FINE = replace(_STYLE_PART, max_zoom=1.3)
+_STYLE_PART_FINE_WIDE = replace(_STYLE_PART_WIDE, max_zoom=1.3)
+# The encoder learns on small images; it sees the whole image in the stages at full size, and half of it in the last.
+_NO_SECOND_HEAD = {"regression": False, "half": False}
+_HALF = {"half": True}
 # Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
 _RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
 # What is left then is soft: the last stage asks for steps where the scene has them.
@@ -216,17 +224,31 @@ STAGES: Mapping[str, Stage] = {
         loss=_RELATIVE_MORE,
         precision="bf16",
     ),
+    "low-more": Stage(
+        network="edge-low",
+        minutes=60,
+        lr=1e-3,
+        batch=16,
+        size=(160, 120),
+        after="low-style",
+        data=("indoor", "indoor-more"),
+        augment=_STYLE_PART,
+        loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
     "low": Stage(
         network="edge-low",
-        minutes=50,
+        minutes=20,
         lr=6e-4,
         batch=16,
-        after="low-style",
+        after="low-more",
         blend=0.5,
-        blend_from="low-sharp",
-        augment=_STYLE_FINE,
+        blend_from="low-style",
+        data=("indoor", "indoor-more"),
+        augment=_STYLE_PART_FINE,
         loss=_RELATIVE_AND_EDGES,
         precision="bf16",
+        options=_HALF,
     ),
     "high-third": Stage(
         network="edge-high",
@@ -299,17 +321,31 @@ STAGES: Mapping[str, Stage] = {
         loss=_RELATIVE_MORE,
         precision="bf16",
     ),
+    "high-more": Stage(
+        network="edge-high",
+        minutes=60,
+        lr=1e-3,
+        batch=16,
+        size=(224, 128),
+        after="high-style",
+        data=("street", "street-more", "jam"),
+        augment=_STYLE_PART_WIDE,
+        loss=_RELATIVE_MORE,
+        precision="bf16",
+    ),
     "high": Stage(
         network="edge-high",
-        minutes=50,
+        minutes=20,
         lr=6e-4,
         batch=16,
-        after="high-style",
-        blend=0.5,
-        blend_from="high-sharp",
-        augment=_STYLE_FINE_WIDE,
+        after="high-more",
+        blend=0.3,
+        blend_from="high-more",
+        data=("street", "street-more", "jam"),
+        augment=_STYLE_PART_FINE_WIDE,
         loss=_RELATIVE_AND_EDGES,
         precision="bf16",
+        options=_HALF,
     ),
     "ds-sidenet-low-half": Stage(
         network="ds-sidenet-low", minutes=30, lr=1e-3, batch=32, size=(160, 120), precision="bf16", gpu=True

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from rich.progress import Progress
+from torch import nn
 
 from edgedepth.core.errors import CheckpointError, InputError
 from edgedepth.core.files import write_atomic
 from edgedepth.trainers.cache import FrameCache
-from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint
+from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, load_state, shipped_checkpoint
 from edgedepth.trainers.config import TrainConfig
+from edgedepth.trainers.models.registry import create_network
 from edgedepth.trainers.pause import in_pieces, unpack
 
 _NAMED = 5  # samples that are named where some are left out
@@ -81,6 +84,21 @@ def _checkpoint_of(config: TrainConfig, name: str) -> Checkpoint:
             f"{path} holds {checkpoint.network}, but {config.network} is to be trained; name that network instead"
         )
     return checkpoint
+
+
+def network_from(config: TrainConfig, start: Checkpoint | None) -> tuple[nn.Module, dict[str, Any]]:
+    """The network to train, with the weights of `start`, and its options: those of `start` under `config.options`.
+
+    Raises:
+        CheckpointError: the weights do not fit, or options contradict what the checkpoint says of its answers.
+        UnknownNameError, InputError: the options are not this network's.
+    """
+    options = {**({} if start is None else start.options), **config.options}
+    network = create_network(config.network, **options)
+    if start is not None:
+        replace(start, options=options).check_options()
+        load_state(network, start.state, config.network, grown=bool(config.options))
+    return network, options
 
 
 def tell_left_out(cache: FrameCache, bar: Progress) -> None:

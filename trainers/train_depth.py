@@ -21,16 +21,23 @@ from edgedepth.datasets import DepthDataset, open_dataset
 from edgedepth.trainers.augment import photometric
 from edgedepth.trainers.baseline import mean_log_depth
 from edgedepth.trainers.cache import FrameCache
-from edgedepth.trainers.checkpoint import load_state, save_checkpoint
+from edgedepth.trainers.checkpoint import save_checkpoint
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.data import DepthBatch, DepthFrames, collate, endless, in_order, keys_for
 from edgedepth.trainers.loop import FitResult, fit, progress_bar
 from edgedepth.trainers.models.backbones import load_imagenet
-from edgedepth.trainers.models.registry import create_network, default_spec
+from edgedepth.trainers.models.registry import default_spec
 from edgedepth.trainers.objectives import DepthObjective
 from edgedepth.trainers.processes import fabric_for, first_on_machine
 from edgedepth.trainers.splits import route_served, serves, training_split
-from edgedepth.trainers.start import IMAGENET, initial_checkpoint, prepare_folder, provenance, tell_left_out
+from edgedepth.trainers.start import (
+    IMAGENET,
+    initial_checkpoint,
+    network_from,
+    prepare_folder,
+    provenance,
+    tell_left_out,
+)
 from edgedepth.trainers.validation import depth_figures, draw_batches, map_predictor, network_predictor
 
 _BASELINE_FRAMES = 2000  # evenly spread; more move the mean of a pixel by less than 1 %
@@ -61,13 +68,11 @@ class DepthTask:
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         start = initial_checkpoint(config)
-        self.options: dict[str, Any] = dict(config.options) if start is None else start.options
-        self.network: nn.Module = create_network(config.network, **self.options)
+        self.network, self.options = network_from(config, start)
         self.spec = default_spec(config.network, **self.options)
         if config.init == IMAGENET:
             load_imagenet(self.network)
         if start is not None:
-            load_state(self.network, start.state, config.network)
             if not isinstance(start.spec, DepthSpec):
                 raise CheckpointError(f"{config.init} holds a classifier, but {config.network} is a depth network")
             self.spec = start.spec

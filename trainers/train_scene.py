@@ -17,11 +17,11 @@ from edgedepth.core.spec import ClassifierSpec
 from edgedepth.datasets import DepthDataset, open_dataset
 from edgedepth.trainers.augment import photometric, to_float
 from edgedepth.trainers.cache import FrameCache
-from edgedepth.trainers.checkpoint import load_state, save_checkpoint
+from edgedepth.trainers.checkpoint import save_checkpoint
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.data import endless, keys_for
 from edgedepth.trainers.loop import FitResult, fit, progress_bar
-from edgedepth.trainers.models.registry import classifier_spec, create_network
+from edgedepth.trainers.models.registry import classifier_spec
 from edgedepth.trainers.processes import fabric_for, first_on_machine
 from edgedepth.trainers.scenes import (
     UNKNOWN,
@@ -35,7 +35,7 @@ from edgedepth.trainers.scenes import (
     scenes_in_order,
 )
 from edgedepth.trainers.splits import training_split
-from edgedepth.trainers.start import initial_checkpoint, prepare_folder, provenance, tell_left_out
+from edgedepth.trainers.start import initial_checkpoint, network_from, prepare_folder, provenance, tell_left_out
 
 
 def train_scene(config: TrainConfig) -> FitResult:
@@ -62,11 +62,9 @@ class SceneTask:
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         start = initial_checkpoint(config)
-        self.options = dict(config.options) if start is None else start.options
-        self.network: nn.Module = create_network(config.network, **self.options)
+        self.network, self.options = network_from(config, start)
         self.spec: ClassifierSpec = classifier_spec(config.network)
         if start is not None:
-            load_state(self.network, start.state, config.network)
             if not isinstance(start.spec, ClassifierSpec):
                 raise CheckpointError(f"{config.init} holds a depth network, but {config.network} is a classifier")
             self.spec = start.spec

@@ -5,6 +5,9 @@ decoder in the form of the Double Refinement Network (papers/4, section 3.2.1): 
 pixel-shuffle, branch II makes a first guess of depth at 1/8 and corrects it level by level up to full size. The
 first guess is the expectation over log-spaced bins (papers/1, section 4.3) and the corrections are in units of
 bins, so that a correction means the same relative change of depth at every distance.
+
+How a scene lies can be told from few pixels, where its edges are cannot: all but the last correction see the image at
+half its size, the last one sees all of it. That is a third of the work of a network that sees all of it throughout.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ class EdgeOptions(BinnedOptions):
     decoder_widths: channels of branch I at 1/16, 1/8, 1/4 and 1/2; multiples of 8.
     context: add the global context vector at 1/32.
     regression: a second, training-only output that regresses depth (the multi-task loss of papers/1).
+    half: everything but one last correction sees the image at half its size.
     """
 
     widths: tuple[int, int, int, int, int]
@@ -47,6 +51,7 @@ class EdgeOptions(BinnedOptions):
     decoder_widths: tuple[int, int, int, int]
     context: bool = True
     regression: bool = True
+    half: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,7 +96,7 @@ class Refinement(nn.Module):
 
 
 class FullSizeRefinement(nn.Module):
-    """The last correction: 4 maps of branch I, the image and the guess, at full size (papers/4, upII_0)."""
+    """A correction where features are dear: 4 maps of branch I, the image and the guess (papers/4, upII_0)."""
 
     def __init__(self, c_in: int, num_bins: int) -> None:
         super().__init__()
@@ -100,21 +105,22 @@ class FullSizeRefinement(nn.Module):
         self.mix = ConvBN(8, 8)
         self.correction = nn.Conv2d(8, 1, 1)
 
-    def forward(self, x: Tensor, index: Tensor, image: Tensor) -> Tensor:
-        """Features and guess at 1/2 and the image at full size to the final index (B, 1, H, W)."""
+    def forward(self, x: Tensor, index: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Features and guess at half the size of `image` to 8 maps (B, 8, H, W) and the guess, both of its size."""
         guess = upsample(index, size_of(image))
         x = torch.cat((self.up(x, size_of(image)), image, guess * self.scale - 1.0), dim=1)  # (B, 8, H, W)
-        correction: Tensor = self.correction(self.mix(x))
-        return guess + correction
+        x = self.mix(x)
+        return x, guess + self.correction(x)
 
 
 class EdgeNet(nn.Module):
-    """Encoder, first guess at 1/8, refinements at 1/4, 1/2 and full size."""
+    """Encoder, first guess at 1/8, refinements at 1/4, 1/2 and full size; see `EdgeOptions.half`."""
 
     def __init__(self, options: EdgeOptions) -> None:
         super().__init__()
         self.options = options
         self.bins = options.bins
+        self.stride = 64 if options.half else 32  # multiples of it are halved without a rest
         w2, w4, w8, w16, w32 = options.widths
         d16, d8, d4, d2 = options.decoder_widths
         self.normalise = Normalise()
@@ -128,6 +134,7 @@ class EdgeNet(nn.Module):
         self.refine4 = Refinement(d8, w4, d4, options.num_bins)
         self.refine2 = Refinement(d4, w2, d2, options.num_bins)
         self.refine1 = FullSizeRefinement(d2, options.num_bins)
+        self.refine_all = FullSizeRefinement(8, options.num_bins) if options.half else None
         self.regression = RegressionOutput(d2, self.bins) if options.regression else None
         self.reset()
 
@@ -135,8 +142,9 @@ class EdgeNet(nn.Module):
         """Random weights; the first guess is the middle of the range and all corrections are zero."""
         initialise(self)
         nn.init.normal_(self.logits.weight, std=1e-3)
-        for level in (self.refine4, self.refine2, self.refine1):
-            nn.init.zeros_(level.correction.weight)
+        for level in (self.refine4, self.refine2, self.refine1, self.refine_all):
+            if level is not None:
+                nn.init.zeros_(level.correction.weight)
         if self.regression is not None:
             self.regression.reset()
 
@@ -145,7 +153,8 @@ class EdgeNet(nn.Module):
 
         With `confidence`, evaluation answers (depth_m, confidence), both (B, 1, H, W), the latter in 0..1.
         """
-        image1 = self.normalise(image)
+        whole = self.normalise(image)
+        image1 = whole if self.refine_all is None else halve(whole)
         image2 = halve(image1)
         image4 = halve(image2)
         f2, f4, f8, f16, f32 = self.encoder(image1)
@@ -155,16 +164,20 @@ class EdgeNet(nn.Module):
         index8, probabilities = self.soft_argmax(logits)
         x, index4 = self.refine4(x, f4, index8, image4)
         x, index2 = self.refine2(x, f2, index4, image2)
-        index1 = self.refine1(x, index2, image1)
+        features, index1 = self.refine1(x, index2, image1)
+        indices = [index8, index4, index2, index1]
+        if self.refine_all is not None:
+            indices.append(self.refine_all(features, index1, whole)[1])
         if self.training:
             depth_m = None
             if self.regression is not None:
-                depth_m = upsample(self.regression(x), size_of(image))
-            return DepthHeads(indices=(index8, index4, index2, index1), logits=logits, depth_m=depth_m)
-        depth = depth_of_index(index1, self.bins)
+                depth_m = upsample(self.regression(x), size_of(image1))
+                depth_m = depth_m if self.refine_all is None else upsample(depth_m, size_of(whole))
+            return DepthHeads(indices=tuple(indices), logits=logits, depth_m=depth_m)
+        depth = depth_of_index(indices[-1], self.bins)
         if not confidence:
             return depth
         mass = self.soft_argmax.confidence(probabilities, index8)
-        for size in (size_of(f4), size_of(f2), size_of(image)):
-            mass = upsample(mass, size)
+        for index in indices[1:]:
+            mass = upsample(mass, size_of(index))
         return depth, mass
