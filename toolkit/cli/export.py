@@ -204,7 +204,11 @@ def _calibration(budget: str | None, explain: bool) -> CalibrationConfig:
 
 
 def _backends(names: Sequence[str]) -> tuple[str, ...]:
-    from edgedepth.core.errors import UnknownNameError
+    from edgedepth.core.errors import UnknownNameError, require
+
+    if not names:
+        return ()
+    require("onnx", extra="export")
     from edgedepth.export.passes.machine import FORM_BACKENDS
 
     for name in names:
