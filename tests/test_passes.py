@@ -224,6 +224,14 @@ def wide_5x5_of_odd_size(net: Net) -> Sequence[str]:
     return [net.op("Relu", first), net.op("Mul", first, second)]
 
 
+def wide_5x5_of_a_padded_map(net: Net) -> Sequence[str]:
+    """Others pad the map and take it apart, in ways of their own."""
+    x = net.input("x", 1, 16, 7, 5)
+    padded = net.op("Pad", x, net.const(np.array([0, 0, 1, 1, 0, 0, 2, 2])))
+    apart = net.op("SpaceToDepth", net.op("Pad", x, net.const(np.array([0] * 5 + [0, 5, 3]))), blocksize=4)
+    return [net.op("Relu", padded), net.op("Relu", apart), net.conv(x, 16, 16, 5)]
+
+
 def border(net: Net, c_in: int, c_out: int, zeros: Sequence[tuple[int, int, int, int]]) -> Array:
     """3x3 weights whose sub-pixels 0, 1, ... of every channel have zero rows and columns at their borders."""
     weight = net.rng.normal(size=(c_out, len(zeros), c_in, 3, 3))
@@ -278,6 +286,7 @@ FIRES: list[tuple[Rewrite[Any], Build, int]] = [
     (PAD_CHANNELS, joined_with_an_image, 1),
     (FAST_CONV, wide_5x5, 1),
     (FAST_CONV, wide_5x5_of_odd_size, 2),
+    (FAST_CONV, wide_5x5_of_a_padded_map, 1),
     (SMALL_KERNELS, sub_pixels_in_turn, 1),
     (SMALL_KERNELS, sub_pixels_in_blocks, 1),
     (SUM_FIRST, moved_alike, 3),

@@ -28,7 +28,7 @@ from typing import Any, Literal
 import numpy as np
 from onnx import NodeProto
 
-from edgedepth.export.passes.graph import Array, Graph, attribute
+from edgedepth.export.passes.graph import Array, Graph, attribute, attributes
 from edgedepth.export.passes.machine import SHARING, Rewrite
 from edgedepth.export.passes.unpool_conv import crop
 
@@ -36,6 +36,7 @@ _LEAST_CHANNELS = 16  # read or made; sums cost more than they save where there 
 
 Part = Literal["even", "odd", "sum"]
 _PARTS: tuple[Part, ...] = ("even", "odd", "sum")
+_IN_FOUR = {"axis": 1, "num_outputs": 4}
 _BIAS = {"even": 1, "odd": 0, "sum": 2}
 
 
@@ -138,9 +139,9 @@ def _phases(graph: Graph, tensor: str, half: list[int]) -> tuple[str, ...]:
         tensor = _once(graph, "Pad", [tensor], [amounts], f"{tensor}/padded")
     depth = _once(graph, "SpaceToDepth", [tensor], [], f"{tensor}/depth", blocksize=2)
     for node in graph.consumers(depth):
-        if node.op_type == "Split":
+        if node.op_type == "Split" and attributes(node) == _IN_FOUR:
             return tuple(str(name) for name in node.output)
-    return graph.add_many("Split", [depth], f"{tensor}/phase", 4, axis=1, num_outputs=4)
+    return graph.add_many("Split", [depth], f"{tensor}/phase", 4, **_IN_FOUR)
 
 
 def _sum(graph: Graph, first: str, second: str) -> str:
@@ -148,14 +149,19 @@ def _sum(graph: Graph, first: str, second: str) -> str:
 
 
 def _once(
-    graph: Graph, op_type: str, inputs: Sequence[str], constants: Sequence[Array], base: str, **attributes: Any
+    graph: Graph, op_type: str, inputs: Sequence[str], constants: Sequence[Array], base: str, **wanted: Any
 ) -> str:
     """A node of this kind on these inputs: the one that is there, if there is one."""
     for node in graph.consumers(inputs[0]):
-        if node.op_type == op_type and list(node.input[: len(inputs)]) == list(inputs):
+        own, rest = list(node.input[: len(inputs)]), [graph.constant(name) for name in node.input[len(inputs) :]]
+        if (
+            (node.op_type, own, attributes(node)) == (op_type, list(inputs), wanted)
+            and len(rest) == len(constants)
+            and all(np.array_equal(value, other) for value, other in zip(rest, constants, strict=True))
+        ):
             return str(node.output[0])
     stored = [graph.add_constant(value, f"{base}/{number}") for number, value in enumerate(constants)]
-    return graph.add(op_type, [*inputs, *stored], base, **attributes)
+    return graph.add(op_type, [*inputs, *stored], base, **wanted)
 
 
 def _joined(graph: Graph, even: str, odd: str, both: str, *, axis: int, size: int, where: str) -> tuple[str, str]:

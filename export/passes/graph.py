@@ -196,6 +196,11 @@ def attribute(node: NodeProto, name: str, default: Any) -> Any:
     return default
 
 
+def attributes(node: NodeProto) -> dict[str, Any]:
+    """All attributes of a node by name, as `attribute` gives them."""
+    return {entry.name: attribute(node, entry.name, None) for entry in node.attribute}
+
+
 def _inferred(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     """Shapes and types of the tensors between nodes."""
     return list(shape_inference.infer_shapes(_light(model), data_prop=True).graph.value_info)

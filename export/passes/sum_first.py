@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from onnx import NodeProto
 
-from edgedepth.export.passes.graph import Graph, attribute
+from edgedepth.export.passes.graph import Graph, attributes
 from edgedepth.export.passes.machine import SHARING, Rewrite
 
 _DATA = {"DepthToSpace": 1, "Slice": 1, "Concat": None}  # how many of the inputs are moved; None: all
@@ -41,7 +41,7 @@ def _refuse(graph: Graph, match: _Match) -> str | None:
     first, second = match.first, match.second
     if first is second or any(graph.only_consumer(node.output[0]) is None for node in (first, second)):
         return "somebody else reads a map that was moved"
-    if _attributes(first) != _attributes(second) or len(first.input) != len(second.input):
+    if attributes(first) != attributes(second) or len(first.input) != len(second.input):
         return "the maps are moved in different ways"
     moved = _DATA[first.op_type] or len(first.input)
     if any(graph.shape(a) is None for a in first.input[:moved]):
@@ -63,13 +63,9 @@ def _rewrite(graph: Graph, match: _Match) -> None:
         for a, b in zip(first.input[:moved], second.input[:moved], strict=True)
     ]
     inputs = [*sums, *first.input[moved:]]
-    result = graph.add(first.op_type, inputs, f"{where}/moved", **_attributes(first))
+    result = graph.add(first.op_type, inputs, f"{where}/moved", **attributes(first))
     graph.remove([match.add])
     graph.redirect(where, result)
-
-
-def _attributes(node: NodeProto) -> dict[str, object]:
-    return {entry.name: attribute(node, entry.name, None) for entry in node.attribute}
 
 
 SUM_FIRST = Rewrite(name="sum-first", find=_find, refuse=_refuse, rewrite=_rewrite, backends=SHARING, floating=True)
