@@ -157,7 +157,7 @@ def _once(
         if (
             (node.op_type, own, attributes(node)) == (op_type, list(inputs), wanted)
             and len(rest) == len(constants)
-            and all(np.array_equal(value, other) for value, other in zip(rest, constants, strict=True))
+            and all(v is not None and np.array_equal(v, other) for v, other in zip(rest, constants, strict=True))
         ):
             return str(node.output[0])
     stored = [graph.add_constant(value, f"{base}/{number}") for number, value in enumerate(constants)]
