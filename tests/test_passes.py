@@ -625,3 +625,14 @@ def test_graph_answers() -> None:
     assert graph.dtype(product) == TensorProto.FLOAT
     assert graph.only_consumer(product) == graph.nodes[1]
     assert graph.fresh(product) == f"{product}_1"
+
+
+def test_tidying_leaves_weights_where_they_are() -> None:
+    """A copy of every weight after every rewrite would fill the memory: a message keeps what it once held."""
+    net = Net()
+    graph = Graph(net.model(net.conv(net.input("x", 1, 2, 4, 4), 2, 3)))
+    weight = graph.model.graph.initializer[0]
+    graph.add_constant(np.zeros(3), "unread")
+    graph.tidy()
+    weight.doc_string = "the same"
+    assert [entry.doc_string for entry in graph.model.graph.initializer] == ["the same", ""]

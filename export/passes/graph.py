@@ -155,9 +155,10 @@ class Graph:
         del graph.node[:]
         graph.node.extend(nodes)
         read = {name for node in nodes for name in node.input} | {value.name for value in graph.output}
-        kept = [initializer for initializer in graph.initializer if initializer.name in read]
-        del graph.initializer[:]
-        graph.initializer.extend(kept)
+        # Only what is dead is touched: what a message once held stays in its memory, and weights are large.
+        for index in reversed(range(len(graph.initializer))):
+            if graph.initializer[index].name not in read:
+                del graph.initializer[index]
         del graph.value_info[:]
         graph.value_info.extend(_inferred(self.model))
         self._index()
