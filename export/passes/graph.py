@@ -202,6 +202,15 @@ def attributes(node: NodeProto) -> dict[str, Any]:
     return {entry.name: attribute(node, entry.name, None) for entry in node.attribute}
 
 
+def not_dense(conv: NodeProto) -> str | None:
+    """Why a convolution does not read every channel at every position with adjacent taps; None if it does."""
+    if attribute(conv, "group", 1) != 1:
+        return "the convolution is grouped"
+    if attribute(conv, "strides", [1, 1]) != [1, 1] or attribute(conv, "dilations", [1, 1]) != [1, 1]:
+        return "the convolution is strided or dilated"
+    return None
+
+
 def _inferred(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     """Shapes and types of the tensors between nodes."""
     return list(shape_inference.infer_shapes(_light(model), data_prop=True).graph.value_info)

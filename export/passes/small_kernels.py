@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import NodeProto
 
-from edgedepth.export.passes.graph import Array, Graph, attribute
+from edgedepth.export.passes.graph import Array, Graph, attribute, not_dense
 from edgedepth.export.passes.machine import SHARING, Rewrite
 
 
@@ -40,10 +40,8 @@ def _refuse(graph: Graph, match: _Match) -> str | None:
         return "somebody else reads what is shuffled"
     if not all(graph.is_constant(name) for name in conv.input[1:]):
         return "the weights are computed"
-    if attribute(conv, "group", 1) != 1:
-        return "the convolution is grouped"
-    if attribute(conv, "strides", [1, 1]) != [1, 1] or attribute(conv, "dilations", [1, 1]) != [1, 1]:
-        return "the convolution is strided or dilated"
+    if (reason := not_dense(conv)) is not None:
+        return reason
     if attribute(conv, "auto_pad", "NOTSET") != "NOTSET":
         return "the padding is not said in pixels"
     trims = [_zeros(weight) for weight, _ in _sub_pixels(graph, match)]

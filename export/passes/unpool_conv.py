@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from edgedepth.export.passes.graph import Graph, attribute
+from edgedepth.export.passes.graph import Graph, attribute, not_dense
 from edgedepth.export.passes.machine import Rewrite
 
 
@@ -62,10 +62,8 @@ def _refuse(graph: Graph, match: _Match) -> str | None:
     weight = graph.constant(conv.input[1])
     if weight is None or weight.shape[2:] != (5, 5):
         return "the kernel is not a constant 5x5, where the sub-pixel form would save nothing"
-    if attribute(conv, "group", 1) != 1:
-        return "the convolution is grouped"
-    if attribute(conv, "strides", [1, 1]) != [1, 1] or attribute(conv, "dilations", [1, 1]) != [1, 1]:
-        return "the convolution is strided or dilated"
+    if (reason := not_dense(conv)) is not None:
+        return reason
     if attribute(conv, "pads", [0] * 4) != [2] * 4:
         return "the padding does not keep the size"
     if len(conv.input) > 2 and not graph.is_constant(conv.input[2]):
