@@ -1,7 +1,9 @@
 """The tables of docs/accuracy.md: a bundle on rendered scenes and on real samples.
 
-    edgedepth synth rooms --world indoor --count 3348 --size 320x240 --seed 1 --views-per-scene 3
-    edgedepth synth streets --world street --count 2988 --size 384x220 --seed 1 --views-per-scene 3
+    edgedepth synth rooms --world indoor --count 3348 --size 320x240 --seed 1 --views-per-scene 3 \
+        --split test
+    edgedepth synth streets --world street --count 2988 --size 384x220 --seed 1 --views-per-scene 3 \
+        --split test
     edgedepth synth plain --world bare --count 160 --size 320x240 --seed 7 --views-per-scene 2
     edgedepth synth walk --world walk --count 72 --size 384x216 --seed 11
     edgedepth synth company --world company --count 120 --size 320x240 --seed 7 --views-per-scene 2

@@ -20,7 +20,9 @@ from edgedepth.trainers.augment import (  # noqa: E402
     mix_spectra,
     mix_texture,
     photometric,
+    random_roll,
     random_window,
+    rolled,
 )
 from edgedepth.trainers.cache import FrameCache  # noqa: E402
 from edgedepth.trainers.config import AugmentConfig  # noqa: E402
@@ -81,6 +83,42 @@ def test_a_mirrored_window_mirrors_its_columns() -> None:
     frame = np.arange(12).reshape(3, 4)
     window = Window(x=1, y=0, width=3, height=2, mirrored=True)
     assert window.of(frame).tolist() == [[3, 2, 1], [7, 6, 5]]
+
+
+@pytest.mark.parametrize("degrees", [7.0, -12.0])
+def test_a_rolled_camera_sees_the_same_points_turned_and_at_the_same_depth(degrees: float) -> None:
+    # a plane z = 2 + 0.4 x seen by a camera with f = 80 px, and again with its axes turned
+    f_px, cx, cy = 80.0, 31.5, 23.5
+    y, x = np.mgrid[:48, :64]
+    depth = (2.0 / (1 - 0.4 * (x - cx) / f_px)).astype(np.float32)
+    image = np.dstack([x * 4, y * 5, x + y]).astype(np.uint8)
+    turned, turned_depth, larger = rolled(image, depth, degrees)
+    assert np.isfinite(turned_depth).all()  # no corner is empty
+    turn = np.radians(degrees)
+    # where in the first camera each ray of the turned one points; images have their y axis downwards
+    u, v = (x - cx) / (larger * f_px), (y - cy) / (larger * f_px)
+    before = np.cos(turn) * u - np.sin(turn) * v, np.sin(turn) * u + np.cos(turn) * v
+    assert turned_depth == pytest.approx(2.0 / (1 - 0.4 * before[0]), rel=0.006)  # half a pixel of the slope
+    column = (before[0] * f_px + cx) * 4
+    inside = (column > 0) & (column < 252)
+    assert turned[..., 0][inside] == pytest.approx(column[inside], abs=2.5)
+
+
+def test_half_of_the_frames_are_rolled_when_asked() -> None:
+    rng = np.random.default_rng(0)
+    drawn = np.array([random_roll(rng, AugmentConfig(roll_deg=6.0)) for _ in range(2000)])
+    assert 0.45 < (drawn == 0).mean() < 0.55
+    assert drawn[drawn != 0].std() == pytest.approx(6.0, rel=0.1)
+    assert np.abs(drawn).max() <= 18.0
+    assert random_roll(rng, AugmentConfig()) == 0.0
+
+
+def test_focal_length_follows_the_roll(cache: FrameCache) -> None:
+    config = AugmentConfig(photometric=0.0, cutout=0.0, whole=1.0, flip=False, roll_deg=10.0)
+    plain, bent = DepthFrames(cache, SPEC), DepthFrames(cache, SPEC, config)
+    factors = {round(bent[epoch, 0].focal / plain[0, 0].focal, 3) for epoch in range(12)}
+    assert 1.0 in factors
+    assert max(factors) > 1.1
 
 
 def test_cache_marks_sky_and_keeps_unknown(cache: FrameCache) -> None:

@@ -156,6 +156,22 @@ def test_a_larger_count_extends_a_data_set(tmp_path: Path, tiny_world: None) -> 
     assert digests(tmp_path / "grown") == digests(tmp_path / "whole")
 
 
+def test_one_split_alone_is_that_of_the_whole_set(tmp_path: Path, tiny_world: None) -> None:
+    options = {"count": 40, "views_per_scene": 1, "quality": "flat"}
+    write_dataset(config(tmp_path / "whole", **options))
+    seen = []
+    summary = write_dataset(config(tmp_path / "one", split="test", **options), lambda *now: seen.append(now))
+    wanted = [entry for entry in pairs_of(tmp_path / "whole") if entry["split"] == "test"]
+    assert wanted
+    assert pairs_of(tmp_path / "one") == wanted
+    assert summary["complete"]
+    assert seen[-1] == (len(wanted), len(wanted))
+    for entry in wanted:
+        assert (tmp_path / "one" / entry["depth"]).read_bytes() == (tmp_path / "whole" / entry["depth"]).read_bytes()
+    with pytest.raises(InputError, match="only_split = 'test', not None"):
+        write_dataset(config(tmp_path / "one", **options))
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, tiny_world: None) -> None:
     write_dataset(config(tmp_path / "set", count=2))
     with pytest.raises(InputError, match="seed = 3, not 9"):
@@ -183,6 +199,10 @@ def test_wrong_options_are_refused(tmp_path: Path) -> None:
         config(tmp_path, count=0)
     with pytest.raises(InputError, match="8x8"):
         config(tmp_path, wh=(8, 8))
+    with pytest.raises(InputError, match="known: train, val, test"):
+        config(tmp_path, split="tset")
+    with pytest.raises(InputError, match="a walk has no splits"):
+        config(tmp_path, world="walk", split="test")
 
 
 def test_splits_follow_the_scene_seed_and_cover_all_categories() -> None:

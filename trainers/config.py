@@ -76,7 +76,8 @@ class AugmentConfig:
 
     `max_zoom` bounds the random crop; `reshape` is the share of crops that take a random shape out of `aspects` (width
     over height), which letterboxing then pads with black, `whole` the share of frames that are not cropped; `flip`
-    mirrors every second one.
+    mirrors every second one. `roll_deg` is the standard deviation by which every second frame is turned about the
+    camera's axis.
     `photometric` scales the strength of every change of colour, `spectra` is the share of images that take over another
     image's texture and light, `texture` the share that a random filter alters, `cutout` the share with a hole.
     """
@@ -86,6 +87,7 @@ class AugmentConfig:
     reshape: float = 0.5
     whole: float = 0.3
     flip: bool = True
+    roll_deg: float = 0.0
     photometric: float = 0.8
     spectra: float = 0.0
     texture: float = 0.0
@@ -95,7 +97,8 @@ class AugmentConfig:
         _need(self.max_zoom >= 1, f"max_zoom must be at least 1, but got {self.max_zoom}")
         low, high = self.aspects
         _need(0 < low <= high, f"aspects must be two positive numbers in order, but got {self.aspects}")
-        _need(self.photometric >= 0, f"photometric must not be negative, but got {self.photometric}")
+        for name in ("photometric", "roll_deg"):
+            _need(getattr(self, name) >= 0, f"{name} must not be negative, but got {getattr(self, name)}")
         for name in ("reshape", "whole", "spectra", "texture", "cutout"):
             value = getattr(self, name)
             _need(0 <= value <= 1, f"{name} is a share in [0, 1], but got {value}")

@@ -21,7 +21,7 @@ from edgedepth.core.errors import InputError
 from edgedepth.core.preprocess import Placement
 from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers import processes
-from edgedepth.trainers.augment import degrade, random_window
+from edgedepth.trainers.augment import degrade, random_roll, random_window, rolled
 from edgedepth.trainers.cache import Frame, FrameCache
 from edgedepth.trainers.config import AugmentConfig, TrainConfig
 
@@ -87,13 +87,19 @@ class DepthFrames(Dataset[DepthItem]):
             camera = camera.cropped(window.x, window.y, window.width, window.height)
         placement = Placement.of((camera.width, camera.height), self.spec.input_wh, self.spec.resize)
         placed = placement.to_input(np.ascontiguousarray(image))
-        rows, columns = placement.content
+        depth_m = placement.labels_to_input(depth, fill=np.nan).astype(np.float32)
+        focal = placement.camera_at_input(camera).f_px / self.spec.f_canonical_px
+        rows, columns = content = placement.content
         if self.augment is not None:
-            degrade(placed[rows, columns], rng, self.augment.photometric)
+            degrees = random_roll(rng, self.augment)
+            if degrees:
+                placed[content], depth_m[content], larger = rolled(placed[content], depth_m[content], degrees)
+                focal *= larger
+            degrade(placed[content], rng, self.augment.photometric)
         return DepthItem(
             image=placed,
-            depth_m=placement.labels_to_input(depth, fill=np.nan).astype(np.float32),
-            focal=placement.camera_at_input(camera).f_px / self.spec.f_canonical_px,
+            depth_m=depth_m,
+            focal=focal,
             content=(rows.start, rows.stop, columns.start, columns.stop),
             id=frame.info.id,
         )

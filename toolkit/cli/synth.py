@@ -26,6 +26,10 @@ def synth(
         str,
         typer.Option(help="mixed draws the shading per view; flat is quick, lit is better, fine is slow."),
     ] = "mixed",
+    split: Annotated[
+        str | None,
+        typer.Option(help="Render only the scenes of this split (train, val, test), as they are in the whole set."),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
@@ -51,6 +55,7 @@ def synth(
         views_per_scene=views_per_scene,
         quality=quality,
         device=device,
+        split=split,
     )
     with _progress() as report:
         summary = write_dataset(config, report)

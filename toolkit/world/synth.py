@@ -49,6 +49,7 @@ from edgedepth.world.shard import (
 )
 
 FORMAT_VERSION = 1
+SPLITS = ("train", "val", "test")
 RECIPE_VERSION = 1  # raise it whenever the same seed would give other pictures
 
 Progress = Callable[[int, int], None]  # (views done, views in all)
@@ -60,6 +61,7 @@ class SynthConfig:
 
     `workers` 0 means one process per core. `quality` is one of `shard.QUALITIES`: 'mixed' draws the shading
     mode per view. Pictures are the same for any number of workers; another `device` differs by rounding.
+    `split` (one of `SPLITS`) renders only the scenes of that split: the same pictures that the whole set would have.
 
     Raises:
         InputError: a number is out of range.
@@ -75,6 +77,7 @@ class SynthConfig:
     views_per_scene: int = 4
     quality: str = "mixed"
     device: str = "cpu"
+    split: str | None = None
 
     def __post_init__(self) -> None:
         if self.world not in WORLDS:
@@ -85,6 +88,9 @@ class SynthConfig:
         for name, minimum in least.items():
             if getattr(self, name) < minimum:
                 raise InputError(f"{name} must be at least {minimum}, but got {getattr(self, name)}")
+        if self.split is not None and (self.split not in SPLITS or self.world == "walk"):
+            kinds = "a walk has no splits" if self.world == "walk" else f"known: {', '.join(SPLITS)}"
+            raise InputError(f"cannot render the split {self.split!r} alone; {kinds}")
         if not all(16 <= side <= 4096 for side in self.wh):
             raise InputError(f"size must lie between 16x16 and 4096x4096, but got {self.wh[0]}x{self.wh[1]}")
 
@@ -101,6 +107,7 @@ class SynthConfig:
             "quality": self.quality,
             "device": self.device,
             **walk,
+            "only_split": self.split,
         }
 
 
@@ -128,24 +135,25 @@ def write_dataset(config: SynthConfig, progress: Progress | None = None) -> dict
     """
     _claim(config)
     jobs = _jobs(config)
+    wanted = sum(job.views for job in jobs)
     finished = {job.index: entries for job in jobs if (entries := _record(job)) is not None}
     done = sum(len(entries) for entries in finished.values())
     report = progress or (lambda _done, _total: None)
-    report(done, config.count)
+    report(done, wanted)
     try:
         for job, entries in _run([job for job in jobs if job.index not in finished], config):
             finished[job.index] = entries
             done += len(entries)
-            report(done, config.count)
+            report(done, wanted)
     finally:
         # Shards that workers finished after an interruption are taken along.
         records = (finished.get(job.index) or _record(job) for job in jobs)
-        summary = _assemble(config, [entries for entries in records if entries])
+        summary = _assemble(config, [entries for entries in records if entries], wanted)
     return summary
 
 
 def _jobs(config: SynthConfig) -> list[ShardJob]:
-    """The scenes of a data set, categories in turn; of a walk, its stretches."""
+    """The scenes of a data set or of its one split, categories in turn; of a walk, its stretches."""
     walk = config.world == "walk"
     known = {} if walk else recipes(config.world)
     categories = ("walk",) if walk else tuple(name for name in CATEGORIES if name in known)
@@ -153,13 +161,16 @@ def _jobs(config: SynthConfig) -> list[ShardJob]:
     jobs = []
     for index, start in enumerate(range(0, config.count, step)):
         scene_seed = scene_seed_of(config.seed, config.world, 0 if walk else index)
+        split = "walk" if walk else split_of(scene_seed)
+        if config.split not in (None, split):
+            continue
         jobs.append(
             ShardJob(
                 out=config.out,
                 world=config.world,
                 index=index,
                 scene_seed=scene_seed,
-                split="walk" if walk else split_of(scene_seed),
+                split=split,
                 category=categories[index % len(categories)],
                 views=min(step, config.count - start),
                 wh=config.wh,
@@ -189,7 +200,7 @@ def _claim(config: SynthConfig) -> None:
         return
     if config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir())):
         raise OutputError(f"{config.out} exists and is not a data set of ours; choose an empty folder")
-    _assemble(config, [])
+    _assemble(config, [], config.count)
 
 
 def _read_json(path: Path) -> Any:
@@ -207,14 +218,14 @@ def _record(job: ShardJob) -> list[dict[str, Any]] | None:
     return entries[: job.views] if len(entries) >= job.views else None
 
 
-def _assemble(config: SynthConfig, shards: list[list[dict[str, Any]]]) -> dict[str, Any]:
-    """Write pairs.json and dataset.json for the shards that are finished."""
+def _assemble(config: SynthConfig, shards: list[list[dict[str, Any]]], wanted: int) -> dict[str, Any]:
+    """Write pairs.json and dataset.json for the shards that are finished, of `wanted` views."""
     entries = [entry for shard in shards for entry in shard]
     scale = DEPTH_SCALE[config.world]
     summary = {
         **config.identity(),
         "edgedepth_version": edgedepth.__version__,
-        "complete": len(entries) == config.count,
+        "complete": len(entries) == wanted,
         "count": len(entries),
         "splits": dict(sorted(Counter(entry["split"] for entry in entries).items())),
         "routes": dict(sorted(Counter(entry["route"] for entry in entries).items())),
