@@ -78,6 +78,23 @@ def test_depth_and_labels_of_floor_and_box_are_analytic(renderer: Renderer, roll
     assert set(np.unique(rendering.instance[~sky])) == {1, 2}
 
 
+@pytest.mark.parametrize("bend", [-0.12, 0.04])
+def test_a_bent_lens_sees_the_same_points_elsewhere(renderer: Renderer, bend: float) -> None:
+    renderer.load(box_on_floor())
+    view = View(position=(0.0, 0.0, 1.2), yaw=0.05, pitch=-0.15, hfov_deg=80, bend=bend)
+    rendering = renderer.render(view, WH)
+    rays = rendering.camera.rays()  # (H, W, 3) with z = 1, of a straight lens
+    grown = 1 / (1 + bend * (rays[..., :1] ** 2 + rays[..., 1:2] ** 2))
+    rays = np.concatenate([rays[..., :2] * grown, rays[..., 2:]], -1)
+    pose = world_from_camera(view)
+    points = rays * rendering.depth_m[..., None] @ pose[:3, :3].T + pose[:3, 3]
+    floor = rendering.semantic == SEMANTIC_ID["floor"]
+    assert floor.sum() > 200
+    np.testing.assert_allclose(points[floor][:, 2], 0.0, atol=3e-4)
+    straight = renderer.render(replace(view, bend=0.0), WH)
+    assert (straight.depth_m != rendering.depth_m).mean() > 0.3
+
+
 def test_roll_is_clockwise_and_pitch_is_upwards() -> None:
     pose = world_from_camera(View(position=(1.0, 2.0, 3.0), yaw=0.0, pitch=0.1))
     np.testing.assert_allclose(pose[:3, 2], [np.cos(0.1), 0, np.sin(0.1)], atol=1e-12)

@@ -172,6 +172,22 @@ def test_one_split_alone_is_that_of_the_whole_set(tmp_path: Path, tiny_world: No
         write_dataset(config(tmp_path / "one", **options))
 
 
+def test_a_mixed_lens_bends_every_second_view_and_changes_nothing_else(tmp_path: Path, tiny_world: None) -> None:
+    options = {"count": 24, "views_per_scene": 2, "quality": "flat"}
+    write_dataset(config(tmp_path / "straight", **options))
+    write_dataset(config(tmp_path / "mixed", lens="mixed", **options))
+    pairs = list(zip(pairs_of(tmp_path / "straight"), pairs_of(tmp_path / "mixed"), strict=True))
+    bends = [bent["bend"] for _, bent in pairs]
+    assert 6 <= np.count_nonzero(bends) <= 18
+    assert min(bends) < 0
+    for plain, bent in pairs:
+        assert {**bent, "bend": 0} == {**plain, "bend": 0}
+        same = (tmp_path / "straight" / plain["rgb"]).read_bytes() == (tmp_path / "mixed" / bent["rgb"]).read_bytes()
+        assert same == (bent["bend"] == 0)
+    with pytest.raises(InputError, match="lens = 'mixed', not 'straight'"):
+        write_dataset(config(tmp_path / "mixed", **options))
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, tiny_world: None) -> None:
     write_dataset(config(tmp_path / "set", count=2))
     with pytest.raises(InputError, match="seed = 3, not 9"):
@@ -203,6 +219,10 @@ def test_wrong_options_are_refused(tmp_path: Path) -> None:
         config(tmp_path, split="tset")
     with pytest.raises(InputError, match="a walk has no splits"):
         config(tmp_path, world="walk", split="test")
+    with pytest.raises(UnknownNameError, match="straight, mixed"):
+        config(tmp_path, lens="bent")
+    with pytest.raises(InputError, match="straight lens"):
+        config(tmp_path, world="walk", lens="mixed")
 
 
 def test_splits_follow_the_scene_seed_and_cover_all_categories() -> None:

@@ -69,8 +69,8 @@ def rolled(
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], float]:
     """The frame as the camera sees it that is turned about its axis, enlarged until no corner is empty.
 
-    Turning about the optical axis leaves every depth as it is, and that the frame's middle is not on the axis only moves
-    the principal point.
+    Turning about the optical axis leaves every depth as it is; where the frame's middle is not on the axis, the
+    principal point moves besides.
 
     Args:
         image: (H, W, 3) uint8.

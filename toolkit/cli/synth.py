@@ -26,6 +26,9 @@ def synth(
         str,
         typer.Option(help="mixed draws the shading per view; flat is quick, lit is better, fine is slow."),
     ] = "mixed",
+    lens: Annotated[
+        str, typer.Option(help="straight, as rectified pictures are; mixed bends lines in every second view.")
+    ] = "straight",
     split: Annotated[
         str | None,
         typer.Option(help="Render only the scenes of this split (train, val, test), as they are in the whole set."),
@@ -55,6 +58,7 @@ def synth(
         views_per_scene=views_per_scene,
         quality=quality,
         device=device,
+        lens=lens,
         split=split,
     )
     with _progress() as report:

@@ -102,6 +102,9 @@ class View:
     """A camera pose in a scene: position in metres, angles in radians, horizontal field of view in degrees.
 
     Yaw 0 looks along +x and grows towards +y; pitch is positive upwards; roll is clockwise.
+    `bend` is lambda of the division model of lens distortion: what a pixel sees at radius r from the middle, in units
+    of the focal length, a straight lens shows at r / (1 + bend r^2). Negative is a barrel (Fitzgibbon, "Simultaneous
+    linear estimation of multiple view geometry and lens distortion", 2001).
     """
 
     position: Colour
@@ -109,6 +112,7 @@ class View:
     pitch: float = 0.0
     roll: float = 0.0
     hfov_deg: float = 65.0
+    bend: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,9 @@ WORLDS: tuple[World, ...] = ("indoor", "street", "walk", "bare", "gallery", "com
 
 # What a quality is: (share of views in mode 'lit', light paths per pixel there).
 QUALITIES = {"mixed": (0.6, 1), "lit": (1.0, 1), "flat": (0.0, 1), "fine": (1.0, 4)}
+
+LENSES = ("straight", "mixed")
+_LENS_STREAM = 7
 
 # Worlds of near scenes and of far ones; a walk passes through both.
 ROOMS: tuple[World, ...] = ("indoor", "bare", "gallery", "company")
@@ -60,6 +64,7 @@ class ShardJob:
     wh: tuple[int, int]
     quality: str
     device: str
+    lens: str = "straight"
     total: int = 0  # of a walk: frames of the whole path
 
     @property
@@ -163,12 +168,24 @@ def _scene_entries(job: ShardJob, renderer: Renderer) -> list[dict[str, Any]]:
         lit_share, samples = QUALITIES[job.quality]
         mode: Mode = "lit" if dice.chance(lit_share) else "flat"
         noise = dice.integer(0, 2**30)
+        if job.lens == "mixed":  # dice of its own: all else is drawn as without it
+            view = replace(view, bend=_bend(view, dice_for(job.scene_seed, number, _LENS_STREAM)))
         rendering = renderer.render(view, job.wh, mode=mode, samples=samples, seed=noise)
         picture = SensorModel.draw(dice).photograph(rendering.radiance, rendering.depth_m, dice)
         entry = _write_view(job, f"{job.index:06d}_{number}", picture, rendering)
         routing = {"domain": "indoor" if near else "outdoor", "route": "low" if near else "high"}
-        entries.append({**entry, **routing, "mode": mode})
+        lens = {"bend": view.bend} if job.lens == "mixed" else {}
+        entries.append({**entry, **routing, **lens, "mode": mode})
     return entries
+
+
+def _bend(view: View, dice: Dice) -> float:
+    """A drawn lens: straight, as rectified pictures are, or a barrel, seldom a slight pincushion."""
+    if dice.chance(0.5):
+        return 0.0
+    edge = math.tan(math.radians(view.hfov_deg) / 2)
+    shift = dice.uniform(-0.03, 0.05) if dice.chance(0.5) else dice.uniform(0.05, 0.2)  # at the left and right edge
+    return -shift / edge**2
 
 
 def choose_view(renderer: Renderer, built: BuiltScene, dice: Dice, job: ShardJob) -> View:

@@ -5,6 +5,7 @@ Layout of a data set (all paths in the files are relative to its folder)::
     dataset.json              what it is: world, seed, size, depth unit, categories, classes, counts by split
     pairs.json                one entry per view: id, domain, rgb, depth, depth_scale, semantic, instance,
                               intrinsics [fx, fy, cx, cy], category, route, scene_seed, split, mode;
+                              with `lens` "mixed" also bend, the lens's distortion (see `scene.View`);
                               of a walk also world_from_camera (4x4)
     <split>/<name>.jpg        the photograph
     <split>/<name>.depth.png  16-bit z-depth; metres = value / depth_scale, 0 = sky or beyond 16 bits
@@ -38,6 +39,7 @@ from edgedepth.world.render.renderer import compile_kernels
 from edgedepth.world.scene import DEPTH_STATES, SEMANTIC_CLASSES
 from edgedepth.world.shard import (
     DEPTH_SCALE,
+    LENSES,
     QUALITIES,
     WALK_CHUNK,
     WORLDS,
@@ -52,6 +54,8 @@ FORMAT_VERSION = 1
 SPLITS = ("train", "val", "test")
 RECIPE_VERSION = 1  # raise it whenever the same seed would give other pictures
 
+_BEFORE = {"lens": "straight"}  # what data sets have that were written before they said so
+
 Progress = Callable[[int, int], None]  # (views done, views in all)
 
 
@@ -61,6 +65,7 @@ class SynthConfig:
 
     `workers` 0 means one process per core. `quality` is one of `shard.QUALITIES`: 'mixed' draws the shading
     mode per view. Pictures are the same for any number of workers; another `device` differs by rounding.
+    `lens` is one of `shard.LENSES`: 'mixed' gives every second view a lens that bends straight lines.
     `split` (one of `SPLITS`) renders only the scenes of that split: the same pictures that the whole set would have.
 
     Raises:
@@ -77,6 +82,7 @@ class SynthConfig:
     views_per_scene: int = 4
     quality: str = "mixed"
     device: str = "cpu"
+    lens: str = "straight"
     split: str | None = None
 
     def __post_init__(self) -> None:
@@ -84,6 +90,10 @@ class SynthConfig:
             raise UnknownNameError.of("world", self.world, WORLDS)
         if self.quality not in QUALITIES:
             raise UnknownNameError.of("quality", self.quality, QUALITIES)
+        if self.lens not in LENSES:
+            raise UnknownNameError.of("lens", self.lens, LENSES)
+        if self.lens != "straight" and self.world == "walk":
+            raise InputError("a walk is seen through a straight lens; leave --lens out")
         least = {"count": 1, "views_per_scene": 1, "seed": 0, "workers": 0}
         for name, minimum in least.items():
             if getattr(self, name) < minimum:
@@ -106,6 +116,7 @@ class SynthConfig:
             "size": list(self.wh),
             "quality": self.quality,
             "device": self.device,
+            "lens": self.lens,
             **walk,
             "only_split": self.split,
         }
@@ -176,6 +187,7 @@ def _jobs(config: SynthConfig) -> list[ShardJob]:
                 wh=config.wh,
                 quality=config.quality,
                 device=config.device,
+                lens=config.lens,
                 total=config.count,
             )
         )
@@ -191,7 +203,7 @@ def _claim(config: SynthConfig) -> None:
     if path.exists():
         before = _read_json(path)
         for key, value in config.identity().items():
-            found = before.get(key) if isinstance(before, dict) else None
+            found = before.get(key, _BEFORE.get(key)) if isinstance(before, dict) else None
             if found != value:
                 raise InputError(
                     f"{config.out} holds a data set with {key} = {found!r}, not {value!r}; "

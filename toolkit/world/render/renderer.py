@@ -290,6 +290,7 @@ def _eye(view: View, camera: Camera) -> Any:
     eye.down = wp.vec3(*(pose[:3, 1] / camera.fy))
     eye.forward = wp.vec3(*pose[:3, 2])
     eye.cx, eye.cy = camera.cx, camera.cy
+    eye.bend = view.bend
     eye.width, eye.height = camera.width, camera.height
     return eye
 

@@ -51,7 +51,10 @@ class World:
 
 @wp.struct
 class Eye:
-    """A camera: the ray through pixel (u, v) is forward + right (u - cx) + down (v - cy), one metre deep."""
+    """A camera: the ray through pixel (u, v) is forward + right (u - cx) + down (v - cy), one metre deep.
+
+    With a `bend` both distances grow by 1 / (1 + bend r^2), see `scene.View`.
+    """
 
     origin: vec3
     right: vec3
@@ -59,6 +62,7 @@ class Eye:
     forward: vec3
     cx: float
     cy: float
+    bend: float
     width: int
     height: int
 
@@ -82,7 +86,13 @@ class Hit:
 @wp.func
 def ray_through(eye: Eye, u: float, v: float) -> vec3:
     """Direction with unit depth along the optical axis (not normalised)."""
-    return eye.forward + eye.right * (u - eye.cx) + eye.down * (v - eye.cy)
+    x = u - eye.cx
+    y = v - eye.cy
+    if eye.bend != 0.0:
+        r2 = x * x * wp.length_sq(eye.right) + y * y * wp.length_sq(eye.down)
+        grown = 1.0 / (1.0 + eye.bend * r2)
+        return eye.forward + eye.right * (x * grown) + eye.down * (y * grown)
+    return eye.forward + eye.right * x + eye.down * y
 
 
 @wp.func
