@@ -77,34 +77,31 @@ class Checkpoint:
                 )
 
 
-def load_state(module: nn.Module, state: Mapping[str, Tensor], network: str, *, grown: bool = False) -> None:
-    """Copy `state` into `module`, which must have exactly these tensors, or with `grown` at least these.
+def load_state(module: nn.Module, state: Mapping[str, Tensor], network: str, *, rebuilt: bool = False) -> None:
+    """Copy `state` into `module`, which must have exactly these tensors.
+
+    With `rebuilt` either side may have layers that the other has not: those of `module` keep their weights, those of
+    `state` are left out.
 
     Raises:
         CheckpointError: a tensor is missing, unknown, of another shape or not finite; the message names it.
     """
     own = module.state_dict()
-    lacking = own.keys() - state.keys()
-    for problem, names in (
-        ("lacks", set() if grown else lacking),
-        ("has an unknown", state.keys() - own.keys()),
-    ):
-        if names:
+    for problem, names in (("lacks", own.keys() - state.keys()), ("has an unknown", state.keys() - own.keys())):
+        if names and not rebuilt:
             raise CheckpointError(
                 f"the checkpoint {problem} tensor {min(names)!r} ({len(names)} in all), so it is not of this "
                 f"{network}; check the network's name and options"
             )
-    for name, tensor in own.items():
-        if name in lacking:
-            continue
-        if tensor.shape != state[name].shape:
+    for name in own.keys() & state.keys():
+        if own[name].shape != state[name].shape:
             raise CheckpointError(
-                f"tensor {name!r} of {network} must be {list(tensor.shape)}, but the checkpoint has "
+                f"tensor {name!r} of {network} must be {list(own[name].shape)}, but the checkpoint has "
                 f"{list(state[name].shape)}; check the network's options"
             )
         if not bool(torch.isfinite(state[name]).all()):
             raise CheckpointError(f"tensor {name!r} of {network} is not finite; train or download it again")
-    module.load_state_dict(dict(state), strict=not grown)
+    module.load_state_dict(dict(state), strict=not rebuilt)
 
 
 def shipped_checkpoint(network: str) -> Path:

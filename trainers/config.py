@@ -130,7 +130,7 @@ class TrainConfig:
     cache: folder for decoded frames, `<out>/cache` where None. resume: go on with the run in `out`.
     watch: a data set that is evaluated beside the validation split and never trained on.
     options: options of the network that differ from its defaults, or with `init` from those of the checkpoint: layers
-        that it lacks then start with random weights.
+        that it lacks then start with random weights, those that are not wanted any more are left out.
     """
 
     network: str

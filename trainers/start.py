@@ -97,7 +97,7 @@ def network_from(config: TrainConfig, start: Checkpoint | None) -> tuple[nn.Modu
     network = create_network(config.network, **options)
     if start is not None:
         replace(start, options=options).check_options()
-        load_state(network, start.state, config.network, grown=options != start.options)
+        load_state(network, start.state, config.network, rebuilt=options != start.options)
     return network, options
 
 
