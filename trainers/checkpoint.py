@@ -93,7 +93,7 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], network: str, *, 
                 f"the checkpoint {problem} tensor {min(names)!r} ({len(names)} in all), so it is not of this "
                 f"{network}; check the network's name and options"
             )
-    for name in own.keys() & state.keys():
+    for name in (name for name in own if name in state):
         if own[name].shape != state[name].shape:
             raise CheckpointError(
                 f"tensor {name!r} of {network} must be {list(own[name].shape)}, but the checkpoint has "
