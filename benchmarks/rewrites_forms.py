@@ -148,7 +148,10 @@ def _write(label: str, model: onnx.ModelProto, frame: np.ndarray, folder: Path) 
 
 
 def _write_int8(stem: str, model: onnx.ModelProto, frame: np.ndarray, folder: Path) -> dict[str, str]:
-    """The INT8 forms of a graph, with ranges of one frame: other ranges would not change the time."""
+    """The INT8 forms of a graph, with ranges of one frame: other ranges would not change the time.
+
+    Without the rewrites that `calibrate` puts before OpenVINO's (`Form.rewrites`): the graphs are what is compared.
+    """
     ranges = ranges_of(observe(model, [frame], tensors_to_observe(Graph(model))), "minmax")
     files = {f"int8@{backend}": f"{stem}.int8-{backend}.onnx" for backend in INT8_BACKENDS}
     for backend in INT8_BACKENDS:
