@@ -51,7 +51,7 @@ class SetResult:
 
 
 def samples_folder() -> Path:
-    """The folder of real samples.
+    """The folder of real samples: EDGEDEPTH_SAMPLES, or shared/data beside the clone.
 
     Raises:
         InputError: it is not there.

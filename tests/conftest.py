@@ -27,7 +27,7 @@ def _seeded() -> None:
 
 @pytest.fixture(scope="session")
 def samples() -> Path:
-    """The folder of real samples, where there is one."""
+    """The folder of real samples, where there is one: EDGEDEPTH_SAMPLES, or shared/data beside the clone."""
     folder = Path(os.environ.get("EDGEDEPTH_SAMPLES", REPOSITORY.parent / "shared" / "data"))
     if not (folder / "pairs.json").is_file():
         pytest.skip("no real samples here; set EDGEDEPTH_SAMPLES to a folder of them")

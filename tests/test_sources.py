@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import threading
 import time
@@ -22,9 +21,6 @@ from edgedepth.core.errors import InputError
 from edgedepth.io import camera_source as camera_module
 from edgedepth.io import open_source
 from edgedepth.io.image_source import ImageSource, read_image, unique_names
-
-SAMPLES = Path(os.environ.get("EDGEDEPTH_SAMPLES", Path(__file__).parents[2] / "shared" / "data"))
-needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no sample data (EDGEDEPTH_SAMPLES)")
 
 
 def make_video(
@@ -192,12 +188,11 @@ class TestVideo:
         assert "only audio" in refusal(make_song(tmp_path / "song.mp4"))
         assert "codec" in refusal(unknown)
 
-    @needs_samples
     @pytest.mark.parametrize(
         ("name", "count", "shape"), [("street_motorway", 221, (540, 960, 3)), ("indoor_people", 1394, (432, 768, 3))]
     )
-    def test_real_videos_are_read_to_the_end(self, name, count, shape):
-        with open_source(SAMPLES / "video" / f"{name}.mp4") as source:
+    def test_real_videos_are_read_to_the_end(self, samples, name, count, shape):
+        with open_source(samples / "video" / f"{name}.mp4") as source:
             shapes = [frame.image_bgr.shape for frame in source]
             assert (len(shapes), set(shapes), source.count, source.warnings) == (count, {shape}, count, [])
 
