@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    data: Annotated[str, typer.Option(help="Labelled data: synth:DIR, pairs:FILE, nyu:DIR or kitti:DIR.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="Labelled data: synth:DIR, pairs:FILE, nyu:DIR, nyu-fused:DIR, kitti:DIR, kitti-eigen:DIR, scannet:DIR"
+            " or synthia:DIR."
+        ),
+    ],
     bundle: Annotated[
         str,
         typer.Argument(help="Bundle folder or zip, 'default', a .safetensors checkpoint, or a folder of depth maps."),
