@@ -117,6 +117,12 @@ def test_camera_option(bundle: Path, video: Path, tmp_path: Path, capsys: pytest
         assert json.loads(printed)["camera"] == "given"
         depth = np.load(next(out.rglob("*.npz")), allow_pickle=False)["depth_m"]
         assert np.median(depth) == pytest.approx(8.0, rel=0.05)  # the encoder is lossy
+    upright = {"fx": 100, "fy": 100, "cx": 24, "cy": 32, "width": 48, "height": 64}
+    (tmp_path / "camera.json").write_text(json.dumps(upright))
+    said = failure(
+        capsys, "run", video, "--bundle", bundle, "--camera", tmp_path / "camera.json", "-o", tmp_path / "no"
+    )
+    assert "the intrinsics are of 48x64 pixels, but the frames are" in said
 
 
 def test_missing_source(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,7 +154,7 @@ def test_bad_bundles(video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     ("option", "value", "message"),
     [
         ("--backend", "quantum", "unknown backend 'quantum'; known: auto"),
-        ("--precision", "int8", "has no int8 files"),
+        ("--precision", "int8", "has no int8 file for"),
         ("--save", "gif", "unknown output 'gif'; known: video"),
         ("--colormap", "mud", "unknown colour map 'mud'; known: turbo"),
         ("--camera", "1,2,3", "--camera is fx,fy,cx,cy"),

@@ -69,6 +69,7 @@ def test_broken_zip(tmp_path: Path) -> None:
         (lambda d: d.update(schema_version=2), "bundle schema 2, but this edgedepth reads 1"),
         (lambda d: d["networks"]["low"]["variants"]["fp32"].update(file="../low.onnx"), "leaves the bundle's folder"),
         (lambda d: d["networks"]["low"]["variants"]["fp32"].update(file="/etc/passwd"), "leaves the bundle's folder"),
+        (lambda d: d["networks"]["low"].update(network="x/../../escaped"), "networks.low.network"),
         (lambda d: d["networks"]["low"]["spec"].update(max_m=0.1), "max_m must exceed min_m"),
         (lambda d: d["networks"].pop("low"), "'low', which has no network"),
         (lambda d: d.update(surprise=1), "surprise"),

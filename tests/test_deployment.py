@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="exporting needs PyTorch: pip instal
 pytest.importorskip("onnx")
 
 import edgedepth  # noqa: E402
+from edgedepth import deployment  # noqa: E402
 from edgedepth.core.errors import InputError, UnknownNameError  # noqa: E402
 from edgedepth.deployment import DeployWatcher  # noqa: E402
 
@@ -49,3 +50,16 @@ def test_deploy_calibrates_where_frames_are_given(tmp_path: Path) -> None:
 def test_what_makes_no_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown network.*edge-lower"):
         edgedepth.deploy("edge-lower", tmp_path / "mine")
+
+
+@pytest.mark.parametrize(("folder", "name"), [("My Bundle", "My-Bundle"), ("été!", "t"), ("plain", "plain")])
+def test_a_folder_names_its_bundle(folder: str, name: str) -> None:
+    assert deployment._bundle_name(None, Path(folder)) == name
+
+
+def test_a_name_that_cannot_be_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "bundle.json").write_text("{}")
+    with pytest.raises(InputError, match="made of letters, digits"):
+        edgedepth.deploy("edge-low", tmp_path / "mine", name="a b")
+    assert (tmp_path / "mine" / "bundle.json").read_text() == "{}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ import edgedepth
 from edgedepth.core.errors import BackendError, InputError, UnknownNameError
 from edgedepth.core.manifest import Router
 from edgedepth.core.routing import CoarseRule, Hysteresis
+from edgedepth.engines.session import Session
+from edgedepth.runtime import depth_runtime
 from tests.bundles import LOW_SPEC, depth_network, fixed_router, write_bundle
 from tests.networks import routed_bundle
 
@@ -169,8 +173,70 @@ def test_backends_agree(folder: Path) -> None:
 def test_unknown_backend_and_precision(folder: Path) -> None:
     with pytest.raises(UnknownNameError, match="unknown backend 'quantum'"):
         edgedepth.DepthRuntime.load(folder, backend="quantum")
-    with pytest.raises(InputError, match="has no int8 files; it has: fp32"):
-        edgedepth.DepthRuntime.load(folder, precision="int8")
+    with pytest.raises(InputError, match="has no int8 file for onnxruntime; it has: fp32"):
+        edgedepth.DepthRuntime.load(folder, backend="onnxruntime", precision="int8")
+
+
+def test_a_precision_that_one_network_lacks_is_refused_not_replaced(folder: Path, tmp_path: Path) -> None:
+    """An INT8 file for another backend, or for one route only, must not make FP32 pass for INT8."""
+    bundle = shutil.copytree(folder, tmp_path / "b")
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    for route in ("low", "high"):
+        variants = manifest["networks"][route]["variants"]
+        variants["int8@onnxruntime" if route == "low" else "int8@openvino"] = variants["fp32"]
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
+    for backend, network in (("onnxruntime", "high"), ("openvino", "low")):
+        with pytest.raises(InputError, match=rf"has no int8 file for {backend}; it has: fp32, int8@"):
+            edgedepth.DepthRuntime.load(bundle, backend=backend, precision="int8")
+        with edgedepth.DepthRuntime.load(bundle, backend=backend) as runtime:
+            assert runtime.precision == "fp32", network
+
+
+class _Spied:
+    """A session that counts how often it was closed and which outputs it was asked for."""
+
+    def __init__(self, session: Session, log: list[_Spied]) -> None:
+        self.session, self.closed, self.asked = session, 0, []
+        log.append(self)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.session, name)
+
+    def run(self, inputs: dict[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        self.asked.append(outputs)
+        return self.session.run(inputs, outputs)
+
+    def close(self) -> None:
+        self.closed += 1
+        self.session.close()
+
+
+@pytest.fixture
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[_Spied]:
+    log: list[_Spied] = []
+    real = depth_runtime.open_session
+    monkeypatch.setattr(depth_runtime, "open_session", lambda *a, **k: _Spied(real(*a, **k), log))
+    return log
+
+
+def test_a_runtime_that_cannot_open_leaves_nothing_open(
+    folder: Path, sessions: list[_Spied], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise BackendError("a new engine fails its golden check")
+
+    monkeypatch.setattr(depth_runtime, "check_new_engines", refuse)
+    with pytest.raises(BackendError, match="golden"):
+        edgedepth.DepthRuntime.load(folder, backend="onnxruntime")
+    assert [session.closed for session in sessions] == [1, 1, 1]
+
+
+def test_only_what_is_asked_for_is_computed(folder: Path, sessions: list[_Spied]) -> None:
+    with edgedepth.DepthRuntime.load(folder, backend="onnxruntime") as runtime:
+        runtime(grey(FAR), route=edgedepth.Route.HIGH)
+        runtime(grey(FAR), route=edgedepth.Route.HIGH, confidence=True)
+    assert [asked for session in sessions for asked in session.asked] == [("depth_m",), ("depth_m", "confidence")]
+    assert all(session.closed == 1 for session in sessions)
 
 
 def test_a_file_that_is_no_network(tmp_path: Path) -> None:

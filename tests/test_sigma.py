@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -47,13 +49,18 @@ def test_one_range_alone_is_refused() -> None:
         choose_sigma(np.array([1.0, 2.0]), _far("nn"))
 
 
-def test_the_command_sets_a_threshold_that_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    scene = routed_bundle(tmp_path / "scene").folder
+def _coarse_bundle(folder: Path) -> Path:
+    """A bundle with a coarse router, made of the files of one with a scene router."""
+    scene = routed_bundle(folder / "scene").folder
     files = {name: (scene / name).read_bytes() for name in ("low.onnx", "high.onnx", "scene.onnx")}
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "low.onnx").write_bytes(files["low.onnx"])
-    router = Router(rule=CoarseRule(sigma_m=5.0), coarse=depth_network(tmp_path / "b", "low.onnx", LOW_SPEC))
-    bundle = write_bundle(tmp_path / "b", files, router=router).folder
+    (folder / "b").mkdir()
+    (folder / "b" / "low.onnx").write_bytes(files["low.onnx"])
+    router = Router(rule=CoarseRule(sigma_m=5.0), coarse=depth_network(folder / "b", "low.onnx", LOW_SPEC))
+    return write_bundle(folder / "b", files, router=router).folder
+
+
+def test_the_command_sets_a_threshold_that_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle, scene = _coarse_bundle(tmp_path), tmp_path / "scene"
     code, printed, said = call(capsys, "sigma", bundle, "--set", "10", "--json")
     assert code == 0, said
     assert json.loads(printed) == {"sigma_m": 10.0, "written": True}
@@ -61,3 +68,28 @@ def test_the_command_sets_a_threshold_that_it_is_told(tmp_path: Path, capsys: py
     assert "must be a positive number of metres, but got 0" in failure(capsys, "sigma", bundle, "--set", "0")
     assert "give one of them" in failure(capsys, "sigma", bundle)
     assert "has a scene router" in failure(capsys, "sigma", scene, "--set", "10")
+
+
+def test_the_command_chooses_from_a_near_and_a_far_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = _coarse_bundle(tmp_path)
+    sets = []
+    for domain, brightness in (("indoor", 40), ("outdoor", 200)):
+        folder = tmp_path / domain
+        folder.mkdir()
+        cv2.imwrite(str(folder / "rgb.png"), np.full((48, 64, 3), brightness, np.uint8))
+        cv2.imwrite(str(folder / "depth.png"), np.full((48, 64), 2000, np.uint16))
+        record = {"rgb": "rgb.png", "depth": "depth.png", "depth_scale": 1000.0, "domain": domain, "split": "val"}
+        (folder / "pairs.json").write_text(json.dumps([record]))
+        sets += ["--data", f"pairs:{folder / 'pairs.json'}"]
+    arguments = ("sigma", bundle, "--backend", "onnxruntime", "--write", "--json")
+    code, printed, said = call(capsys, *arguments, *sets)
+    assert code == 0, said
+    chosen = json.loads(printed)
+    assert (chosen["images"], chosen["written"]) == (2, True)
+    assert Bundle.load(bundle).manifest.router.rule == CoarseRule(sigma_m=chosen["sigma_m"])
+    assert "both ranges, but got 0 far of 1" in failure(capsys, *arguments, *sets[:2])
+    shutil.make_archive(str(tmp_path / "zipped"), "zip", bundle)
+    assert "is not changed in place" in failure(capsys, "sigma", tmp_path / "zipped.zip", "--set", "7")
+    code, _, said = call(capsys, "sigma", tmp_path / "zipped.zip", "--set", "7", "-o", tmp_path / "changed")
+    assert code == 0, said
+    assert Bundle.load(tmp_path / "changed").manifest.router.rule == CoarseRule(sigma_m=7.0)

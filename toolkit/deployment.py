@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import InputError, require
+from edgedepth.core.manifest import NAME_PATTERN
 from edgedepth.core.routing import Route
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def deploy(
 
     source: "default", a network's name, checkpoints, or files of networks from elsewhere: one depth network, or two
         and a classifier. module, spec: a torch network of one's own, see docs/own_networks.md.
-    output, name: the bundle's folder and its name, the folder's by default.
+    output, name: the bundle's folder and its name, by default the folder's with hyphens for what no name may have.
     input_wh: another input size for the depth networks.
     precisions: of "fp32" (always made) and "fp16".
     calib: frames to calibrate INT8 on: anything `edgedepth run` reads, `kind:path`, or "world"; None leaves INT8 out.
@@ -105,6 +107,7 @@ def deploy(
     """
     for package in ("torch", "onnx", "onnxscript", "safetensors"):
         require(package, extra="export")
+    named = _bundle_name(name, Path(output))
     watching = watcher or DeployWatcher()
     sources = (str(source),) if isinstance(source, (str, Path)) else tuple(source)
     if module is not None and sources == ("default",):
@@ -118,7 +121,7 @@ def deploy(
         spec=None if spec is None else Path(spec),
         validate=validate,
         request={
-            "name": name or Path(output).resolve().name,
+            "name": named,
             "input_wh": input_wh,
             "precisions": tuple(precisions),
             "backends": tuple(backends),
@@ -130,6 +133,14 @@ def deploy(
     calibrated = None if calib is None else _calibrate(exported.bundle, calib, calibration, watching)
     plans, checks = _build(exported.bundle.folder, watching) if engines else ([], [])
     return Deployment(export=exported, calibration=calibrated, engines=tuple(plans), checks=tuple(checks))
+
+
+def _bundle_name(name: str | None, folder: Path) -> str:
+    if name is None:
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-") or "bundle"
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise InputError(f"a bundle's name is made of letters, digits, '.', '_' and '-', but got {name!r}")
+    return name
 
 
 def _export(

@@ -64,7 +64,7 @@ def parse_camera(text: str) -> Callable[[tuple[int, int]], Camera]:
 
     def camera_of(frame_wh: tuple[int, int]) -> Camera:
         width, height = size or frame_wh
-        return Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=width, height=height).resized(*frame_wh)
+        return Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=width, height=height).of_frames(*frame_wh)
 
-    camera_of((1, 1))  # refuses numbers that are no camera before anything runs
+    camera_of(size or (1, 1))  # refuses numbers that are no camera before anything runs
     return camera_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,37 +12,46 @@ from edgedepth.core.errors import BundleError, InputError
 
 if TYPE_CHECKING:
     from edgedepth.core.bundle import Bundle
+    from edgedepth.datasets import DepthDataset
 
 
 def sigma(
     bundle: Annotated[str, typer.Argument(help="Bundle folder whose router is of the coarse kind.")],
     data: Annotated[
-        str | None, typer.Option(help="Data set with near and far samples to choose from, for example synth:DIR.")
+        list[str] | None,
+        typer.Option(
+            "--data", help="Data set to choose from, as kind:path; repeat until there are near and far samples."
+        ),
     ] = None,
     value_m: Annotated[
         float | None, typer.Option("--set", metavar="METRES", help="Store this threshold, whatever any data say.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Split to choose on.")] = "val",
-    limit: Annotated[int | None, typer.Option(min=2, help="Use at most this many samples, spread evenly.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split to choose on; by default what training validates on.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=2, help="Use at most this many samples of each data set.")] = None,
     backend: Annotated[str, typer.Option(help="Backend by name, or auto.")] = "auto",
     write: Annotated[bool, typer.Option("--write", help="Store the chosen threshold in the bundle.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write the changed bundle to this folder instead of changing it in place."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Find the depth threshold that routes most validation frames right, or set one.
 
-    Example: edgedepth sigma mybundle --data synth:world --write
+    Example: edgedepth sigma mybundle --data synth:world/indoor --data synth:world/street --write
     """
-    if (data is None) == (value_m is None):
+    if bool(data) == (value_m is not None):
         raise InputError("sigma needs --data to choose the threshold from, or --set to be told it; give one of them")
     import numpy as np
 
-    from edgedepth.core.bundle import Bundle
+    from edgedepth.core.bundle import Bundle, editable
     from edgedepth.core.routing import CoarseRule, Route
-    from edgedepth.datasets.registry import open_dataset
     from edgedepth.evaluation.sigma import choose_sigma
     from edgedepth.runtime.depth_runtime import DepthRuntime
 
-    opened = Bundle.load(bundle)
+    opened = editable(bundle, output) if write or value_m is not None else Bundle.load(bundle)
     router = opened.manifest.router
     if not isinstance(router.rule, CoarseRule):
         raise BundleError(
@@ -54,17 +64,13 @@ def sigma(
         else:
             say(f"sigma {value_m:g} m stored in the bundle")
         return
-    assert data is not None  # one of the two is given
-    samples = open_dataset(data, split).where(lambda info: info.route is not None).limited(limit)
-    if not len(samples):
-        raise InputError(
-            f"{data} says of no sample whether it is near or far; use a data set with routes, as synth:DIR"
-        )
+    datasets = [_with_routes(name, split) for name in data or ()]
     d_max, far = [], []
     with DepthRuntime.load(opened, backend=backend) as runtime:
-        for sample in samples:
-            d_max.append(runtime.decide(sample.image_bgr).score)
-            far.append(sample.route is Route.HIGH)
+        for samples in datasets:
+            for sample in samples.limited(limit):
+                d_max.append(runtime.decide(sample.image_bgr).score)
+                far.append(sample.route is Route.HIGH)
     choice = choose_sigma(np.array(d_max), np.array(far))
     if write:
         _store(opened, round(choice.sigma_m, 3))
@@ -85,6 +91,17 @@ def sigma(
             f" ({choice.wrong_low} near sent high, {choice.wrong_high} far sent low)"
             + ("; stored in the bundle" if write else "; store it with --write")
         )
+
+
+def _with_routes(name: str, split: str | None) -> DepthDataset:
+    """The samples of a split, of the validation part if none is named, that say whether they are near or far."""
+    from edgedepth.datasets.registry import open_dataset, open_for_training
+
+    dataset = open_for_training(name)[1] if split is None else open_dataset(name, split)
+    samples = dataset.where(lambda info: info.route is not None)
+    if not len(samples):
+        raise InputError(f"{name} says of no sample whether it is near or far; use a set with routes, as synth:DIR")
+    return samples
 
 
 def _store(bundle: Bundle, sigma_m: float) -> None:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from edgedepth.core.errors import InputError
 
+_SAME_SHAPE = 0.02  # by how much the ratios of width and height may differ: sizes are rounded to even numbers
+
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:
@@ -67,6 +69,19 @@ class Camera:
             width=width,
             height=height,
         )
+
+    def of_frames(self, width: int, height: int) -> Camera:
+        """The camera of frames that show its whole view, perhaps at another size.
+
+        Raises:
+            InputError: the frames have another shape, so they are turned or cropped and these are not their intrinsics.
+        """
+        if abs(self.width * height - self.height * width) > _SAME_SHAPE * self.height * width:
+            raise InputError(
+                f"the intrinsics are of {self.width}x{self.height} pixels, but the frames are {width}x{height},"
+                " another shape; give the intrinsics of these frames"
+            )
+        return self.resized(width, height)
 
     def cropped(self, x: int, y: int, width: int, height: int) -> Camera:
         """The camera of the window that starts at (x, y); negative offsets pad."""

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgedepth.core.errors import InputError, require
+from edgedepth.core.manifest import NAME_PATTERN
 from edgedepth.core.spec import DepthSpec, ResizePolicy, parse_size
 
 OutputKind = Literal["depth", "disparity", "log-depth", "bins"]
@@ -92,7 +93,7 @@ class ForeignSpec(_Part):
         pixels at that size.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    name: str = Field(pattern=NAME_PATTERN)
     module: str | None = None
     onnx: str | None = None
     size: tuple[int, int]

@@ -11,6 +11,7 @@ from edgedepth.core.errors import BundleError, UnknownNameError
 from edgedepth.core.routing import FixedRule, Hysteresis, Route, Rule
 from edgedepth.core.spec import DepthSpec, ResizePolicy
 
+NAME_PATTERN = r"^[A-Za-z0-9._-]+$"  # of bundles and networks: they become parts of file names
 SCHEMA_VERSION = 1  # the literal of `Manifest.schema_version`
 
 
@@ -44,7 +45,7 @@ def variant_keys(precision: str, backend: str) -> tuple[str, ...]:
 
 
 class _Network(_Part):
-    network: str
+    network: str = Field(pattern=NAME_PATTERN)
     params: int = Field(ge=0)
     gmacs: float = Field(ge=0)
     variants: Variants = Field(min_length=1)
@@ -210,7 +211,7 @@ class Manifest(_Part):
     """
 
     schema_version: Literal[1] = 1
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    name: str = Field(pattern=NAME_PATTERN)
     edgedepth_version: str
     router: Router
     networks: dict[Route, DepthNetwork] = Field(min_length=1)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 BAG_SUFFIXES = (".bag", ".mcap", ".db3")
 _RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 _INFO = "sensor_msgs/msg/CameraInfo"
+_METADATA, _METADATA_KEY = "metadata.yaml", b"rosbag2_bagfile_information"
 
 # Encodings of sensor_msgs/Image: channels, and what brings them to BGR (None where they are).
 _ENCODINGS: dict[str, tuple[int, int | None]] = {
@@ -41,7 +42,7 @@ _ENCODINGS: dict[str, tuple[int, int | None]] = {
 
 def is_bag(path: Path) -> bool:
     """Whether this is a recording: a file by its suffix, or a ROS 2 folder by its metadata."""
-    return path.suffix in BAG_SUFFIXES or (path / "metadata.yaml").is_file()
+    return _is_ros2_folder(path) if path.is_dir() else path.suffix in BAG_SUFFIXES
 
 
 class BagSource(Source):
@@ -81,7 +82,7 @@ class BagSource(Source):
                 damaged += 1
                 continue
             first_ns = time_ns if first_ns is None else first_ns
-            camera = None if self._camera is None else self._camera.resized(image.shape[1], image.shape[0])
+            camera = None if self._camera is None else self._camera.of_frames(image.shape[1], image.shape[0])
             yield Frame(
                 index=index, image_bgr=image, time_s=(time_ns - first_ns) / 1e9, name=f"{index:06d}", camera=camera
             )
@@ -98,6 +99,15 @@ class BagSource(Source):
             self._reader.close()
 
 
+def _is_ros2_folder(folder: Path) -> bool:
+    """Whether the folder's metadata are a recording's; other programs call theirs by the same name."""
+    try:
+        with (folder / _METADATA).open("rb") as file:
+            return _METADATA_KEY in file.read(4096)
+    except OSError:
+        return False
+
+
 def _open(path: Path) -> AnyReader:
     from rosbags.highlevel import AnyReader, AnyReaderError
     from rosbags.typesys import Stores, get_typestore
@@ -105,7 +115,7 @@ def _open(path: Path) -> AnyReader:
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path")
     # A single file of a ROS 2 recording is read with the metadata that lies beside it, where it does.
-    whole = path.parent if path.suffix in (".db3", ".mcap") and (path.parent / "metadata.yaml").is_file() else path
+    whole = path.parent if path.suffix in (".db3", ".mcap") and _is_ros2_folder(path.parent) else path
     try:
         reader = AnyReader([whole], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
         reader.open()

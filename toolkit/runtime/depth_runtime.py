@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -52,14 +53,18 @@ class DepthRuntime:
         self.backend = auto_backend() if backend == "auto" else backend_named(backend).name
         self.precision = _choose_precision(bundle, precision, self.backend)
         self._threads, self._frame_wh, self._build = threads, frame_wh, build
-        self._router = FrameRouter.of(bundle, self._open)
-        # All networks are opened at once: a stream must not stall when its route first changes.
-        self._networks = {
-            route: FrameNetwork(self._open(entry.variants, entry.spec.resize), entry.spec.input_wh, entry.spec.resize)
-            for route, entry in bundle.manifest.networks.items()
-        }
-        check_new_engines(bundle, {route: network.session for route, network in self._networks.items()})
         self._scratch = np.empty((0, 0), np.bool_)
+        with ExitStack() as opened:
+            self._router = opened.enter_context(FrameRouter.of(bundle, self._open_router))
+            # All networks are opened at once: a stream must not stall when its route first changes.
+            self._networks = {
+                route: opened.enter_context(
+                    FrameNetwork(self._open(entry.variants, entry.spec.resize), entry.spec.input_wh, entry.spec.resize)
+                )
+                for route, entry in bundle.manifest.networks.items()
+            }
+            check_new_engines(bundle, {route: network.session for route, network in self._networks.items()})
+            self._opened = opened.pop_all()
 
     @classmethod
     def load(
@@ -152,7 +157,7 @@ class DepthRuntime:
         with stopwatch(times, "preprocess"):
             placement = network.load(frame_bgr)
         with stopwatch(times, "infer"):
-            answer = network.run()
+            answer = network.run(("depth_m", "confidence") if confidence else ("depth_m",))
         with stopwatch(times, "postprocess"):
             if steadier is not None:
                 seen = network.frame_bgr
@@ -211,9 +216,7 @@ class DepthRuntime:
 
     def close(self) -> None:
         """Release every session; the runtime cannot be used afterwards."""
-        self._router.close()
-        for network in self._networks.values():
-            network.close()
+        self._opened.close()
 
     def __enter__(self) -> DepthRuntime:
         return self
@@ -232,8 +235,12 @@ class DepthRuntime:
             raise InputError(f"bundle {self.bundle.manifest.name} has no network for route {route}; it has: {known}")
         return networks[route]
 
-    def _open(self, variants: dict[str, BundleFile], resize: ResizePolicy) -> Session:
-        for precision in (self.precision, "fp32"):  # a router may come in fp32 only
+    def _open_router(self, variants: dict[str, BundleFile], resize: ResizePolicy) -> Session:
+        """A router may come in fp32 only."""
+        return self._open(variants, resize, (self.precision, "fp32"))
+
+    def _open(self, variants: dict[str, BundleFile], resize: ResizePolicy, precisions: Sequence[str] = ()) -> Session:
+        for precision in precisions or (self.precision,):
             for key in variant_keys(precision, self.backend):
                 if key in variants:
                     path = self.bundle.path(variants[key])
@@ -339,9 +346,12 @@ def _choose_precision(bundle: Bundle, precision: str, backend: str) -> str:
         if all(network.int8_pays_on(backend) for network in networks):
             return "int8"
         return default_precision(bundle) if backend_named(backend).gpu else "fp32"
-    known = {key.partition("@")[0] for network in networks for key in network.variants}
-    if precision not in known:
-        raise InputError(f"bundle {bundle.manifest.name} has no {precision} files; it has: {', '.join(sorted(known))}")
+    for network in networks:
+        if not any(key in network.variants for key in variant_keys(precision, backend)):
+            raise InputError(
+                f"{network.network} of bundle {bundle.manifest.name} has no {precision} file for {backend};"
+                f" it has: {', '.join(network.variants)}"
+            )
     return precision
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 
 import numpy as np
@@ -29,6 +30,7 @@ class FrameNetwork:
         name = session.inputs[0].name
         if len(session.inputs) != 1 or name not in ("frame", "image"):
             known = [tensor.name for tensor in session.inputs]
+            session.close()
             raise BundleError(
                 f"a network takes one input, 'frame' or 'image', but this one takes {known}; export it again"
             )
@@ -70,12 +72,12 @@ class FrameNetwork:
         frame: NDArray[np.uint8] = self._frame[0]
         return frame
 
-    def run(self) -> dict[str, NDArray[np.float32]]:
-        """Run on the loaded frame and return the outputs by name; they are valid until the next run."""
+    def run(self, outputs: Sequence[str] | None = None) -> dict[str, NDArray[np.float32]]:
+        """Run on the loaded frame and return these outputs, or all, by name; they are valid until the next run."""
         if self._input_name == "frame":
-            return self.session.run({"frame": self._frame})
+            return self.session.run({"frame": self._frame}, outputs)
         image = self._frame[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
-        return self.session.run({"image": np.ascontiguousarray(image)})
+        return self.session.run({"image": np.ascontiguousarray(image)}, outputs)
 
     def close(self) -> None:
         """Release the session."""

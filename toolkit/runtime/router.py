@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,3 +60,11 @@ class FrameRouter:
         """Release the router's session."""
         if self._network is not None:
             self._network.close()
+
+    def __enter__(self) -> FrameRouter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
