@@ -28,7 +28,7 @@ def make_video(
     count: int = 24,
     *,
     wh: tuple[int, int] = (64, 48),
-    fps: int = 12,
+    fps: int | Fraction = 12,
     times_s: Sequence[float] | None = None,
     pix_fmt: str = "yuv420p",
     options: dict[str, str] | None = None,
@@ -113,6 +113,19 @@ class TestVideo:
         frames, warnings = read(make_video(tmp_path / "vfr.mp4", 6, times_s=times_s))
         np.testing.assert_allclose([f.time_s for f in frames], times_s, atol=1e-3)
         assert warnings == []
+
+    @pytest.mark.parametrize("fps", [Fraction(1, 5), 500])
+    def test_a_rate_that_cannot_be_is_unknown_and_the_times_hold(self, tmp_path, fps):
+        times_s = [float(i / fps) for i in range(6)]
+        with open_source(make_video(tmp_path / "odd.mkv", 6, fps=fps, times_s=times_s)) as source:
+            assert source.fps is None
+            np.testing.assert_allclose([frame.time_s for frame in source], times_s, atol=1e-3)
+        assert source.warnings == []
+
+    @pytest.mark.parametrize("name", ["notes.txt", "release.nfo", "art.ans"])
+    def test_text_is_no_video(self, tmp_path, name):
+        (tmp_path / name).write_text("hello text\nline two\n" * 50)
+        assert f"{name} is text, not a video" in refusal(tmp_path / name)
 
     @pytest.mark.parametrize("matrix", [(0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)])
     def test_rotation_is_applied(self, tmp_path, matrix):
@@ -263,6 +276,7 @@ class TestImages:
         with open_source(tmp_path) as source:
             frames = list(source)
         assert (source.ordered, source.count, source.fps, source.name) == (False, 4, None, tmp_path.name)
+        assert source.photos == {name: next(tmp_path.glob(f"{name}.*")) for name in ("broken", "f1", "f2", "f10")}
         assert [(f.index, f.name, int(f.image_bgr[0, 0, 0])) for f in frames] == [
             (0, "f1", 1), (1, "f2", 2), (2, "f10", 10),
         ]  # fmt: skip
@@ -315,14 +329,14 @@ class TestImages:
 class FakeCapture:
     """A camera of `count` frames, frame i all of value i; `gate`, when given, lets them through one by one."""
 
-    def __init__(self, count: int, gate: threading.Semaphore | None = None) -> None:
-        self.count, self.gate, self.taken, self.released = count, gate, 0, False
+    def __init__(self, count: int, gate: threading.Semaphore | None = None, fps: float = 0.0) -> None:
+        self.count, self.gate, self.taken, self.released, self.fps = count, gate, 0, False, fps
 
     def isOpened(self) -> bool:
         return self.count > 0
 
     def get(self, _: int) -> float:
-        return 0.0
+        return self.fps
 
     def set(self, *_: float) -> bool:
         return True
@@ -366,6 +380,14 @@ class TestCamera:
             gate.release()
         assert capture.released
         assert list(frames) == []
+
+    @pytest.mark.parametrize(
+        ("told", "fps"), [(29.97, 29.97), (240.0, 240.0), (90_000.0, None), (0.0, None), (-1.0, None), (np.nan, None)]
+    )
+    def test_a_rate_that_cannot_be_is_unknown(self, monkeypatch, told, fps):
+        self.use(monkeypatch, FakeCapture(3, fps=told))
+        with open_source(0) as source:
+            assert source.fps == fps
 
     def test_unplugged_camera_is_an_error(self, monkeypatch):
         self.use(monkeypatch, FakeCapture(1))

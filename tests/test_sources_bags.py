@@ -129,6 +129,19 @@ def test_a_ros1_recording(tmp_path: Path) -> None:
     assert found[0].camera is None
 
 
+def test_other_metadata_make_no_recording(tmp_path: Path) -> None:
+    """A folder of photos is one whatever lies beside them, and so is a single file of a recording."""
+    photos = tmp_path / "photos.bag"
+    photos.mkdir()
+    (photos / "metadata.yaml").write_text("camera: Pentax\n")
+    (photos / "a.png").write_bytes(cv2.imencode(".png", np.zeros((4, 6, 3), np.uint8))[1].tobytes())
+    with open_source(photos) as source:
+        assert [frame.name for frame in source] == ["a"]
+        assert source.warnings == ["skipped 1 files that are not images: metadata.yaml"]
+    (file,) = write(tmp_path / "drive", {"/cam/image": [image(STORE, 0)]}, StoragePlugin.MCAP).glob("*.mcap")
+    assert len(frames(file.rename(photos / "lone.mcap"))) == 1
+
+
 def test_what_is_no_recording(tmp_path: Path) -> None:
     broken = tmp_path / "cut.mcap"
     broken.write_bytes(b"\x89MCAP0\r\n" + bytes(20))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.camera import Camera
+
+_PLAUSIBLE_FPS = (1.0, 240.0)  # beyond it drivers and containers mean a clock, such as 90000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,8 @@ class Source(abc.ABC):
     ordered: frames follow one another in time (video, camera), so what is known of one helps with the next.
     live: frames come at their own pace and are lost when nobody takes them; `dropped` counts the lost ones.
     count: how many frames are expected, None where nobody can tell.
-    fps: nominal frames per second, None for photos and where the device does not say.
+    fps: nominal frames per second, None for photos and where the device does not say or says what cannot be.
+    photos: the file behind each frame, by the frame's name; empty where frames have no file of their own.
     warnings: one line each about what could not be read; complete once iteration has ended.
     """
 
@@ -48,7 +52,8 @@ class Source(abc.ABC):
     def __init__(self, name: str, *, count: int | None = None, fps: float | None = None) -> None:
         self.name = name
         self.count = count
-        self.fps = fps
+        self.fps = plausible_fps(fps)
+        self.photos: Mapping[str, Path] = {}
         self.dropped = 0
         self.warnings: list[str] = []
 
@@ -70,3 +75,13 @@ class Source(abc.ABC):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def plausible_fps(fps: float | None) -> float | None:
+    """A nominal rate in frames per second as it is told, or None where it cannot be a rate of frames.
+
+    >>> plausible_fps(29.97), plausible_fps(90000.0), plausible_fps(float("nan"))
+    (29.97, None, None)
+    """
+    slowest, fastest = _PLAUSIBLE_FPS
+    return fps if fps is not None and slowest <= fps <= fastest else None

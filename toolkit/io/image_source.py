@@ -34,12 +34,13 @@ class ImageSource(Source):
         if not paths:
             raise InputError(f"{name} holds no images; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
         super().__init__(name, count=len(paths))
-        self._paths = sorted(paths, key=_natural_key)
+        ordered = sorted(paths, key=_natural_key)
+        self.photos = dict(zip(unique_names(ordered), ordered, strict=True))
         self._skip_unreadable = skip_unreadable
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0
-        for path, name in zip(self._paths, unique_names(self._paths), strict=True):
+        for name, path in self.photos.items():
             try:
                 image, notes = read_image(path)
             except InputError as error:
@@ -51,7 +52,7 @@ class ImageSource(Source):
             yield Frame(index=index, image_bgr=image, time_s=None, name=name)
             index += 1
         if index == 0:
-            raise InputError(f"none of the {len(self._paths)} images of {self.name} can be read; {self.warnings[0]}")
+            raise InputError(f"none of the {len(self.photos)} images of {self.name} can be read; {self.warnings[0]}")
 
     def close(self) -> None:
         """Nothing stays open between photos."""

@@ -32,8 +32,7 @@ class LiveSource(Source):
     def __init__(self, capture: cv2.VideoCapture, *, name: str, what: str, remedy: str) -> None:
         self._capture = capture
         self._what, self._remedy = what, remedy
-        fps = float(capture.get(cv2.CAP_PROP_FPS))
-        super().__init__(name, fps=fps if fps > 0 else None)
+        super().__init__(name, fps=float(capture.get(cv2.CAP_PROP_FPS)))
         self._news = threading.Condition()
         self._latest: tuple[NDArray[np.uint8], float] | None = None
         self._lost = False

@@ -25,6 +25,8 @@ _TURNS = {
     180: cv2.ROTATE_180,
     270: cv2.ROTATE_90_CLOCKWISE,
 }
+# Demuxers of libav that draw text as pictures: they take any text file for a video.
+_TEXT_FORMATS = ("tty", "bin", "adf", "xbin", "idf")
 
 
 class VideoSource(Source):
@@ -33,7 +35,7 @@ class VideoSource(Source):
     A damaged packet loses its frame, not the rest of the file; what was lost is told in `warnings`.
 
     Raises:
-        InputError: the file is missing or empty, is not a video, has only sound, or needs an unknown decoder.
+        InputError: the file is missing or empty, is not a video, is text, has only sound, or needs an unknown decoder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,6 +50,7 @@ class VideoSource(Source):
         self._corrupt = 0
         self._hidden = 0
         rate = self._stream.average_rate or self._stream.guessed_rate
+        self._step_s = float(1 / rate) if rate else None  # as the file says, also where that is no rate of a video
         super().__init__(path.stem, count=_expected_count(self._stream), fps=float(rate) if rate else None)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -58,7 +61,7 @@ class VideoSource(Source):
         for picture in self._pictures():
             # One thread: a pool of scalers wakes every core for a millisecond's work.
             bgr = reformatter.reformat(picture, format="bgr24", threads=1).to_ndarray().astype(np.uint8, copy=False)
-            time_s = picture.time if picture.time is not None else index / (self.fps or 30.0)
+            time_s = picture.time if picture.time is not None else index * (self._step_s or 1 / 30)
             first_s = time_s if first_s is None else first_s
             last_s = time_s - first_s
             yield Frame(index=index, image_bgr=_upright(bgr, picture), time_s=last_s, name=f"{index:06d}")
@@ -101,7 +104,7 @@ class VideoSource(Source):
                 f"{self._path.name}: {read} of {expected} frames could be read; the file is truncated or damaged"
             )
         elif expected is None and (promised_s := _promised_duration(self._container, self._stream)) is not None:
-            step_s = 1 / self.fps if self.fps else 0.0
+            step_s = self._step_s or 0.0
             if last_s + step_s < promised_s - max(0.5, 2 * step_s):
                 self.warnings.append(
                     f"{self._path.name}: ends after {last_s + step_s:.1f} s of {promised_s:.1f} s;"
@@ -115,7 +118,7 @@ def _open_container(path: Path) -> InputContainer:
     if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes); record or copy it again")
     try:
-        return av.open(str(path), mode="r")
+        container = av.open(str(path), mode="r")
     except av.FFmpegError as error:
         raise InputError(
             f"{path} cannot be read as an image or a video ({error.strerror}); it may be incomplete or of an"
@@ -123,6 +126,10 @@ def _open_container(path: Path) -> InputContainer:
         ) from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    if container.format.name in _TEXT_FORMATS:
+        container.close()
+        raise InputError(f"{path} is text, not a video; give a video, an image or a folder of images")
+    return container
 
 
 def _picture_stream(container: InputContainer, path: Path) -> VideoStream:
