@@ -156,6 +156,28 @@ time.sleep(60)
         assert 60 <= len(levels) < 120
         np.testing.assert_allclose(levels, np.arange(len(levels)), atol=4)
 
+    @pytest.mark.parametrize("fps", [None, 1.0, 30.0, 90_000.0])
+    def test_the_file_on_the_disk_is_readable_whatever_rate_the_source_reports(self, tmp_path, fps):
+        sink = sinks(["video"], tmp_path, fps=fps)
+        for i in range(120):
+            sink.write(make_frame(i, time_s=i / 30), make_result())
+        killed = tmp_path / "killed.mp4"
+        killed.write_bytes((tmp_path / "clip_depth.mp4").read_bytes())
+        sink.close()
+        with open_source(killed) as source:
+            times_s = [frame.time_s for frame in source]
+        assert 60 <= len(times_s) < 120
+        np.testing.assert_allclose(times_s, np.arange(len(times_s)) / 30, atol=1e-3)
+
+    @pytest.mark.parametrize("rate", [5, 24, 60])
+    def test_a_key_frame_for_each_second(self, tmp_path, rate):
+        with sinks(["video"], tmp_path, fps=90_000.0) as sink:
+            for i in range(4 * rate):
+                sink.write(make_frame(time_s=i / rate), make_result())
+        with av.open(str(sink.close()[0])) as container:
+            keys = [float(p.pts * p.time_base) for p in container.demux(video=0) if p.is_keyframe and p.size]
+        assert np.subtract(keys, keys[0]) == pytest.approx([0, 1, 2, 3], abs=1e-3)
+
     @needs_dev_full
     def test_full_disk(self):
         file = H264File(Path("/dev/full"), wh=(64, 48), fps=10)
@@ -217,6 +239,38 @@ class TestPhotos:
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
         with open_source(tmp_path / "b_depth.png") as source:
             assert next(iter(source)).image_bgr.shape == (120, 2 * 33 + 56, 3)
+
+    @pytest.mark.parametrize(
+        ("photo", "names", "what"),
+        [("a.png", ["npz", "png16"], "png16"), ("a_depth.png", ["video"], "video"), ("b.tif", ["png16"], None)],
+    )
+    def test_a_photo_of_the_source_is_never_replaced(self, tmp_path, photo, names, what):
+        photos = {"a": tmp_path / "a.jpg", Path(photo).stem: tmp_path / photo}
+        for path in photos.values():
+            path.write_text("mine")
+        if what is None:
+            assert sinks(names, tmp_path, ordered=False, photos=photos).close() == []
+            return
+        refused = rf"--save {what} would replace .*{photo}, a photo of the source; choose another folder with -o"
+        with pytest.raises(OutputError, match=refused) as caught:
+            sinks(names, tmp_path, ordered=False, photos=photos)
+        assert "\n" not in str(caught.value)
+        assert sorted(tmp_path.iterdir()) == sorted(photos.values())
+        assert {path.read_text() for path in photos.values()} == {"mine"}
+
+    def test_a_photo_is_known_by_any_path(self, tmp_path):
+        (tmp_path / "photos").mkdir()
+        (tmp_path / "photos" / "a.png").touch()
+        (tmp_path / "link").symlink_to(tmp_path / "photos", target_is_directory=True)
+        with pytest.raises(OutputError, match="a photo of the source"):
+            sinks(["png16"], tmp_path / "photos", ordered=False, photos={"a": tmp_path / "link" / "a.png"})
+
+    def test_two_outputs_never_share_a_file(self, tmp_path):
+        photos = {"a": Path("in/a.jpg"), "a_depth": Path("in/a_depth.jpg")}
+        with pytest.raises(OutputError, match=r"--save video,png16 would write .*a_depth.png twice, for a.jpg and for"):
+            sinks(["video", "png16", "npz"], tmp_path, ordered=False, photos=photos)
+        assert list(tmp_path.iterdir()) == []
+        sinks(["video", "npz"], tmp_path, ordered=False, photos=photos)
 
 
 class TestPng16:

@@ -37,7 +37,11 @@ class SinkOptions:
 
 
 class Sink(abc.ABC):
-    """Takes results one by one and writes them: a context manager, closed once."""
+    """Takes results one by one and writes them: a context manager, closed once, in the thread that wrote to it."""
+
+    def path_of(self, name: str) -> Path | None:  # noqa: ARG002
+        """The file that a frame of this name gets for itself; None where frames share one or leave none."""
+        return None
 
     @abc.abstractmethod
     def write(self, frame: Frame, result: DepthResult) -> None:
@@ -92,9 +96,13 @@ class FilePerFrame(Sink):
     def encode(self, frame: Frame, result: DepthResult) -> bytes:
         """The content of one file."""
 
+    def path_of(self, name: str) -> Path:
+        """The file of a frame, in the folder of its kind."""
+        return self.folder / f"{name}{self.suffix}"
+
     def write(self, frame: Frame, result: DepthResult) -> None:
         """Write one file, named by the frame's name."""
-        path = self.folder / f"{frame.name}{self.suffix}"
+        path = self.path_of(frame.name)
         write_atomic(path, self.encode(frame, result))
         self._frames += 1
         if not self._ordered:

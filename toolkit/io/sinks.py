@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,8 +79,11 @@ def open_sinks(
     colours: MetricColours,
     fps: float | None = None,
     max_m: float = HIGH_RANGE_M[1],
+    photos: Mapping[str, Path] | None = None,
 ) -> SinkGroup:
     """Open the named kinds of output in a folder, which is made if it is missing.
+
+    No output replaces a photo of the source or another output: what would is refused here, before anything is written.
 
     Args:
         names: kinds of `SINK_KINDS`; one named twice is opened once.
@@ -89,10 +93,11 @@ def open_sinks(
         colours: metric colours of pictures and videos.
         fps: frames per second of the source; times of the frames come first.
         max_m: the largest depth in metres that results may hold; it chooses the scale of 16-bit PNG.
+        photos: the source's own file behind each frame, by the frame's name (`Source.photos`).
 
     Raises:
         UnknownNameError: a name is not of the table.
-        OutputError: the folder cannot be made or written.
+        OutputError: the folder cannot be made or written, or a file would be written over a photo or twice.
     """
     kinds = {kind.name: kind for kind in SINK_KINDS}
     for wanted in names:
@@ -100,7 +105,9 @@ def open_sinks(
             raise UnknownNameError.of("output", wanted, kinds)
     options = SinkOptions(folder=folder, name=name, ordered=ordered, colours=colours, fps=fps, max_m=max_m)
     _check_writable(folder)
-    return SinkGroup([kinds[wanted].open(options) for wanted in dict.fromkeys(names)])
+    sinks = {wanted: kinds[wanted].open(options) for wanted in dict.fromkeys(names)}
+    _check_apart(sinks, photos or {})
+    return SinkGroup(tuple(sinks.values()))
 
 
 def run_folder(base: Path = Path("runs/depth")) -> Path:
@@ -132,3 +139,34 @@ def _check_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise output_error(folder, error) from error
+
+
+def _check_apart(sinks: Mapping[str, Sink], photos: Mapping[str, Path]) -> None:
+    """Refuse sinks that would write over a photo of the source or over one another."""
+    sources = {_identity(photo) for photo in photos.values()} - {None}
+    writers: dict[Path, tuple[str, Path]] = {}
+    for kind, sink in sinks.items():
+        for name, photo in photos.items():
+            path = sink.path_of(name)
+            if path is None:
+                continue
+            if _identity(path) in sources:
+                raise OutputError(
+                    f"--save {kind} would replace {path}, a photo of the source; choose another folder with -o/--output"
+                )
+            if path in writers:
+                other, twin = writers[path]
+                raise OutputError(
+                    f"--save {other},{kind} would write {path} twice, for {twin.name} and for {photo.name}; save"
+                    f" {kind} in a run of its own, to another folder"
+                )
+            writers[path] = kind, photo
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What file a path leads to, by whatever name; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from av.codec.codec import UnknownCodecError
 from av.container import OutputContainer
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -25,9 +25,10 @@ from edgedepth.io.view import SideBySide
 
 _CLOCK_HZ = 90_000  # times of a variable rate survive, and every usual rate divides it well
 _DEFAULT_FPS = 30.0
+_KEY_FRAME_EVERY_S = 1
 # An ordinary MP4 once closed; until then whole fragments, one per key frame, each flushed to the disk.
 _CONTAINER_OPTIONS = {"movflags": "+hybrid_fragmented+frag_keyframe", "flush_packets": "1"}
-_CODEC_OPTIONS = {"preset": "veryfast", "crf": "23"}
+_CODEC_OPTIONS = {"preset": "veryfast", "crf": "23", "forced-idr": "1"}
 
 
 class VideoSink(Sink):
@@ -65,6 +66,9 @@ class VideoSink(Sink):
 class H264File:
     """An MP4 file of H.264 pictures of one even size, playable at any moment while it is written.
 
+    Key frames come by the time of the pictures, not by their count: `fps` is what a source says of itself, and may be
+    far from how fast its pictures come.
+
     Raises:
         OutputError: the file cannot be written, the disk is full, or PyAV has no H.264 encoder; the same goes for
             `write` and `close`.
@@ -72,6 +76,7 @@ class H264File:
 
     def __init__(self, path: Path, *, wh: tuple[int, int], fps: float) -> None:
         self._last_pts = -1
+        self._next_key_pts = 0
         self._disk = DiskFile(path)
         self._container = av.open(self._disk, "w", format="mp4", options=_CONTAINER_OPTIONS)
         self._stream = _h264_stream(self._container, wh, fps)
@@ -82,6 +87,9 @@ class H264File:
         picture = VideoFrame.from_ndarray(yuv, format="yuv420p")
         self._last_pts = max(self._last_pts + 1, round(time_s * _CLOCK_HZ))
         picture.pts, picture.time_base = self._last_pts, Fraction(1, _CLOCK_HZ)
+        if self._last_pts >= self._next_key_pts:
+            picture.pict_type = PictureType.I
+            self._next_key_pts = self._last_pts + _KEY_FRAME_EVERY_S * _CLOCK_HZ
         self._container.mux(self._stream.encode(picture))
         self._disk.check()
 
@@ -153,7 +161,6 @@ def _h264_stream(container: OutputContainer, wh: tuple[int, int], fps: float) ->
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
     context.time_base = Fraction(1, _CLOCK_HZ)
-    context.gop_size = max(1, round(fps))
     context.thread_count = 1  # the other cores are for inference
     # cv2 converts by BT.601 in limited range; untagged, players take BT.709 for large pictures.
     context.colorspace, context.color_range = Colorspace.SMPTE170M, ColorRange.MPEG
