@@ -17,7 +17,7 @@ from edgedepth.core.routing import Route
 from edgedepth.io.frames import Frame, Source
 from edgedepth.io.sink import Sink
 from edgedepth.runtime.depth_runtime import DepthRuntime
-from edgedepth.runtime.streaming import StreamOptions, run_stream, write_report
+from edgedepth.runtime.streaming import StreamOptions, StreamReport, run_stream, write_report
 from tests.networks import routed_bundle
 
 NEAR, FAR = 102, 204
@@ -47,6 +47,7 @@ class Memory(Sink):
         self.results: list[DepthResult] = []
         self.threads: set[str] = set()
         self.closed = 0
+        self.closed_in = ""
         self._at = at
 
     def write(self, frame: Frame, result: DepthResult) -> None:
@@ -57,6 +58,7 @@ class Memory(Sink):
 
     def close(self) -> list[Path]:
         self.closed += 1
+        self.closed_in = threading.current_thread().name
         return [Path("memory")]
 
 
@@ -74,7 +76,7 @@ def test_every_frame_arrives_once_and_in_order(runtime: DepthRuntime, tmp_path: 
     report = run_stream(runtime, source, sink, StreamOptions(), lambda _, result: seen.append(result.frame_index))
     assert [result.frame_index for result in sink.results] == list(range(40)) == seen
     assert sink.threads == {"edgedepth-encode"}
-    assert sink.closed == 1
+    assert (sink.closed, sink.closed_in) == (1, "edgedepth-encode")  # a window is taken down where it was made
     # routed every 5 frames, switching after 3 decisions: 15 says far, 20 and 25 agree
     assert report.routes == {"low": 25, "high": 15}
     write_report(report, tmp_path / "run.json")
@@ -84,6 +86,7 @@ def test_every_frame_arrives_once_and_in_order(runtime: DepthRuntime, tmp_path: 
     assert all(set(stage) == {"p50", "p90", "p99"} for stage in data["stages_ms"].values())
     assert data["fps"]["end_to_end"] > 0
     assert (data["unit"], data["interrupted"], data["camera"], data["outputs"]) == ("m", False, "assumed", ["memory"])
+    assert data["error"] is None
     assert data["bundle"] == {"name": "test", "digest": runtime.bundle.digest}
 
 
@@ -117,10 +120,18 @@ def test_a_failing_source_is_raised_after_its_frames_are_written(runtime: DepthR
             raise InputError("the camera was unplugged")
 
     sink = Memory()
+    report = StreamReport(source="levels")
+    source = Levels([NEAR] * 9, fail)
+    source.warnings.append("a frame was damaged")
     with pytest.raises(InputError, match="unplugged"):
-        run_stream(runtime, Levels([NEAR] * 9, fail), sink, StreamOptions())
+        run_stream(runtime, source, sink, StreamOptions(), report=report)
     assert len(sink.results) == 5
-    assert sink.closed == 1
+    assert (sink.closed, sink.closed_in) == (1, "edgedepth-encode")
+    data = report.as_dict()
+    assert data["error"] == "the camera was unplugged"
+    assert data["frames"] == {"read": 5, "written": 5, "dropped": 0}
+    assert (data["outputs"], data["warnings"]) == (["memory"], ["a frame was damaged"])
+    assert data["fps"]["end_to_end"] > 0
 
 
 def test_a_failing_sink_stops_the_run(runtime: DepthRuntime) -> None:
@@ -132,7 +143,32 @@ def test_a_failing_sink_stops_the_run(runtime: DepthRuntime) -> None:
     with pytest.raises(OutputError, match="no space left"):
         run_stream(runtime, Levels([NEAR] * 400), sink, StreamOptions())
     assert len(sink.results) == 3
-    assert sink.closed == 1
+    assert (sink.closed, sink.closed_in) == (1, "edgedepth-encode")
+
+
+def test_a_sink_that_cannot_close_fails_the_run(runtime: DepthRuntime) -> None:
+    class Unclosable(Memory):
+        def close(self) -> list[Path]:
+            raise OutputError("no space left")
+
+    report = StreamReport(source="levels")
+    with pytest.raises(OutputError, match="no space left"):
+        run_stream(runtime, Levels([NEAR] * 3), Unclosable(), StreamOptions(), report=report)
+    assert (report.error, report.frames_written, report.outputs) == ("no space left", 3, [])
+
+
+def test_the_first_error_of_a_sink_is_told(runtime: DepthRuntime) -> None:
+    class Broken(Memory):
+        def write(self, frame: Frame, result: DepthResult) -> None:
+            raise ValueError("broken\nin two lines")
+
+        def close(self) -> list[Path]:
+            raise OutputError("neither can it close")
+
+    report = StreamReport(source="levels")
+    with pytest.raises(ValueError, match="broken"):
+        run_stream(runtime, Levels([NEAR] * 30), Broken(), StreamOptions(), report=report)
+    assert report.error == "unexpected ValueError: broken in two lines"
 
 
 def test_an_empty_source_is_an_error(runtime: DepthRuntime) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,7 +63,7 @@ def run(
     from edgedepth.io.sinks import open_sinks, run_folder
     from edgedepth.io.sources import open_source
     from edgedepth.runtime.depth_runtime import DepthRuntime
-    from edgedepth.runtime.streaming import StreamOptions, run_stream, write_report
+    from edgedepth.runtime.streaming import StreamOptions, StreamReport, run_stream
 
     intrinsics = None if camera is None else parse_camera(camera)
     with (
@@ -87,6 +87,7 @@ def run(
             colours=colours,
             fps=opened.fps,
             max_m=max(runtime.spec(r).max_m for r in runtime.routes),
+            photos=opened.photos,
         )
         options = StreamOptions(
             camera=intrinsics,
@@ -95,10 +96,9 @@ def run(
             confidence=confidence,
             max_frames=max_frames,
         )
-        with _progress(opened, max_frames) as on_frame:
-            report = run_stream(runtime, opened, sinks, options, on_frame)
-        report.outputs.append(str(folder / "run.json"))
-        write_report(report, folder / "run.json")
+        report = StreamReport(source=opened.name)
+        with _reported(report, folder / "run.json", as_json), _progress(opened, max_frames) as on_frame:
+            run_stream(runtime, opened, sinks, options, on_frame, report)
     _finish(report, as_json)
 
 
@@ -114,6 +114,35 @@ def _colours(runtime: DepthRuntime, colour_range: tuple[float, float] | None, co
     specs = [runtime.spec(route) for route in runtime.routes]
     low, high = colour_range or (min(spec.min_m for spec in specs), max(spec.max_m for spec in specs))
     return MetricColours(min_m=low, max_m=high, colormap=colormap)
+
+
+@contextmanager
+def _reported(report: StreamReport, path: Path, as_json: bool) -> Iterator[None]:
+    """Write run.json at the end of the block; after an error too, and then print the object if it was asked for."""
+    from edgedepth.core.errors import OutputError
+
+    try:
+        yield
+        _write(report, path)
+    except Exception as error:
+        report.fail(error)
+        with suppress(OutputError):  # a full disk has no room for the report either
+            _write(report, path)
+        if as_json:
+            print_json(report.as_dict())
+        raise
+
+
+def _write(report: StreamReport, path: Path) -> None:
+    """Write the report, itself among the outputs."""
+    from edgedepth.runtime.streaming import write_report
+
+    report.outputs.append(str(path))
+    try:
+        write_report(report, path)
+    except Exception:
+        report.outputs.remove(str(path))
+        raise
 
 
 @contextmanager

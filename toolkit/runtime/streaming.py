@@ -6,7 +6,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -40,7 +40,10 @@ class StreamOptions:
 
 @dataclass(kw_only=True)
 class StreamReport:
-    """What a run did; `as_dict` is the content of run.json."""
+    """What a run did; `as_dict` is the content of run.json.
+
+    error: what ended the run, in one line; None if nothing went wrong.
+    """
 
     source: str
     frames_read: int = 0
@@ -56,6 +59,7 @@ class StreamReport:
     camera: str = "assumed"
     steady: float = 0.0
     interrupted: bool = False
+    error: str | None = None
     warnings: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
 
@@ -79,9 +83,16 @@ class StreamReport:
             "steady": self.steady,
             "unit": "m",
             "interrupted": self.interrupted,
+            "error": self.error,
             "warnings": self.warnings,
             "outputs": self.outputs,
         }
+
+    def fail(self, error: Exception) -> None:
+        """Note what ended the run; the first error stays."""
+        if self.error is None:
+            text = " ".join(str(error).split())
+            self.error = text if isinstance(error, EdgeDepthError) else f"unexpected {type(error).__name__}: {text}"
 
 
 def run_stream(
@@ -90,58 +101,68 @@ def run_stream(
     sink: Sink,
     options: StreamOptions,
     on_frame: Callable[[StreamReport, DepthResult], None] = lambda _report, _result: None,
+    report: StreamReport | None = None,
 ) -> StreamReport:
     """Run every frame of a source through the runtime into a sink.
 
-    Decoding and encoding have a thread each, so that they overlap with inference. On Ctrl-C what was inferred is
-    still written, the sink is closed well and `interrupted` is set; on an error the sink is closed and it is
-    raised.
+    Decoding and encoding have a thread each, so that they overlap with inference; the sink is written and closed in
+    the thread of encoding. On Ctrl-C what was inferred is still written, the sink is closed well and `interrupted` is
+    set. On an error the sink is closed too and the error is raised: who gives a `report` of his own has in it what
+    was done until then.
 
     Raises:
         InputError: the source has no frame.
         OutputError: a sink cannot write.
     """
-    report = StreamReport(
-        source=source.name,
-        backend=runtime.backend,
-        precision=runtime.precision,
-        device=runtime.device,
-        bundle={"name": runtime.bundle.manifest.name, "digest": runtime.bundle.digest},
-        steady=options.steady if source.ordered else 0.0,
-    )
+    report = StreamReport(source=source.name) if report is None else report
+    report.backend, report.precision, report.device = runtime.backend, runtime.precision, runtime.device
+    report.bundle = {"name": runtime.bundle.manifest.name, "digest": runtime.bundle.digest}
+    report.steady = options.steady if source.ordered else 0.0
     start = time.perf_counter()
     reader = _Reader(source, report, options.max_frames)
     writer = _Writer(sink, report)
-    keeper = runtime.keeper() if source.ordered else None
-    steadier = Steadier(options.steady) if source.ordered and options.steady else None
     try:
-        for frame in reader:
-            height, width = frame.image_bgr.shape[:2]
-            camera = frame.camera if options.camera is None else options.camera((width, height))
-            result = runtime(
-                frame.image_bgr,
-                camera=camera,
-                route=options.route,
-                keeper=keeper,
-                steadier=steadier,
-                confidence=options.confidence,
-            ).at(frame.index, frame.time_s)
-            report.times.add(result.timings_ms)
-            report.routes[result.route.value] += 1
-            report.camera = "given" if result.camera_given else "assumed"
-            writer.put((frame, result))
-            on_frame(report, result)
-    except KeyboardInterrupt:
-        report.interrupted = True
+        try:
+            for frame, result in _results(runtime, source, reader, options):
+                report.times.add(result.timings_ms)
+                report.routes[result.route.value] += 1
+                report.camera = "given" if result.camera_given else "assumed"
+                writer.put((frame, result))
+                on_frame(report, result)
+        except KeyboardInterrupt:
+            report.interrupted = True
+        finally:
+            reader.stop()
+            writer.finish()
+        if report.frames_read == 0 and not report.interrupted:
+            raise InputError(f"{source.name} holds no frame that can be read")
+    except Exception as error:
+        report.fail(error)
+        raise
     finally:
-        reader.stop()
-        writer.finish()
         report.wall_s = time.perf_counter() - start
         report.frames_dropped = source.dropped
         report.warnings += source.warnings
-    if report.frames_read == 0 and not report.interrupted:
-        raise InputError(f"{source.name} holds no frame that can be read")
     return report
+
+
+def _results(
+    runtime: DepthRuntime, source: Source, frames: Iterable[Frame], options: StreamOptions
+) -> Iterator[tuple[Frame, DepthResult]]:
+    """Each frame with its depth; an ordered source keeps its route and, where asked for, what stands still."""
+    keeper = runtime.keeper() if source.ordered else None
+    steadier = Steadier(options.steady) if source.ordered and options.steady else None
+    for frame in frames:
+        height, width = frame.image_bgr.shape[:2]
+        result = runtime(
+            frame.image_bgr,
+            camera=frame.camera if options.camera is None else options.camera((width, height)),
+            route=options.route,
+            keeper=keeper,
+            steadier=steadier,
+            confidence=options.confidence,
+        )
+        yield frame, result.at(frame.index, frame.time_s)
 
 
 def _rate(count: int, seconds: float) -> float:
@@ -222,14 +243,19 @@ class _Reader(_Worker[Frame]):
 
 
 class _Writer(_Worker[tuple[Frame, DepthResult]]):
-    """Encodes behind inference."""
+    """Encodes behind inference, and closes the sink where it wrote to it: a window dies in the thread it lives in."""
 
     def __init__(self, sink: Sink, report: StreamReport) -> None:
         self._sink, self._report = sink, report
+        self._outputs: list[Path] = []
         super().__init__("edgedepth-encode")
 
     def _ended(self) -> None:
         self._stop.set()  # nothing more can be handed over
+        try:
+            self._outputs = self._sink.close()
+        except BaseException as error:  # as in `_guard`; the error of a write came first
+            self._error = self._error or error
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -244,13 +270,10 @@ class _Writer(_Worker[tuple[Frame, DepthResult]]):
             self._raise()
 
     def finish(self) -> None:
-        """Write what is queued, close the sink and note what it made; raises the first error."""
+        """Wait until what is queued is written and the sink closed, and note what it made; raises the first error."""
         self._offer(None)
         self._thread.join()
-        try:
-            self._report.outputs += [str(path) for path in self._sink.close()]
-        except EdgeDepthError as error:
-            self._error = self._error or error
+        self._report.outputs += [str(path) for path in self._outputs]
         self._raise()
 
 
