@@ -150,6 +150,7 @@ def render_worlds(recipe: Recipe, deadline: Deadline, say: Say) -> dict[str, str
                 wh=rendering.wh,
                 seed=rendering.seed,
                 views_per_scene=rendering.views_per_scene,
+                lens=rendering.lens,
             )
             say(f"{name}: {config.count} views into {config.out}")
             write_dataset(config, _shown(bar, name, deadline))

@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Rendering:
-    """One rendered data set: `count` views of a world at `wh` pixels, `views_per_scene` of them in each scene."""
+    """One rendered data set: `count` views of a world at `wh` pixels, `views_per_scene` of them in each scene.
+
+    lens: "straight" or "mixed", see `edgedepth.world.synth.SynthConfig`.
+    """
 
     world: World
     count: int
     wh: tuple[int, int]
     seed: int
     views_per_scene: int
+    lens: str = "straight"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,12 @@ RENDERINGS: Mapping[str, Rendering] = {
     "jam": Rendering(world="jam", count=1600, wh=(288, 165), seed=1, views_per_scene=2),
     "company": Rendering(world="company", count=1200, wh=(128, 96), seed=1, views_per_scene=4),
     "crossing": Rendering(world="crossing", count=1200, wh=(128, 96), seed=1, views_per_scene=3),
+    "indoor-third": Rendering(world="indoor", count=5310, wh=(208, 156), seed=3, views_per_scene=2),
+    "company-bent": Rendering(world="company", count=1400, wh=(208, 156), seed=3, views_per_scene=2, lens="mixed"),
+    "gallery-bent": Rendering(world="gallery", count=1000, wh=(208, 156), seed=3, views_per_scene=2, lens="mixed"),
+    "street-third": Rendering(world="street", count=2590, wh=(288, 165), seed=3, views_per_scene=2),
+    "jam-bent": Rendering(world="jam", count=800, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
+    "crossing-bent": Rendering(world="crossing", count=600, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
 }
 
 # A router sees whole scenes: little zoom, but every colour there is. Every window takes a random shape, for rooms and
