@@ -86,6 +86,8 @@ class Sky:
 
     `intensity` is the sky's radiance scale (about 1 by day, 0.02 at night), `cloud` 0 (clear) to 1.3 (overcast),
     `haze_per_m` the extinction of air, `ambient` a constant fill light for what the one bounce misses.
+    `haze_top_m` is how high the haze reaches before the sky (0: the sky is as clear as without it). `rain` and `snow`
+    are the drops and flakes in a cubic metre of air that a camera can see (see `render.falling`).
     """
 
     sun_direction: Colour = (0.3, 0.3, 0.9)
@@ -95,6 +97,9 @@ class Sky:
     cloud: float = 0.5
     haze_per_m: float = 0.0
     ambient: float = 0.02
+    haze_top_m: float = 0.0
+    rain: float = 0.0
+    snow: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

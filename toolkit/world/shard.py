@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -16,24 +16,27 @@ from edgedepth.core.files import write_atomic
 from edgedepth.world.builder import Dice
 from edgedepth.world.categories import NEAR_CATEGORIES
 from edgedepth.world.recipe import Build, BuiltScene, dice_for
+from edgedepth.world.render.falling import with_fall
 from edgedepth.world.render.pose import world_from_camera
 from edgedepth.world.render.renderer import Mode, Renderer, Rendering
 from edgedepth.world.render.sensor import SensorModel
 from edgedepth.world.scene import View
+from edgedepth.world.street.storm import is_night, sensor_in
 
-World = Literal["indoor", "street", "walk", "bare", "gallery", "company", "crossing", "jam"]
 # Seeds depend on the order: append only.
-WORLDS: tuple[World, ...] = ("indoor", "street", "walk", "bare", "gallery", "company", "crossing", "jam")
+World = Literal["indoor", "street", "walk", "bare", "gallery", "company", "crossing", "jam", "weather"]
+WORLDS: tuple[World, ...] = get_args(World)
 
 # What a quality is: (share of views in mode 'lit', light paths per pixel there).
 QUALITIES = {"mixed": (0.6, 1), "lit": (1.0, 1), "flat": (0.0, 1), "fine": (1.0, 4)}
 
 LENSES = ("straight", "mixed")
 _LENS_STREAM = 7
+_WEATHER_STREAM = 11
 
 # Worlds of near scenes and of far ones; a walk passes through both.
 ROOMS: tuple[World, ...] = ("indoor", "bare", "gallery", "company")
-STREETS: tuple[World, ...] = ("street", "crossing", "jam")
+STREETS: tuple[World, ...] = ("street", "crossing", "jam", "weather")
 
 # 16-bit units per metre: 0.2 mm to 13.1 m indoors, 2 mm to 131 m outdoors.
 DEPTH_SCALE: dict[World, int] = {world: 5000 if world in ROOMS else 500 for world in WORLDS}
@@ -91,6 +94,7 @@ def recipes(world: World) -> dict[str, Build]:
     from edgedepth.world.indoor.bare import bare, gallery
     from edgedepth.world.indoor.recipes import INDOOR_RECIPES, inhabited_recipes
     from edgedepth.world.street.recipes import JAM_RECIPES, STREET_RECIPES
+    from edgedepth.world.street.storm import weather
 
     if world == "company":
         return {name: company(build) for name, build in inhabited_recipes().items()}
@@ -98,6 +102,8 @@ def recipes(world: World) -> dict[str, Build]:
         return {name: crossing(build) for name, build in STREET_RECIPES.items()}
     if world == "jam":
         return dict(JAM_RECIPES)
+    if world == "weather":
+        return {name: weather(build) for name, build in STREET_RECIPES.items()}
     if world in ROOMS:
         made = {"indoor": lambda build: build, "bare": bare, "gallery": gallery}[world]
         return {name: made(build) for name, build in INDOOR_RECIPES.items()}
@@ -167,11 +173,18 @@ def _scene_entries(job: ShardJob, renderer: Renderer) -> list[dict[str, Any]]:
         view = choose_view(renderer, built, dice, job)
         lit_share, samples = QUALITIES[job.quality]
         mode: Mode = "lit" if dice.chance(lit_share) else "flat"
+        if job.world == "weather" and is_night(built.scene.sky) and lit_share > 0:
+            mode = "lit"  # what is made up in mode 'flat' is daylight
         noise = dice.integer(0, 2**30)
         if job.lens == "mixed":  # dice of its own: all else is drawn as without it
             view = replace(view, bend=_bend(view, dice_for(job.scene_seed, number, _LENS_STREAM)))
         rendering = renderer.render(view, job.wh, mode=mode, samples=samples, seed=noise)
-        picture = SensorModel.draw(dice).photograph(rendering.radiance, rendering.depth_m, dice)
+        sensor, radiance = SensorModel.draw(dice), rendering.radiance
+        if job.world == "weather":
+            air = dice_for(job.scene_seed, number, _WEATHER_STREAM)
+            sensor = sensor_in(built.scene.sky, sensor, air)
+            radiance = with_fall(radiance, rendering.depth_m, rendering.camera, view, built.scene.sky, air)
+        picture = sensor.photograph(radiance, rendering.depth_m, dice)
         entry = _write_view(job, f"{job.index:06d}_{number}", picture, rendering)
         routing = {"domain": "indoor" if near else "outdoor", "route": "low" if near else "high"}
         lens = {"bend": view.bend} if job.lens == "mixed" else {}

@@ -188,7 +188,7 @@ class Renderer:
         world.sun_colour = wp.vec3(*sky.sun_colour)
         world.sun_radius = sky.sun_radius
         world.intensity, world.cloud = sky.intensity, sky.cloud
-        world.haze, world.ambient = sky.haze_per_m, sky.ambient
+        world.haze, world.haze_top, world.ambient = sky.haze_per_m, sky.haze_top_m, sky.ambient
         return world
 
     def _openness(self, view: View) -> float:

@@ -7,6 +7,7 @@ and grows with the width.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -28,15 +29,17 @@ class SensorModel:
     """One camera and one moment. Draw it with `SensorModel.draw`; the defaults are a clean, neutral camera.
 
     `exposure_ev` is the error of the light meter in stops; `key` the brightness it aims at; `highlight` the
-    largest value (in units of white) it lets the brightest 3 % of the picture reach; `curve` is 'clip',
-    'film' or 'soft'; `noise_shot`, `noise_read` are standard deviations at white and at black in units of white;
-    `defocus_px` is the blur of infinitely distant things when the lens is focused at `focus_m` (0: none);
+    largest value (in units of white) it lets the brightest 3 % of the picture reach; `most_gain` the most by which
+    it brightens; `curve` is 'clip', 'film' or 'soft'; `noise_shot`, `noise_read` are standard deviations at white
+    and at black in units of white, `noise_rows` that of whole rows (bands, as a rolling shutter has them in low
+    light); `defocus_px` is the blur of infinitely distant things when the lens is focused at `focus_m` (0: none);
     `motion_px`, `motion_rad` a linear shake; `jpeg_quality` 0 means no extra compression.
     """
 
     exposure_ev: float = 0.0
     key: float = 0.3
     highlight: float = 2.0
+    most_gain: float = math.inf
     white_balance: Colour = (1.0, 1.0, 1.0)
     vignette: float = 0.0
     glare: float = 0.0
@@ -48,6 +51,7 @@ class SensorModel:
     noise_shot: float = 0.0
     noise_read: float = 0.0
     noise_grain_px: float = 0.0
+    noise_rows: float = 0.0
     sharpen: float = 0.0
     curve: str = "film"
     gamma: float = 2.2
@@ -105,6 +109,8 @@ class SensorModel:
         image = np.maximum(radiance, 0.0) * np.float32(self._exposure(radiance))
         image = self._through_lens(image, depth_m)
         image = self._on_sensor(image, dice)
+        if self.noise_rows > 0:
+            image = image + self.noise_rows * _bands(len(image), dice)
         image = self._tone(image)
         picture = (image * 255.0 + 0.5).astype(np.uint8)
         return _compressed(picture, self.jpeg_quality) if self.jpeg_quality else picture
@@ -116,7 +122,7 @@ class SensorModel:
         upper = float(np.quantile(luma, 0.75))
         bright = float(np.quantile(luma, 0.97))
         gain = self.key / (0.5 * middle + 0.5 * upper + 1e-6)
-        gain = min(gain, self.highlight / (bright + 1e-6))
+        gain = min(gain, self.highlight / (bright + 1e-6), self.most_gain)
         return float(gain * 2.0**self.exposure_ev)
 
     def _through_lens(self, image: Image, depth_m: NDArray[np.float32]) -> Image:
@@ -196,6 +202,14 @@ def _shaken(image: Image, length_px: float, angle_rad: float) -> Image:
         row = half + round(float(t * np.sin(angle_rad)))
         kernel[row, column] += 1
     return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT), np.float32)
+
+
+def _bands(height: int, dice: Dice) -> Image:
+    """(H, 1, 1) offsets of rows with a standard deviation of 1: each row's own, and what neighbours share."""
+    own, shared = 2.0 * (dice.rng.random((2, 3, height, 1), dtype=np.float32).sum(1) - 1.5)
+    shared = cv2.GaussianBlur(shared, (0, 0), 2.5, borderType=cv2.BORDER_REPLICATE).reshape(height, 1)
+    rows = 0.8 * own + 0.6 * shared / (shared.std() + 1e-6)
+    return np.asarray(rows[..., None], np.float32)
 
 
 def _compressed(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

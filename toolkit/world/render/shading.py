@@ -44,6 +44,7 @@ class World:
     intensity: float
     cloud: float
     haze: float
+    haze_top: float
     ambient: float
     openness: float
     seed: int
@@ -135,8 +136,17 @@ def meet(world: World, origin: vec3, direction: vec3, spread: float) -> Hit:
 
 
 @wp.func
+def haze_colour(world: World) -> vec3:
+    """Radiance of thick air."""
+    return vec3(0.8, 0.84, 0.88) * (0.8 * world.intensity)
+
+
+@wp.func
 def sky_colour(world: World, direction: vec3) -> vec3:
-    """Radiance of the sky: a blue gradient, warm when the sun is low, clouds; below the horizon, ground."""
+    """Radiance of the sky: a blue gradient, warm when the sun is low, clouds; below the horizon, ground.
+
+    Haze with a top hides it, towards the horizon more than overhead.
+    """
     z = wp.max(direction[2], 0.0)
     low_sun = saturate(1.0 - 3.0 * world.sun_direction[2]) * saturate(world.sun_colour[0])
     horizon = mix(vec3(0.75, 0.82, 0.9), vec3(0.95, 0.75, 0.55), low_sun)
@@ -150,7 +160,11 @@ def sky_colour(world: World, direction: vec3) -> vec3:
     c = c + world.sun_colour * (0.06 * wp.pow(s, 8.0) + 0.4 * wp.pow(s, 300.0)) * (1.0 - 0.7 * cover)
     if direction[2] < 0.0:
         c = c * 0.5
-    return c * world.intensity
+    c = c * world.intensity
+    if world.haze_top > 0.0:
+        metres = world.haze_top / wp.max(wp.abs(direction[2]), 0.02)
+        c = mix(haze_colour(world), c, wp.exp(-world.haze * metres))
+    return c
 
 
 @wp.func
@@ -285,9 +299,3 @@ def mirrored(world: World, hit: Hit, direction: vec3, spread: float) -> vec3:
         else:
             result = sky_colour(world, out) * (share * 0.7)
     return result
-
-
-@wp.func
-def haze_colour(world: World) -> vec3:
-    """Radiance of thick air."""
-    return vec3(0.8, 0.84, 0.88) * (0.8 * world.intensity)
