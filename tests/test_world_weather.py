@@ -162,7 +162,7 @@ def test_a_wet_road_is_darker_and_mirrors(renderer: Renderer) -> None:
     damp = storm.wet(scene, dice_for(2), 1.0)
     road = damp.materials[damp.material[0]]
     assert max(road.colour_a) < 0.4
-    assert road.reflectance >= 0.15
+    assert road.reflectance >= 0.06
     box = damp.materials[damp.material[np.flatnonzero(scene.semantic == SEMANTIC_ID["box"])[0]]]
     assert box == scene.materials[1]
     lit = []

@@ -23,6 +23,7 @@ from edgedepth.world.scene import Array, Sky, View
 _NEAREST_M = 0.35
 _LAYERS = 6
 _MOST = 6000  # in one picture
+_COARSE_PX = 56  # width of the picture in which the light around drops is blurred
 _DARK = 0.25  # intensity of a sky below which what falls is lit by lamps
 
 
@@ -126,7 +127,9 @@ def _drawn(camera: Camera, start: Array, end: Array, diameter_m: Array) -> Image
 
 def _light(radiance: Image, sky: Sky, kind: _Kind) -> Image:
     """What a drop shines with: the light of all that is around it and of the sky; at night, of the lamps near by."""
-    around = cv2.GaussianBlur(radiance, (0, 0), radiance.shape[1] / 14)
+    height, width = radiance.shape[:2]
+    small = cv2.resize(radiance, (_COARSE_PX, max(1, round(_COARSE_PX * height / width))), interpolation=cv2.INTER_AREA)
+    around = cv2.resize(cv2.GaussianBlur(small, (0, 0), _COARSE_PX / 14), (width, height))
     above = np.array([0.82, 0.86, 0.9], np.float32) * np.float32(kind.above * sky.intensity)
     day = kind.around * around + above
     night = 1.6 * around

@@ -150,9 +150,9 @@ def _grey_sky(dice: Dice, *, bright: tuple[float, float], haze_per_m: float, haz
 
 def wet(scene: Scene, dice: Dice, wetness: float) -> Scene:
     """The scene with its ground `wetness` (0 to 1) wet: darker, and mirroring where it is sealed; with puddles."""
-    shine = wetness * dice.uniform(0.15, 0.42)
+    shine = wetness * dice.uniform(0.06, 0.32)
     shares = {"road": shine, "pavement": 0.8 * shine, "kerb": 0.6 * shine, "bridge": 0.5 * shine,
-              "terrain": 0.25 * shine, "grass": 0.0}  # fmt: skip
+              "terrain": 0.1 * shine, "grass": 0.0}  # fmt: skip
     for name, mirror in shares.items():
         dark = 1 - wetness * dice.uniform(0.25, 0.5)
         scene = remade(scene, _of(scene, (name,)), partial(_wetted, dark=dark, mirror=mirror))
@@ -296,7 +296,7 @@ def _covered(
 
 def _cleared(dice: Dice) -> Change:
     """A surface that a plough and salt have made bare, wet and a little grey."""
-    share, mirror = dice.uniform(0.0, 0.2), dice.uniform(0.0, 0.15)
+    share, mirror = dice.uniform(0.0, 0.2), dice.uniform(0.0, 0.08)
     return lambda material: replace(_dusted(material, share), reflectance=mirror)
 
 
