@@ -24,7 +24,7 @@ from edgedepth.world.scene import View
 from edgedepth.world.street.storm import is_night, sensor_in
 
 # Seeds depend on the order: append only.
-World = Literal["indoor", "street", "walk", "bare", "gallery", "company", "crossing", "jam", "weather"]
+World = Literal["indoor", "street", "walk", "bare", "gallery", "company", "crossing", "jam", "weather", "halls"]
 WORLDS: tuple[World, ...] = get_args(World)
 
 # What a quality is: (share of views in mode 'lit', light paths per pixel there).
@@ -34,11 +34,11 @@ LENSES = ("straight", "mixed")
 _LENS_STREAM = 7
 _WEATHER_STREAM = 11
 
-# Worlds of near scenes and of far ones; a walk passes through both.
+# Worlds of near scenes and of far ones; a walk passes through both, and halls are of either kind.
 ROOMS: tuple[World, ...] = ("indoor", "bare", "gallery", "company")
 STREETS: tuple[World, ...] = ("street", "crossing", "jam", "weather")
 
-# 16-bit units per metre: 0.2 mm to 13.1 m indoors, 2 mm to 131 m outdoors.
+# 16-bit units per metre: 0.2 mm to 13.1 m indoors, 2 mm to 131 m outdoors and where there is both.
 DEPTH_SCALE: dict[World, int] = {world: 5000 if world in ROOMS else 500 for world in WORLDS}
 
 WALK_CHUNK = 24  # frames per shard of a walk
@@ -91,6 +91,7 @@ def write_shard(job: ShardJob) -> list[dict[str, Any]]:
 def recipes(world: World) -> dict[str, Build]:
     """The recipes of a world by category."""
     from edgedepth.world.company import company, crossing
+    from edgedepth.world.halls import HALL_RECIPES
     from edgedepth.world.indoor.bare import bare, gallery
     from edgedepth.world.indoor.recipes import INDOOR_RECIPES, inhabited_recipes
     from edgedepth.world.street.recipes import JAM_RECIPES, STREET_RECIPES
@@ -102,6 +103,8 @@ def recipes(world: World) -> dict[str, Build]:
         return {name: crossing(build) for name, build in STREET_RECIPES.items()}
     if world == "jam":
         return dict(JAM_RECIPES)
+    if world == "halls":
+        return dict(HALL_RECIPES)
     if world == "weather":
         return {name: weather(build) for name, build in STREET_RECIPES.items()}
     if world in ROOMS:

@@ -13,6 +13,7 @@ from edgedepth.world.street.course import Course
 from edgedepth.world.street.site import Obstacles
 
 _TRIES = 60
+_FAR_M = 12.0  # beyond the near networks' 10 m, off the axis too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,3 +128,32 @@ def view_sampler(course: Course, obstacles: Obstacles, stands: Sequence[Stand]) 
         return best
 
     return sample
+
+
+def far_views(
+    course: Course, obstacles: Obstacles, stands: Sequence[Stand], share: float = 0.5
+) -> Callable[[Dice], View]:
+    """As `view_sampler`, for places with walls: draws until `share` of the width reaches far (`_FAR_M`)."""
+    draw = view_sampler(course, obstacles, stands)
+
+    def sample(dice: Dice) -> View:
+        best, most = draw(dice), 0.0
+        view = best
+        for _ in range(_TRIES):
+            found = _far_share(obstacles, view)
+            if found > most:
+                best, most = view, found
+            if most >= share:
+                break
+            view = draw(dice)
+        return best
+
+    return sample
+
+
+def _far_share(obstacles: Obstacles, view: View) -> float:
+    """The share of eleven directions over a view's width in which nothing stands nearer than `_FAR_M`."""
+    angles = view.yaw + np.radians(view.hfov_deg) / 2 * np.linspace(-0.9, 0.9, 11)
+    steps = np.arange(1.0, _FAR_M, 0.75)
+    points = np.asarray(view.position[:2]) + steps[:, None] * np.stack([np.cos(angles), np.sin(angles)], -1)[:, None]
+    return float((obstacles.clearance(points.reshape(-1, 2)).reshape(11, -1) > 0.1).all(axis=1).mean())
