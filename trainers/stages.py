@@ -66,6 +66,8 @@ RENDERINGS: Mapping[str, Rendering] = {
     "indoor-third": Rendering(world="indoor", count=5310, wh=(208, 156), seed=3, views_per_scene=2),
     "company-bent": Rendering(world="company", count=1400, wh=(208, 156), seed=3, views_per_scene=2, lens="mixed"),
     "gallery-bent": Rendering(world="gallery", count=1000, wh=(208, 156), seed=3, views_per_scene=2, lens="mixed"),
+    "indoor-bent": Rendering(world="indoor", count=700, wh=(320, 240), seed=4, views_per_scene=2, lens="mixed"),
+    "street-bent": Rendering(world="street", count=320, wh=(448, 256), seed=4, views_per_scene=2, lens="mixed"),
     "street-third": Rendering(world="street", count=2590, wh=(288, 165), seed=3, views_per_scene=2),
     "jam-bent": Rendering(world="jam", count=800, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
     "crossing-bent": Rendering(world="crossing", count=600, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
@@ -96,10 +98,18 @@ _STYLE_PART_FINE_WIDE = replace(_STYLE_PART_WIDE, max_zoom=1.3)
 # The encoder learns on small images; it sees the whole image in the stages at full size, and half of it in the last.
 _NO_SECOND_HEAD = {"regression": False, "half": False}
 _HALF = {"half": True}
+# Back from there, to go on with small images: the last correction is left out and learned again.
+_WHOLE = {"half": False}
+# Cameras are not held level, and most are not rectified (the rendered lenses bend lines as well).
+_ROLLED = AugmentConfig(max_zoom=1.3, reshape=0.3, photometric=0.9, spectra=0.2, texture=0.25, roll_deg=6.0)
+_ROLLED_FINE = AugmentConfig(max_zoom=1.2, reshape=0.2, photometric=0.8, spectra=0.15, texture=0.15, roll_deg=4.0)
+_ROLLED_WIDE = replace(_ROLLED, reshape=0.4, aspects=_WIDE.aspects, roll_deg=2.0)
+_ROLLED_WIDE_FINE = replace(_ROLLED_FINE, reshape=0.4, aspects=_WIDE.aspects, roll_deg=2.0)
 # Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
 _RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
 # What is left then is soft: the last stage asks for steps where the scene has them.
 _RELATIVE_AND_EDGES = LossConfig(relative=2.0, gradient=2.0)
+_RELATIVE_AND_PLANES = LossConfig(relative=2.0, gradient=1.0)
 
 # What is learned first, how large things are and how they lie, does not need many pixels: a step at a third of the size
 # costs a tenth. Each stage goes on from the one before; the size of the last one is the size that is shipped.
@@ -246,7 +256,7 @@ STAGES: Mapping[str, Stage] = {
         loss=_RELATIVE_MORE,
         precision="bf16",
     ),
-    "low": Stage(
+    "low-whole": Stage(
         network="edge-low",
         minutes=20,
         lr=6e-4,
@@ -258,6 +268,40 @@ STAGES: Mapping[str, Stage] = {
         augment=_STYLE_PART_FINE,
         loss=_RELATIVE_AND_EDGES,
         precision="bf16",
+        options=_HALF,
+    ),
+    "low-rolled": Stage(
+        network="edge-low",
+        minutes=10,
+        lr=1e-3,
+        batch=16,
+        size=(160, 120),
+        after="low-whole",
+        data=("indoor-third",),
+        augment=_ROLLED,
+        loss=_RELATIVE_AND_PLANES,
+        options=_WHOLE,
+    ),
+    "low-people": Stage(
+        network="edge-low",
+        minutes=50,
+        lr=1e-3,
+        batch=16,
+        size=(160, 120),
+        after="low-rolled",
+        data=("indoor-third", "company-bent", "gallery-bent"),
+        augment=_ROLLED,
+        loss=_RELATIVE_AND_PLANES,
+    ),
+    "low": Stage(
+        network="edge-low",
+        minutes=12,
+        lr=4e-4,
+        batch=16,
+        after="low-people",
+        data=("indoor-bent", "indoor-bent", "company-bent", "gallery-bent"),
+        augment=_ROLLED_FINE,
+        loss=_RELATIVE_AND_EDGES,
         options=_HALF,
     ),
     "high-third": Stage(
@@ -343,7 +387,7 @@ STAGES: Mapping[str, Stage] = {
         loss=_RELATIVE_MORE,
         precision="bf16",
     ),
-    "high": Stage(
+    "high-whole": Stage(
         network="edge-high",
         minutes=20,
         lr=6e-4,
@@ -355,6 +399,29 @@ STAGES: Mapping[str, Stage] = {
         augment=_STYLE_PART_FINE_WIDE,
         loss=_RELATIVE_AND_EDGES,
         precision="bf16",
+        options=_HALF,
+    ),
+    "high-people": Stage(
+        network="edge-high",
+        minutes=44,
+        lr=1e-3,
+        batch=16,
+        size=(224, 128),
+        after="high-whole",
+        data=("street-third", "jam-bent", "crossing-bent"),
+        augment=_ROLLED_WIDE,
+        loss=_RELATIVE_AND_PLANES,
+        options=_WHOLE,
+    ),
+    "high": Stage(
+        network="edge-high",
+        minutes=8,
+        lr=4e-4,
+        batch=8,
+        after="high-people",
+        data=("street-bent", "street-bent", "jam-bent"),
+        augment=_ROLLED_WIDE_FINE,
+        loss=_RELATIVE_AND_EDGES,
         options=_HALF,
     ),
     "ds-sidenet-low-half": Stage(
