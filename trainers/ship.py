@@ -48,7 +48,7 @@ def _ship_network(run: Path, network: str, folder: Path) -> Path:
         provenance=checkpoint.provenance,
         dtype="float16",
     )
-    rule, baseline = source.with_name(f"{network}.rule.json"), source.with_name(f"{network}.baseline.npy")
+    rule, baseline = source.with_name(f"{network}.rule.json"), run / _first(network) / f"{network}.baseline.npy"
     if rule.is_file():
         write_atomic(folder / rule.name, rule.read_bytes())
     if baseline.is_file():
@@ -56,6 +56,11 @@ def _ship_network(run: Path, network: str, folder: Path) -> Path:
         np.save(buffer, np.load(baseline, allow_pickle=False).astype(np.float16))
         write_atomic(folder / baseline.name, buffer.getvalue())
     return target
+
+
+def _first(network: str) -> str:
+    """The stage that a network begins with: its training split makes the baseline, whatever later stages are given."""
+    return next(name for name, stage in STAGES.items() if stage.network == network)
 
 
 if __name__ == "__main__":
