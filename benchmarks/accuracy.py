@@ -1,20 +1,18 @@
 """The tables of docs/accuracy.md: a bundle on rendered scenes and on real samples.
 
-    edgedepth synth rooms --world indoor --count 3348 --size 320x240 --seed 1 --views-per-scene 3 \
-        --split test
-    edgedepth synth streets --world street --count 2988 --size 384x220 --seed 1 --views-per-scene 3 \
-        --split test
+    edgedepth synth rooms --world indoor --count 3348 --size 320x240 --seed 1 --views-per-scene 3 --split test
+    edgedepth synth streets --world street --count 2988 --size 384x220 --seed 1 --views-per-scene 3 --split test
     edgedepth synth plain --world bare --count 160 --size 320x240 --seed 7 --views-per-scene 2
     edgedepth synth walk --world walk --count 72 --size 384x216 --seed 11
-    edgedepth synth company --world company --count 120 --size 320x240 --seed 7 --views-per-scene 2
-    edgedepth synth crossing --world crossing --count 120 --size 384x220 --seed 7 --views-per-scene 2
-    python benchmarks/accuracy.py all default --unseen synth:rooms --unseen synth:streets \
-        --style synth:plain --style synth:walk --style synth:company --style synth:crossing --write docs/accuracy.md
+    edgedepth synth company --world company --count 2400 --size 320x240 --seed 7 --views-per-scene 2 --split test
+    edgedepth synth crossing --world crossing --count 2400 --size 384x220 --seed 7 --views-per-scene 2 --split test
+    python benchmarks/accuracy.py all default --unseen synth:rooms --unseen synth:streets --unseen synth:company \
+        --unseen synth:crossing --style synth:plain --style synth:walk --write docs/accuracy.md
 
 Or one of them: `rendered` (test splits of sets that were trained on, and sets of styles that were not), `real`
 (labelled real frames), `router` (real photos and videos), `rest` (flicker where a video stands still). Real samples are
-found through the environment variable EDGEDEPTH_SAMPLES (a folder with pairs.json, router/ and video/); `--pictures`
-draws them into an untracked folder.
+found through the environment variable EDGEDEPTH_SAMPLES (a folder with pairs.json, router/ and video/) or in
+shared/data beside the clone; `--pictures` draws them into an untracked folder.
 """
 
 from __future__ import annotations

@@ -58,8 +58,8 @@ class Recipe:
 def run_recipe(recipe: Recipe, say: Say = print) -> dict[str, FitResult]:
     """Run the stages that are not done yet, in order; answers the results of those that ran, by stage.
 
-    The finished weights are `<out>/router/scene-small.safetensors`, `<out>/low/edge-low.safetensors` and
-    `<out>/high/edge-high.safetensors`.
+    Every stage leaves its checkpoint in its folder, as `<out>/low/edge-low.safetensors`; `ship.FINISHED` says which of
+    them are the finished ones.
 
     Raises:
         InputError: data are missing or no stage can run.

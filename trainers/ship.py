@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from edgedepth.core.errors import EdgeDepthError, InputError
 from edgedepth.core.files import write_atomic
 from edgedepth.core.spec import DepthSpec
-from edgedepth.trainers.checkpoint import load_checkpoint, save_checkpoint
+from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edgedepth.trainers.stages import STAGES
 
-# network -> the stage of the recipe that finishes it
-FINISHED = {"scene-small": "router", "edge-low": "low", "edge-high": "high"}
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What is shipped of a network: the weights of a stage, or their mean with those of an earlier one.
+
+    share: of `stage` in the mean, the rest is of `earlier` (`TrainConfig.blend` does the same inside a stage).
+        Layers that `stage` has not, because it saw small images, are those of `earlier`.
+    """
+
+    stage: str
+    share: float = 1.0
+    earlier: str | None = None
+
+
+FINISHED = {
+    "scene-small": Finished(stage="router"),
+    "edge-low": Finished(stage="low"),
+    "edge-high": Finished(stage="high-people", share=0.6, earlier="high-whole"),
+}
 
 
 def ship(run: Path, folder: Path) -> list[Path]:
@@ -29,12 +48,11 @@ def ship(run: Path, folder: Path) -> list[Path]:
 
 
 def _ship_network(run: Path, network: str, folder: Path) -> Path:
-    stage = FINISHED[network]
-    source = run / stage / f"{network}.safetensors"
-    if not source.is_file():
-        raise InputError(f"{run} holds no {network}; finish it with: edgedepth train default -o {run}")
-    checkpoint = load_checkpoint(source)
-    size = STAGES[stage].size
+    finished = FINISHED[network]
+    checkpoint = _of_stage(run, network, finished.stage)
+    if finished.earlier is not None:
+        checkpoint = mean_of(checkpoint, _of_stage(run, network, finished.earlier), finished)
+    size = STAGES[finished.earlier or finished.stage].size
     spec = checkpoint.spec
     if isinstance(spec, DepthSpec) and size is not None:
         spec = spec.at_size(size)  # a network is at its best at the size it was last trained at
@@ -48,7 +66,8 @@ def _ship_network(run: Path, network: str, folder: Path) -> Path:
         provenance=checkpoint.provenance,
         dtype="float16",
     )
-    rule, baseline = source.with_name(f"{network}.rule.json"), run / _first(network) / f"{network}.baseline.npy"
+    rule = run / finished.stage / f"{network}.rule.json"
+    baseline = run / _first(network) / f"{network}.baseline.npy"
     if rule.is_file():
         write_atomic(folder / rule.name, rule.read_bytes())
     if baseline.is_file():
@@ -56,6 +75,27 @@ def _ship_network(run: Path, network: str, folder: Path) -> Path:
         np.save(buffer, np.load(baseline, allow_pickle=False).astype(np.float16))
         write_atomic(folder / baseline.name, buffer.getvalue())
     return target
+
+
+def mean_of(later: Checkpoint, earlier: Checkpoint, finished: Finished) -> Checkpoint:
+    """The mean of two stages' weights, in the form of the earlier one, which has all the layers."""
+    share = finished.share
+    state = {
+        name: torch.lerp(tensor.float(), later.state[name].float(), share)
+        if name in later.state and tensor.is_floating_point()
+        else tensor
+        for name, tensor in earlier.state.items()
+    }
+    known = {key: value for key, value in later.provenance.items() if not key.startswith("validation_")}  # of the one
+    mixed = {"blend": f"{share:g}, the rest {finished.earlier}"}
+    return replace(earlier, state=state, provenance={**known, **mixed})
+
+
+def _of_stage(run: Path, network: str, stage: str) -> Checkpoint:
+    source = run / stage / f"{network}.safetensors"
+    if not source.is_file():
+        raise InputError(f"{run} holds no {network}; finish it with: edgedepth train default -o {run}")
+    return load_checkpoint(source)
 
 
 def _first(network: str) -> str:

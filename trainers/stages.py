@@ -67,7 +67,6 @@ RENDERINGS: Mapping[str, Rendering] = {
     "company-bent": Rendering(world="company", count=1400, wh=(208, 156), seed=3, views_per_scene=2, lens="mixed"),
     "gallery-bent": Rendering(world="gallery", count=1000, wh=(208, 156), seed=3, views_per_scene=2, lens="mixed"),
     "indoor-bent": Rendering(world="indoor", count=700, wh=(320, 240), seed=4, views_per_scene=2, lens="mixed"),
-    "street-bent": Rendering(world="street", count=320, wh=(448, 256), seed=4, views_per_scene=2, lens="mixed"),
     "street-third": Rendering(world="street", count=2590, wh=(288, 165), seed=3, views_per_scene=2),
     "jam-bent": Rendering(world="jam", count=800, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
     "crossing-bent": Rendering(world="crossing", count=600, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
@@ -104,7 +103,6 @@ _WHOLE = {"half": False}
 _ROLLED = AugmentConfig(max_zoom=1.3, reshape=0.3, photometric=0.9, spectra=0.2, texture=0.25, roll_deg=6.0)
 _ROLLED_FINE = AugmentConfig(max_zoom=1.2, reshape=0.2, photometric=0.8, spectra=0.15, texture=0.15, roll_deg=4.0)
 _ROLLED_WIDE = replace(_ROLLED, reshape=0.4, aspects=_WIDE.aspects, roll_deg=2.0)
-_ROLLED_WIDE_FINE = replace(_ROLLED_FINE, reshape=0.4, aspects=_WIDE.aspects, roll_deg=2.0)
 # Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
 _RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
 # What is left then is soft: the last stage asks for steps where the scene has them.
@@ -412,17 +410,6 @@ STAGES: Mapping[str, Stage] = {
         augment=_ROLLED_WIDE,
         loss=_RELATIVE_AND_PLANES,
         options=_WHOLE,
-    ),
-    "high": Stage(
-        network="edge-high",
-        minutes=8,
-        lr=4e-4,
-        batch=8,
-        after="high-people",
-        data=("street-bent", "street-bent", "jam-bent"),
-        augment=_ROLLED_WIDE_FINE,
-        loss=_RELATIVE_AND_EDGES,
-        options=_HALF,
     ),
     "ds-sidenet-low-half": Stage(
         network="ds-sidenet-low", minutes=30, lr=1e-3, batch=32, size=(160, 120), precision="bf16", gpu=True
