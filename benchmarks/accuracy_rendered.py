@@ -18,10 +18,11 @@ def rendered(runtime: DepthRuntime, unseen: Sequence[str], styles: Sequence[str]
     yield "|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|"
     for name, split in (*((name, "test") for name in unseen), *((name, None) for name in styles)):
         dataset = open_dataset(name, split)
+        called = name.partition(":")[2].rpartition("/")[2] + ("" if split else ", unseen style")
         for route in Route:
             part = dataset.where(lambda info, route=route: info.route is route)  # type: ignore[misc]
             if len(part):
-                yield _row(runtime, name.rpartition("/")[2] + ("" if split else ", unseen style"), route, part)
+                yield _row(runtime, called, route, part)
 
 
 def _row(runtime: DepthRuntime, name: str, route: Route, samples: DepthDataset) -> str:
