@@ -1,5 +1,7 @@
 """Makes `docs/images/world.jpg`: a view of every category of the procedural world, its depth below it.
 
+Two rows of the other worlds follow: bad weather, halls and tunnels, people, traffic jams and plain rooms.
+
 python examples/make_world_sheet.py
 """
 
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.colour import MetricColours
+from edgedepth.core.routing import Route
 from edgedepth.datasets import open_dataset
 from edgedepth.world.categories import CATEGORIES, FAR_CATEGORIES, NEAR_CATEGORIES
 from edgedepth.world.shard import World
@@ -22,36 +25,44 @@ OUT = Path(__file__).parents[1] / "docs" / "images" / "world.jpg"
 TILE_WH = (240, 160)
 PER_ROW = 6
 SEED = 11
-RANGES_M = {"indoor": (0.3, 10.0), "street": (1.0, 80.0)}
+RANGES_M = {Route.LOW: (0.3, 10.0), Route.HIGH: (1.0, 80.0)}
+OTHERS: dict[World, int] = {"weather": 4, "halls": 4, "company": 1, "gallery": 1, "crossing": 1, "jam": 1}
 
 
-def tiles(world: World, categories: tuple[str, ...], folder: Path) -> dict[str, NDArray[np.uint8]]:
-    """A picture above its depth, by category; the world gives the categories in turn."""
+def tiles(world: World, count: int, folder: Path) -> list[tuple[str, NDArray[np.uint8]]]:
+    """Pictures above their depth, with their categories, which a world gives in turn."""
     config = SynthConfig(
-        out=folder / world, world=world, count=len(categories), wh=TILE_WH, seed=SEED, views_per_scene=1, quality="fine"
+        out=folder / world, world=world, count=count, wh=TILE_WH, seed=SEED, views_per_scene=1, quality="fine"
     )
     write_dataset(config)
-    low, high = RANGES_M[world]
-    colours = MetricColours(min_m=low, max_m=high)
-    made = {}
+    made = []
     for sample in open_dataset(f"synth:{config.out}"):
-        picture = np.vstack([sample.image_bgr, colours(sample.depth_m)])
-        where, look = (5, 15), (cv2.FONT_HERSHEY_SIMPLEX, 0.45)
-        name = str(sample.category)
-        cv2.putText(picture, name.replace("_", " "), where, *look, (0, 0, 0), 3, cv2.LINE_AA)
-        cv2.putText(picture, name.replace("_", " "), where, *look, (255, 255, 255), 1, cv2.LINE_AA)
-        made[name] = picture
+        assert sample.route is not None
+        low, high = RANGES_M[sample.route]
+        colours = MetricColours(min_m=low, max_m=high)
+        made.append((str(sample.category), np.vstack([sample.image_bgr, colours(sample.depth_m)])))
     return made
+
+
+def captioned(picture: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
+    """The picture with white letters on a black edge at the top."""
+    where, look = (5, 15), (cv2.FONT_HERSHEY_SIMPLEX, 0.45)
+    for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.putText(picture, caption.replace("_", " "), where, *look, colour, width, cv2.LINE_AA)
+    return picture
 
 
 def main() -> None:
     """Render and paste together."""
-    with tempfile.TemporaryDirectory() as folder:
-        made = tiles("indoor", NEAR_CATEGORIES, Path(folder)) | tiles("street", FAR_CATEGORIES, Path(folder))
-    ordered = [made[name] for name in CATEGORIES]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made = dict(tiles("indoor", len(NEAR_CATEGORIES), folder) + tiles("street", len(FAR_CATEGORIES), folder))
+        ordered = [captioned(made[category], category) for category in CATEGORIES]
+        for world, count in OTHERS.items():
+            ordered += [captioned(tile, f"{world}: {category}") for category, tile in tiles(world, count, folder)]
     rows = [np.hstack(ordered[i : i + PER_ROW]) for i in range(0, len(ordered), PER_ROW)]
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(OUT), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 82])
+    cv2.imwrite(str(OUT), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 80])
     print(OUT)
 
 
