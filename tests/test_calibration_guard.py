@@ -223,7 +223,7 @@ def test_no_mix_in_the_budget_leaves_int8_out(tmp_path: Path, pictures: Path) ->
     assert "int8@onnxruntime" not in report.bundle.manifest.networks["low"].variants
     with DepthRuntime.load(report.bundle, backend="onnxruntime") as depth:
         assert depth.precision == "fp32"
-    with pytest.raises(InputError, match="no int8 files"):
+    with pytest.raises(InputError, match="has no int8 file for onnxruntime"):
         DepthRuntime.load(report.bundle, backend="onnxruntime", precision="int8")
 
 
