@@ -172,7 +172,13 @@ def test_openvino_computes_what_the_graph_says(tmp_path: Path) -> None:
     model, form = depth_graph(), form_for("openvino")
     rounded = insert_qdq(model, quantisable(Graph(model), form), _ranges(model), form)
     difference = np.abs(_run(rounded, tmp_path, "openvino") / _run(rounded, tmp_path) - 1)
-    assert np.quantile(difference, 0.99) < 0.03
+    # without VNNI a CPU adds products of bytes in 16 bits, where they can saturate
+    assert np.quantile(difference, 0.99) < (0.03 if _has_vnni() else 0.06)
+
+
+def _has_vnni() -> bool:
+    cpu = Path("/proc/cpuinfo")
+    return cpu.exists() and "vnni" in cpu.read_text()
 
 
 def test_missing_and_infinite_ranges_are_refused() -> None:
