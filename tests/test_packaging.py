@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -29,8 +30,13 @@ def _run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # a copy, because setuptools writes into the folder it builds: another build there would take files away
+    source = tmp_path_factory.mktemp("source") / "edgedepth"
+    shutil.copytree(
+        REPOSITORY, source, ignore=shutil.ignore_patterns(".*", "__pycache__", "runs", "build", "*.egg-info")
+    )
     out = tmp_path_factory.mktemp("dist")
-    _run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, REPOSITORY, cwd=out)  # through the sdist
+    _run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, source, cwd=out)  # through the sdist
     return next(out.glob("*.whl"))
 
 

@@ -108,7 +108,7 @@ def test_the_command_pauses_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFi
     assert (tmp_path / "run" / "edge-low.safetensors").is_file()
     went_on = logged(tmp_path / "run")[len(before) :]
     assert went_on[0]["step"] > before[-1]["step"] > 0
-    assert went_on[0]["seconds"] > before[-1]["seconds"]
+    assert went_on[0]["seconds"] >= before[-1]["seconds"]  # of tenths
 
 
 def test_a_run_in_pieces_is_resumed_and_not_begun_anew(tmp_path: Path) -> None:
