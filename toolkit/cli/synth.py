@@ -28,7 +28,7 @@ def synth(
         typer.Option(help="mixed draws the shading per view; flat is quick, lit is better, fine is slow."),
     ] = "mixed",
     lens: Annotated[
-        str, typer.Option(help="straight, as rectified pictures are; mixed bends lines in every second view.")
+        str, typer.Option(help="straight, as rectified pictures are; mixed bends lines in about half of the views.")
     ] = "straight",
     split: Annotated[
         str | None,

@@ -65,7 +65,7 @@ class SynthConfig:
 
     `workers` 0 means one process per core. `quality` is one of `shard.QUALITIES`: 'mixed' draws the shading
     mode per view. Pictures are the same for any number of workers; another `device` differs by rounding.
-    `lens` is one of `shard.LENSES`: 'mixed' gives every second view a lens that bends straight lines.
+    `lens` is one of `shard.LENSES`: 'mixed' gives about half of the views a lens that bends straight lines.
     `split` (one of `SPLITS`) renders only the scenes of that split: the same pictures that the whole set would have.
 
     Raises:
