@@ -1,6 +1,6 @@
 """Makes `docs/images/world.jpg`: a view of every category of the procedural world, its depth below it.
 
-Two rows of the other worlds follow: bad weather, halls and tunnels, people, traffic jams and plain rooms.
+Two rows of the other worlds follow: bad weather, halls and tunnels, close views, people, traffic jams and plain rooms.
 
 python examples/make_world_sheet.py
 """
@@ -26,7 +26,7 @@ TILE_WH = (240, 160)
 PER_ROW = 6
 SEED = 11
 RANGES_M = {Route.LOW: (0.3, 10.0), Route.HIGH: (1.0, 80.0)}
-OTHERS: dict[World, int] = {"weather": 4, "halls": 4, "company": 1, "gallery": 1, "crossing": 1, "jam": 1}
+OTHERS: dict[World, int] = {"weather": 3, "halls": 3, "close": 2, "company": 1, "gallery": 1, "crossing": 1, "jam": 1}
 
 
 def tiles(world: World, count: int, folder: Path) -> list[tuple[str, NDArray[np.uint8]]]:

@@ -16,7 +16,9 @@ def synth(
     out: Annotated[Path, typer.Argument(help="Folder of the data set; an unfinished one is continued.")],
     world: Annotated[
         str,
-        typer.Option(help="indoor, street, jam, weather, halls, walk; bare, gallery, company, crossing: for routers."),
+        typer.Option(
+            help="indoor, close, street, jam, weather, halls, walk; bare, gallery, company, crossing: for routers."
+        ),
     ],
     count: Annotated[int, typer.Option(min=1, help="How many views (of a walk: frames).")] = 100,
     size: Annotated[str, typer.Option(metavar="WxH", help="Size of the pictures.")] = "320x240",

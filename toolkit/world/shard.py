@@ -24,7 +24,9 @@ from edgedepth.world.scene import View
 from edgedepth.world.street.storm import is_night, sensor_in
 
 # Seeds depend on the order: append only.
-World = Literal["indoor", "street", "walk", "bare", "gallery", "company", "crossing", "jam", "weather", "halls"]
+World = Literal[
+    "indoor", "street", "walk", "bare", "gallery", "company", "crossing", "jam", "weather", "halls", "close"
+]
 WORLDS: tuple[World, ...] = get_args(World)
 
 # What a quality is: (share of views in mode 'lit', light paths per pixel there).
@@ -35,7 +37,7 @@ _LENS_STREAM = 7
 _WEATHER_STREAM = 11
 
 # Worlds of near scenes and of far ones; a walk passes through both, and halls are of either kind.
-ROOMS: tuple[World, ...] = ("indoor", "bare", "gallery", "company")
+ROOMS: tuple[World, ...] = ("indoor", "bare", "gallery", "company", "close")
 STREETS: tuple[World, ...] = ("street", "crossing", "jam", "weather")
 
 # 16-bit units per metre: 0.2 mm to 13.1 m indoors, 2 mm to 131 m outdoors and where there is both.
@@ -46,7 +48,7 @@ WALK_CHUNK = 24  # frames per shard of a walk
 _JPEG_QUALITY = 95
 _VIEW_TRIES = 24
 _SURVEY_WIDTH = 48
-_NEAR_M: dict[World, float] = {world: 1.2 if world in STREETS else 0.4 for world in WORLDS}
+_NEAR_M: dict[World, float] = {world: 1.2 if world in STREETS else 0.4 for world in WORLDS} | {"close": 0.25}
 _MOST_NEAR = 0.2  # share of pixels that may be nearer than that
 _MOST_ONE_OBJECT = 0.9  # share of pixels that may belong to one object: no views of a bare wall
 _WALK_FAR_M = 10.0  # a frame of a walk is far when this share of it is beyond this depth
@@ -93,6 +95,7 @@ def recipes(world: World) -> dict[str, Build]:
     from edgedepth.world.company import company, crossing
     from edgedepth.world.halls import HALL_RECIPES
     from edgedepth.world.indoor.bare import bare, gallery
+    from edgedepth.world.indoor.close import CLOSE_RECIPES
     from edgedepth.world.indoor.recipes import INDOOR_RECIPES, inhabited_recipes
     from edgedepth.world.street.recipes import JAM_RECIPES, STREET_RECIPES
     from edgedepth.world.street.storm import weather
@@ -103,6 +106,8 @@ def recipes(world: World) -> dict[str, Build]:
         return {name: crossing(build) for name, build in STREET_RECIPES.items()}
     if world == "jam":
         return dict(JAM_RECIPES)
+    if world == "close":
+        return dict(CLOSE_RECIPES)
     if world == "halls":
         return dict(HALL_RECIPES)
     if world == "weather":
