@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from edgedepth.core.camera import Camera  # noqa: E402
-from edgedepth.core.errors import InputError  # noqa: E402
 from edgedepth.core.spec import DepthSpec  # noqa: E402
 from edgedepth.datasets import DepthDataset, DepthSample, Entry, SampleInfo  # noqa: E402
 from edgedepth.trainers.augment import (  # noqa: E402
-    Roll,
     Window,
     content_mask,
     degrade,
@@ -25,8 +22,9 @@ from edgedepth.trainers.augment import (  # noqa: E402
     photometric,
     random_roll,
     random_window,
+    rolled,
 )
-from edgedepth.trainers.cache import UNLABELLED, FrameCache  # noqa: E402
+from edgedepth.trainers.cache import FrameCache  # noqa: E402
 from edgedepth.trainers.config import AugmentConfig  # noqa: E402
 from edgedepth.trainers.data import DepthFrames, EndlessKeys, collate, in_order  # noqa: E402
 
@@ -94,8 +92,7 @@ def test_a_rolled_camera_sees_the_same_points_turned_and_at_the_same_depth(degre
     y, x = np.mgrid[:48, :64]
     depth = (2.0 / (1 - 0.4 * (x - cx) / f_px)).astype(np.float32)
     image = np.dstack([x * 4, y * 5, x + y]).astype(np.uint8)
-    roll = Roll(degrees=degrees, frame_wh=(64, 48))
-    turned, turned_depth, larger = roll.of(image), roll.of_labels(depth, fill=np.nan), roll.scale
+    turned, turned_depth, larger = rolled(image, depth, degrees)
     assert np.isfinite(turned_depth).all()  # no corner is empty
     turn = np.radians(degrees)
     # where in the first camera each ray of the turned one points; images have their y axis downwards
@@ -152,48 +149,6 @@ def test_a_cache_travels_to_workers_without_its_data(tmp_path: Path) -> None:
     copy = FrameCache.__new__(FrameCache)
     copy.__setstate__(many.__getstate__())
     assert np.array_equal(copy[2].rgb, frame.rgb)
-
-
-def test_labels_follow_the_frame_through_cut_mirror_and_roll(tmp_path: Path) -> None:
-    """The left half is labelled 3 and dark, the right half 4 and bright; wherever a frame is cut, they agree."""
-
-    def halves(info: SampleInfo) -> DepthSample:
-        sample = scene(int(info.id))
-        semantic = np.where(sample.image_bgr[..., 0] > 100, 4, 3).astype(np.uint8)
-        semantic[20:28, 20:40] = 0
-        return replace(sample, semantic=semantic)
-
-    classes = ("void", "wall", "sky", "dark", "bright")
-    entries = (Entry(SampleInfo(id="0"), halves),)
-    labelled = DepthDataset(name="synth:halves", entries=entries, semantic_classes=classes)
-    cache = FrameCache([labelled], tmp_path, cover_wh=(64, 48), need_labels=True)
-    assert cache.classes == classes
-    assert set(np.unique(cache[0].labels)) == {3, 4, UNLABELLED}  # void is no class to be told
-    config = AugmentConfig(photometric=0.0, cutout=0.0, roll_deg=8.0, max_zoom=1.2)
-    frames = DepthFrames(cache, SPEC, config)
-    for epoch in range(12):
-        item = frames[epoch, 0]
-        assert item.labels is not None
-        known = item.labels != UNLABELLED
-        bright = item.image[..., 0] > 120
-        assert known.mean() > 0.4  # cut to another shape, the rest is padding
-        assert np.mean(bright[known] == (item.labels[known] == 4)) > 0.97  # but for pixels across the border
-    batch = collate([frames[0, 0], frames[1, 0]])
-    assert batch.labels is not None
-    assert (batch.labels.shape, batch.labels.dtype) == ((2, 1, 24, 32), torch.uint8)
-    assert collate([DepthFrames(FrameCache([labelled], tmp_path, cover_wh=(64, 48)), SPEC)[0, 0]]).labels is None
-
-
-def test_labels_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
-    def opened(*datasets: DepthDataset) -> FrameCache:
-        return FrameCache(datasets, tmp_path, cover_wh=(64, 48), need_labels=True)
-
-    with pytest.raises(InputError, match=r"other names no semantic classes; set loss.semantic=0"):
-        opened(dataset(), replace(dataset(), name="pairs:other", semantic_classes=()))
-    with pytest.raises(InputError, match="synth:nowhere and synth:other name different semantic classes"):
-        opened(dataset(), replace(dataset(), name="synth:other", semantic_classes=("void", "floor", "sky")))
-    with pytest.raises(InputError, match="names 300 semantic classes"):
-        opened(replace(dataset(), semantic_classes=tuple(map(str, range(300)))))
 
 
 def test_whole_frames_have_the_focal_length_of_the_resize(cache: FrameCache) -> None:

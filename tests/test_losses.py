@@ -9,14 +9,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from edgedepth.core.bins import Bins  # noqa: E402
-from edgedepth.core.errors import InputError  # noqa: E402
 from edgedepth.core.spec import DepthSpec  # noqa: E402
 from edgedepth.trainers import losses  # noqa: E402
-from edgedepth.trainers.cache import UNLABELLED  # noqa: E402
 from edgedepth.trainers.config import LossConfig  # noqa: E402
-from edgedepth.trainers.losses_classes import label_cross_entropy  # noqa: E402
 from edgedepth.trainers.models.heads import DepthHeads  # noqa: E402
-from edgedepth.trainers.models.registry import create_network, default_spec  # noqa: E402
 from edgedepth.trainers.objectives import DepthObjective, refinement_objective, target_of  # noqa: E402
 
 # alpha = 1, beta = 10000, K = 4: q = 1 in log10, so that depth 10^j is bin j
@@ -110,34 +106,6 @@ def test_cross_entropy_of_a_cell_is_the_mean_over_its_known_pixels() -> None:
     value = losses.soft_bin_cross_entropy(logits, index, weight)
     expected = -(math.log(0.1) + math.log(0.4) + math.log(0.3)) / 3 / math.log(4)
     assert value.item() == pytest.approx(expected, rel=1e-5)
-
-
-def test_cross_entropy_of_labels_counts_every_labelled_pixel_of_a_cell() -> None:
-    logits = torch.tensor([0.1, 0.2, 0.3, 0.4]).log()[None, :, None, None]
-    labels = torch.tensor([[[[0, 3], [UNLABELLED, 2]]]], dtype=torch.uint8)
-    expected = -(math.log(0.1) + math.log(0.4) + math.log(0.3)) / 3 / math.log(4)
-    assert label_cross_entropy(logits, labels, UNLABELLED).item() == pytest.approx(expected, rel=1e-5)
-    assert label_cross_entropy(logits, torch.full_like(labels, UNLABELLED), UNLABELLED).item() == 0.0
-
-
-def test_what_is_seen_is_learned_beside_depth_and_not_kept() -> None:
-    torch.manual_seed(0)
-    network, spec = create_network("edge-low"), default_spec("edge-low")
-    batch = torch.rand(2, 3, 64, 96), torch.rand(2, 1, 64, 96) * 5 + 1, torch.ones(2)
-    labels = torch.randint(0, 7, (2, 1, 64, 96), dtype=torch.uint8)
-    plain, both = (
-        DepthObjective(network, spec, LossConfig()),
-        DepthObjective(network, spec, LossConfig(semantic=0.5), 7),
-    )
-    assert both(*batch, labels=labels).keys() - plain(*batch).keys() == {"semantic"}
-    assert float(both(*batch, labels=labels)["semantic"].detach()) == pytest.approx(0.5, rel=0.3)  # 1 / 7 each at first
-    both(*batch, labels=labels)["semantic"].backward()
-    first = next(network.encoder.parameters()).grad
-    assert first is not None
-    assert first.abs().sum() > 0  # it teaches the encoder
-    assert not any("semantic" in name for name in network.state_dict())
-    with pytest.raises(InputError, match=r"loss.semantic is for edge-low and edge-high, not for Answer"):
-        DepthObjective(Answer(DepthHeads((), None, None)), spec, LossConfig(semantic=0.5))
 
 
 def test_silog_forgives_most_of_an_offset() -> None:

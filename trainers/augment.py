@@ -64,36 +64,31 @@ def random_roll(rng: np.random.Generator, config: AugmentConfig) -> float:
     return float(np.clip(rng.normal(0.0, config.roll_deg), -3 * config.roll_deg, 3 * config.roll_deg))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Roll:
-    """A turn of the camera about its axis by `degrees` anticlockwise, enlarged until no corner of the frame is empty.
+def rolled(
+    image: NDArray[np.uint8], depth_m: NDArray[np.float32], degrees: float
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], float]:
+    """The frame as the camera sees it that is turned about its axis, enlarged until no corner is empty.
 
     Turning about the optical axis leaves every depth as it is; where the frame's middle is not on the axis, the
     principal point moves besides.
+
+    Args:
+        image: (H, W, 3) uint8.
+        depth_m: (H, W) float32.
+        degrees: anticlockwise.
+
+    Returns:
+        Image and depth of the same sizes, and the factor by which the focal length has grown.
     """
-
-    degrees: float
-    frame_wh: tuple[int, int]
-
-    @property
-    def scale(self) -> float:
-        """The factor by which the focal length grows."""
-        width, height = self.frame_wh
-        turn = math.radians(abs(self.degrees))
-        return math.cos(turn) + max(width / height, height / width) * math.sin(turn)
-
-    def of(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The turned (H, W, 3) image."""
-        return np.asarray(self._warped(image, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE, 0), np.uint8)
-
-    def of_labels(self, labels: NDArray[Any], *, fill: float) -> NDArray[Any]:
-        """The turned (H, W) depth or labels, by the nearest pixel."""
-        return self._warped(labels, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT, fill)
-
-    def _warped(self, frame: NDArray[Any], interpolation: int, border: int, fill: float) -> NDArray[Any]:
-        width, height = self.frame_wh
-        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), self.degrees, self.scale)
-        return cv2.warpAffine(frame, matrix, self.frame_wh, flags=interpolation, borderMode=border, borderValue=fill)
+    height, width = depth_m.shape
+    turn = math.radians(abs(degrees))
+    scale = math.cos(turn) + max(width / height, height / width) * math.sin(turn)
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, scale)
+    turned = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    depth = cv2.warpAffine(
+        depth_m, matrix, (width, height), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=math.nan
+    )
+    return np.asarray(turned, np.uint8), np.asarray(depth, np.float32), scale
 
 
 def degrade(image: NDArray[np.uint8], rng: np.random.Generator, strength: float) -> None:

@@ -1,13 +1,12 @@
-"""Frames decoded once: the pixels of whole data sets in a few flat files that processes map instead of reading."""
+"""Frames decoded once: RGB and depth of whole data sets in two flat files that processes map instead of reading."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,7 +24,6 @@ from edgedepth.datasets.sample import DepthDataset, DepthSample, Entry, SampleIn
 _FORMAT = 1
 _BAD_SHARE = 0.1  # samples that may be unusable before a data set is refused
 _NO_DEPTH = "not one pixel of depth"
-UNLABELLED = 255  # in `Frame.labels`
 
 
 @dataclass(frozen=True)
@@ -34,14 +32,12 @@ class Frame:
 
     rgb: (H, W, 3) uint8. depth_m: (H, W) float16 metres, NaN = not measured, inf = sky or too far to store.
     camera: in pixels of these arrays, None if unknown.
-    labels: (H, W) uint8 semantic class, `UNLABELLED` where there is none; None in a cache without labels.
     """
 
     info: SampleInfo
     rgb: NDArray[np.uint8]
     depth_m: NDArray[np.float16]
     camera: Camera | None
-    labels: NDArray[np.uint8] | None = None
 
 
 class FrameCache(Sequence[Frame]):
@@ -53,13 +49,10 @@ class FrameCache(Sequence[Frame]):
     Samples whose files are missing or damaged, and with `need_depth` those without a measured pixel, are left out;
     they are tried again whenever the cache is opened.
 
-    With `need_labels` frames keep their semantic labels, and the data sets must name the same classes: `classes`.
-
     folder: where this cache lies. bad: what was left out, reasons by the samples' names.
 
     Raises:
-        InputError: more than a tenth of the samples cannot be used; the message names the first. Labels are needed,
-            and the data sets have none or different ones.
+        InputError: more than a tenth of the samples cannot be used; the message names the first.
         OutputError: the folder cannot be written.
     """
 
@@ -70,15 +63,12 @@ class FrameCache(Sequence[Frame]):
         *,
         cover_wh: tuple[int, int],
         need_depth: bool = True,
-        need_labels: bool = False,
         progress: Progress | None = None,
     ) -> None:
         self._entries = [(entry, _void_id(dataset)) for dataset in datasets for entry in dataset.entries]
         self._cover_wh = cover_wh
         self._need_depth = need_depth
-        self.classes = _common_classes(datasets) if need_labels else ()
-        kept = ("" if need_depth else "-all") + ("-labels" if need_labels else "")
-        self.folder = folder / (_fingerprint(datasets, cover_wh) + kept)
+        self.folder = folder / (_fingerprint(datasets, cover_wh) + ("" if need_depth else "-all"))
         index = self.folder / "index.json"
         if not index.exists() or self._repaired(index):
             try:
@@ -99,16 +89,13 @@ class FrameCache(Sequence[Frame]):
     def _map(self) -> None:
         self._rgb: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._depth: NDArray[np.float16] = np.empty(0, np.float16)
-        self._labels: NDArray[np.uint8] = np.empty(0, np.uint8)
         if self._offsets[-1]:  # an empty file cannot be mapped
             self._rgb = np.memmap(self.folder / "rgb.bin", np.uint8, mode="r")
             self._depth = np.memmap(self.folder / "depth.bin", np.float16, mode="r")
-            if self.classes:
-                self._labels = np.memmap(self.folder / "labels.bin", np.uint8, mode="r")
 
     def __getstate__(self) -> dict[str, Any]:
         # a pickled map would carry all its data to the worker process; it maps the files again instead
-        return {name: value for name, value in vars(self).items() if name not in ("_rgb", "_depth", "_labels")}
+        return {name: value for name, value in vars(self).items() if name not in ("_rgb", "_depth")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -132,24 +119,24 @@ class FrameCache(Sequence[Frame]):
             rgb=self._rgb[3 * first : 3 * last].reshape(height, width, 3),
             depth_m=self._depth[first:last].reshape(height, width),
             camera=None if intrinsics is None else Camera(**intrinsics, width=width, height=height),
-            labels=self._labels[first:last].reshape(height, width) if self.classes else None,
         )
 
     def _fill(self, index: Path, progress: Progress | None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         task = None if progress is None else progress.add_task("decoding", total=len(self._entries))
         records: list[dict[str, Any]] = []
-        names = ("rgb", "depth", "labels") if self.classes else ("rgb", "depth")
-        with ExitStack() as stack:
-            files = {name: stack.enter_context((self.folder / f"{name}.bin").open("wb")) for name in names}
-            pool = stack.enter_context(ThreadPoolExecutor(2))
+        with (
+            (self.folder / "rgb.bin").open("wb") as rgb_file,
+            (self.folder / "depth.bin").open("wb") as depth_file,
+            ThreadPoolExecutor(2) as pool,
+        ):
             # in slices, so that few frames are in memory however slow the disk is
             for first in range(0, len(self._entries), 64):
                 for found in pool.map(self._load, self._entries[first : first + 64]):
                     if isinstance(found, str):
                         records.append({"bad": found})
                     else:
-                        records.append(_append(found, files))
+                        records.append(_append(found, rgb_file, depth_file))
                     if progress is not None and task is not None:
                         progress.advance(task)
         if progress is not None and task is not None:
@@ -168,8 +155,6 @@ class FrameCache(Sequence[Frame]):
             return _NO_DEPTH
         if void is not None and sample.semantic is not None:
             sample.depth_m[np.isnan(sample.depth_m) & (sample.semantic != void)] = np.inf
-        if self.classes:
-            sample = replace(sample, semantic=_labels_of(sample, void))
         return _shrunk(sample, self._cover_wh)
 
     def _refuse(self, records: Sequence[dict[str, Any]]) -> None:
@@ -202,24 +187,12 @@ def _shrunk(sample: DepthSample, cover_wh: tuple[int, int]) -> DepthSample:
         image_bgr=placement.to_input(sample.image_bgr),
         depth_m=placement.labels_to_input(sample.depth_m),
         camera=None if sample.camera is None else sample.camera.resized(*stored_wh),
-        semantic=None if sample.semantic is None else placement.labels_to_input(sample.semantic),
     )
 
 
-def _labels_of(sample: DepthSample, void: int | None) -> NDArray[np.uint8]:
-    """The sample's labels in 8 bits, `UNLABELLED` where it says nothing."""
-    if sample.semantic is None:
-        return np.full(sample.depth_m.shape, UNLABELLED, np.uint8)
-    known = sample.semantic < UNLABELLED if void is None else sample.semantic != void
-    return np.where(known, sample.semantic, UNLABELLED).astype(np.uint8)
-
-
-def _append(sample: DepthSample, files: Mapping[str, BinaryIO]) -> dict[str, Any]:
-    files["rgb"].write(np.ascontiguousarray(sample.image_bgr[:, :, ::-1]).tobytes())
-    files["depth"].write(sample.depth_m.astype(np.float16).tobytes())
-    if "labels" in files:
-        assert sample.semantic is not None
-        files["labels"].write(sample.semantic.astype(np.uint8).tobytes())
+def _append(sample: DepthSample, rgb_file: BinaryIO, depth_file: BinaryIO) -> dict[str, Any]:
+    rgb_file.write(np.ascontiguousarray(sample.image_bgr[:, :, ::-1]).tobytes())
+    depth_file.write(sample.depth_m.astype(np.float16).tobytes())
     camera = sample.camera
     height, width = sample.depth_m.shape
     intrinsics = None if camera is None else {"fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy}
@@ -233,26 +206,6 @@ def _void_id(dataset: DepthDataset) -> int | None:
     """
     classes = dataset.semantic_classes
     return classes.index("void") if "void" in classes and "sky" in classes else None
-
-
-def _common_classes(datasets: Sequence[DepthDataset]) -> tuple[str, ...]:
-    """The semantic classes that all of the data sets name."""
-    classes = datasets[0].semantic_classes if datasets else ()
-    for dataset in datasets:
-        if not dataset.semantic_classes:
-            raise InputError(
-                f"{dataset.name} names no semantic classes; set loss.semantic=0, or use data such as synth:DIR"
-            )
-        if dataset.semantic_classes != classes:
-            raise InputError(
-                f"{datasets[0].name} and {dataset.name} name different semantic classes; set loss.semantic=0,"
-                " or train on one of them"
-            )
-    if len(classes) > UNLABELLED:
-        raise InputError(
-            f"{datasets[0].name} names {len(classes)} semantic classes; at most {UNLABELLED} are told apart"
-        )
-    return classes
 
 
 def _fingerprint(datasets: Sequence[DepthDataset], cover_wh: tuple[int, int]) -> str:

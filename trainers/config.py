@@ -36,9 +36,7 @@ class LossConfig:
 
     `regression` and `classification` are w2 and w1 of papers/1 eq. 3. The others belong to networks that refine
     an index map over several levels: `level_decay` is the factor from one level to the next coarser one.
-    `semantic` trains a further output, which is dropped afterwards, to tell what each pixel shows; the data need
-    semantic labels for it. `beyond` weighs sky and farther-than-range pixels, which are trained to the last bin,
-    against measured ones.
+    `beyond` weighs sky and farther-than-range pixels, which are trained to the last bin, against measured ones.
     `hard` trains classification by cross-entropy instead of by the expected index (papers/1, Table 6).
     `metric` names the losses of networks that regress at several levels (`objectives_papers.METRIC_LOSSES`); None
     takes the network's own paper's.
@@ -52,7 +50,6 @@ class LossConfig:
     gradient_scales: int = 4
     silog: float = 0.0
     relative: float = 0.0
-    semantic: float = 0.0
     beyond: float = 0.3
     hard: bool = False
     metric: str | None = None
@@ -66,7 +63,6 @@ class LossConfig:
             "gradient",
             "silog",
             "relative",
-            "semantic",
             "beyond",
         ):
             value = getattr(self, name)

@@ -21,8 +21,8 @@ from edgedepth.core.errors import InputError
 from edgedepth.core.preprocess import Placement
 from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers import processes
-from edgedepth.trainers.augment import Roll, degrade, random_roll, random_window
-from edgedepth.trainers.cache import UNLABELLED, Frame, FrameCache
+from edgedepth.trainers.augment import degrade, random_roll, random_window, rolled
+from edgedepth.trainers.cache import Frame, FrameCache
 from edgedepth.trainers.config import AugmentConfig, TrainConfig
 
 
@@ -36,7 +36,6 @@ class DepthBatch:
         learns.
     content: (B, 4) int64, the rows and columns [top, bottom, left, right) that are no padding.
     ids: names of the frames, so that a bad one can be told.
-    labels: (B, 1, H, W) uint8 semantic classes, `cache.UNLABELLED` = none; None where the cache keeps no labels.
     """
 
     image: Tensor
@@ -44,7 +43,6 @@ class DepthBatch:
     focal: Tensor
     content: Tensor
     ids: tuple[str, ...] = ()
-    labels: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +54,6 @@ class DepthItem:
     focal: float
     content: tuple[int, int, int, int]
     id: str
-    labels: NDArray[np.uint8] | None = None
 
 
 T = TypeVar("T")
@@ -81,29 +78,23 @@ class DepthFrames(Dataset[DepthItem]):
     def __getitem__(self, key: Key) -> DepthItem:
         epoch, index = key
         frame = self.cache[index]
-        image, depth, labels, camera = frame.rgb, frame.depth_m, frame.labels, self._camera(frame)
+        image, depth, camera = frame.rgb, frame.depth_m, self._camera(frame)
         rng = np.random.default_rng((self.seed, epoch, index))
         if self.augment is not None:
             window = random_window(rng, (camera.width, camera.height), self.augment)
             image, depth = window.of(image), window.of(depth)
-            labels = None if labels is None else window.of(labels)
             # mirroring moves the principal point, but only the focal length is used from here on
             camera = camera.cropped(window.x, window.y, window.width, window.height)
         placement = Placement.of((camera.width, camera.height), self.spec.input_wh, self.spec.resize)
         placed = placement.to_input(np.ascontiguousarray(image))
         depth_m = placement.labels_to_input(depth, fill=np.nan).astype(np.float32)
-        labels = None if labels is None else placement.labels_to_input(labels, fill=UNLABELLED)
         focal = placement.camera_at_input(camera).f_px / self.spec.f_canonical_px
         rows, columns = content = placement.content
         if self.augment is not None:
             degrees = random_roll(rng, self.augment)
             if degrees:
-                roll = Roll(degrees=degrees, frame_wh=placement.content_wh)
-                placed[content] = roll.of(placed[content])
-                depth_m[content] = roll.of_labels(depth_m[content], fill=np.nan)
-                if labels is not None:
-                    labels[content] = roll.of_labels(labels[content], fill=UNLABELLED)
-                focal *= roll.scale
+                placed[content], depth_m[content], larger = rolled(placed[content], depth_m[content], degrees)
+                focal *= larger
             degrade(placed[content], rng, self.augment.photometric)
         return DepthItem(
             image=placed,
@@ -111,7 +102,6 @@ class DepthFrames(Dataset[DepthItem]):
             focal=focal,
             content=(rows.start, rows.stop, columns.start, columns.stop),
             id=frame.info.id,
-            labels=labels,
         )
 
     def _camera(self, frame: Frame) -> Camera:
@@ -132,13 +122,7 @@ def collate(items: Sequence[DepthItem]) -> DepthBatch:
         focal=torch.tensor([item.focal for item in items], dtype=torch.float32),
         content=torch.tensor([item.content for item in items]),
         ids=tuple(item.id for item in items),
-        labels=_stacked([item.labels for item in items]),
     )
-
-
-def _stacked(labels: Sequence[NDArray[np.uint8] | None]) -> Tensor | None:
-    known = [label for label in labels if label is not None]
-    return torch.from_numpy(np.stack(known)[:, None]) if known else None
 
 
 class EndlessKeys(Sampler[list[Key]]):

@@ -57,7 +57,7 @@ class Task(Protocol):
         """This process's batches without end from step `start` on, `TrainConfig.accumulate` of them for each step."""
         ...
 
-    def prepare(self, batch: Any, step: int, device: torch.device) -> tuple[Tensor | None, ...]:
+    def prepare(self, batch: Any, step: int, device: torch.device) -> tuple[Tensor, ...]:
         """The objective's arguments from a batch: moved to the device and augmented."""
         ...
 

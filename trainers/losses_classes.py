@@ -1,11 +1,6 @@
-"""Cross-entropy over classes.
-
-Those of depth are of papers/2 and of the "hard" classification of papers/1, Table 6; semantic ones come beside it.
-"""
+"""Cross-entropy over depth classes: papers/2, and the "hard" classification of papers/1, Table 6."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 import torch.nn.functional as F
@@ -34,20 +29,6 @@ def class_cross_entropy(logits: Tensor, classes: Tensor, weight: Tensor) -> Tens
         logits = F.interpolate(logits, classes.shape[-2:], mode="bilinear", align_corners=False)
     log_p = F.log_softmax(logits.float(), dim=1)
     return weighted_mean(-log_p.gather(1, classes), weight)
-
-
-def label_cross_entropy(logits: Tensor, labels: Tensor, unlabelled: int) -> Tensor:
-    """Cross-entropy of coarse class logits against every fine pixel of their cell, scaled by 1 / log K.
-
-    The pixels of a cell together make the cell's histogram of classes. `logits` is (B, K, h, w), `labels` (B, 1, H, W)
-    uint8 of a size that h and w divide, those that are `unlabelled` do not count.
-    """
-    cell = labels.shape[-2] // logits.shape[-2]
-    fine = F.pixel_unshuffle(labels, cell)  # (B, cell^2, h, w)
-    known = fine != unlabelled
-    log_p = F.log_softmax(logits.float(), dim=1)
-    entropy = -log_p.gather(1, fine.masked_fill(~known, 0).long())
-    return weighted_mean(entropy, known.to(entropy)) / math.log(logits.shape[1])
 
 
 def class_accuracy(logits: Tensor, classes: Tensor, weight: Tensor) -> Tensor:

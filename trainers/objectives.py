@@ -11,11 +11,9 @@ from edgedepth.core.bins import Bins
 from edgedepth.core.errors import InputError
 from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers import losses
-from edgedepth.trainers.cache import UNLABELLED
 from edgedepth.trainers.config import LossConfig
-from edgedepth.trainers.losses_classes import class_cross_entropy, label_cross_entropy, rounded_class
+from edgedepth.trainers.losses_classes import class_cross_entropy, rounded_class
 from edgedepth.trainers.models.ds_sidenet import DSSideHeads, DSSideNet
-from edgedepth.trainers.models.edge import EdgeNet
 from edgedepth.trainers.models.heads import DepthHeads
 from edgedepth.trainers.models.metric import MetricHeads
 from edgedepth.trainers.models.sid_deeplab import IntervalHeads
@@ -112,21 +110,15 @@ class DepthObjective(nn.Module):
     Networks that refine an index map over several levels are trained by `refinement_objective`, those of papers/2 to 5
     by `objectives_papers`, the others by `multi_task_objective`.
 
-    classes: with so many semantic classes, edge networks learn to tell them through an output that is trained beside
-        the others and then dropped: what a thing is says how large it is and where it ends.
-
     Raises:
         InputError: the configuration asks for losses that this network has no outputs for.
         UnknownNameError: it names losses that do not exist.
     """
 
-    def __init__(self, network: nn.Module, spec: DepthSpec, config: LossConfig, classes: int = 0) -> None:
+    def __init__(self, network: nn.Module, spec: DepthSpec, config: LossConfig) -> None:
         super().__init__()
         _check_choice(network, config)
         self.network = network
-        self.semantic = (
-            nn.Conv2d(network.feature_width, classes, 1) if isinstance(network, EdgeNet) and classes else None
-        )
         self.bins = spec.bins if spec.num_bins else Bins(count=64, min_m=spec.min_m, max_m=spec.max_m)
         self.config = config
 
@@ -137,7 +129,6 @@ class DepthObjective(nn.Module):
         focal: Tensor,
         regions: Tensor | None = None,
         guidance: Tensor | None = None,
-        labels: Tensor | None = None,
     ) -> Terms:
         """Loss terms by name; what is minimised is their sum, under "loss".
 
@@ -146,7 +137,6 @@ class DepthObjective(nn.Module):
             depth_m, focal: see `target_of`.
             regions: (B, 1, H, W), for the losses of papers/5.
             guidance: (B, 1, H, W), for networks that are given more than the image (papers/5).
-            labels: (B, 1, H, W) uint8 semantic classes, where `classes` are to be told.
 
         Raises:
             InputError: the weights of the loss leave nothing to minimise for this network.
@@ -154,9 +144,6 @@ class DepthObjective(nn.Module):
         heads: DepthHeads = self.network(image) if guidance is None else self.network(image, guidance)
         target = target_of(depth_m, focal, self.bins, self.config.beyond)
         terms = self._terms(heads, target, regions)
-        if self.semantic is not None and labels is not None and heads.features is not None:
-            entropy = label_cross_entropy(self.semantic(heads.features), labels, UNLABELLED)
-            terms["semantic"] = self.config.semantic * entropy
         if not terms:
             raise InputError("the loss has no term for this network; give some of its loss weights a positive value")
         return {"loss": torch.stack(list(terms.values())).sum(), **terms}
@@ -175,8 +162,6 @@ class DepthObjective(nn.Module):
 def _check_choice(network: nn.Module, config: LossConfig) -> None:
     """Refuse losses that would be ignored."""
     name = type(network).__name__
-    if config.semantic > 0 and not isinstance(network, EdgeNet):
-        raise InputError(f"loss.semantic is for edge-low and edge-high, not for {name}; set it to 0")
     if config.metric is not None:
         metric_loss(config.metric)
         if not hasattr(network, "paper_loss"):

@@ -78,8 +78,8 @@ class DepthTask:
             self.spec = start.spec
         self.training_spec = self.spec if config.size is None else self.spec.at_size(config.size)
         self._keep = serves(route_served(config.network, self.spec))
+        self.objective = DepthObjective(self.network, self.spec, config.loss)
         self._open_data()
-        self.objective = DepthObjective(self.network, self.spec, config.loss, len(self.frames.cache.classes))
 
     def _split(self) -> tuple[list[DepthDataset], list[DepthDataset]]:
         """What is trained on, and what is validated on."""
@@ -89,9 +89,8 @@ class DepthTask:
         config = self.config
         train, validation = self._split()
         with progress_bar() as bar:
-            labelled = config.loss.semantic > 0
             self.frames = DepthFrames(
-                self._cache(train, bar, labelled), self.training_spec, augment=config.augment, seed=config.seed
+                self._cache(train, bar), self.training_spec, augment=config.augment, seed=config.seed
             )
             self.validation = DepthFrames(self._cache(validation, bar), self.training_spec)
             self.watched = None
@@ -101,12 +100,12 @@ class DepthTask:
         self.steps_per_epoch = keys_for(len(self.frames), config).per_epoch
         self.baseline = self._baseline()
 
-    def _cache(self, datasets: Sequence[DepthDataset], bar: Any, labelled: bool = False) -> FrameCache:
+    def _cache(self, datasets: Sequence[DepthDataset], bar: Any) -> FrameCache:
         width, height = self.training_spec.input_wh
         zoom = self.config.augment.max_zoom
         folder = self.config.cache or self.config.out / "cache"
         cover_wh = (round(width * zoom), round(height * zoom))
-        cache = FrameCache(datasets, folder, cover_wh=cover_wh, need_labels=labelled, progress=bar)
+        cache = FrameCache(datasets, folder, cover_wh=cover_wh, progress=bar)
         tell_left_out(cache, bar)
         return cache
 
@@ -130,15 +129,13 @@ class DepthTask:
         """Training batches from number `start` on."""
         return endless(self.frames, len(self.frames), collate, self.config, start)
 
-    def prepare(self, batch: DepthBatch, step: int, device: torch.device) -> tuple[Tensor | None, ...]:
-        """Image (colours changed), depth, focal length and, where they are trained on, labels on the device."""
+    def prepare(self, batch: DepthBatch, step: int, device: torch.device) -> tuple[Tensor, ...]:
+        """Image (colours changed), depth and focal length on the device."""
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
         image = photometric(
             batch.image.to(device), batch.content.to(device), self.config.augment, generator
         ).contiguous(memory_format=torch.channels_last)
-        prepared = (image, batch.depth_m.to(device), batch.focal.to(device))
-        # regions and guidance are papers/5's
-        return prepared if batch.labels is None else (*prepared, None, None, batch.labels.to(device))
+        return image, batch.depth_m.to(device), batch.focal.to(device)
 
     def evaluate(self, network: nn.Module, device: torch.device) -> dict[str, float]:
         """Figures on the validation split and the watched set, each with the baseline's abs_rel."""

@@ -150,7 +150,7 @@ class RegionTask(DepthTask):
         """Training batches from number `start` on."""
         return endless(self.region_frames, len(self.region_frames), collate_regions, self.config, start)
 
-    def prepare(self, batch: DepthBatch, step: int, device: torch.device) -> tuple[Tensor | None, ...]:
+    def prepare(self, batch: DepthBatch, step: int, device: torch.device) -> tuple[Tensor, ...]:
         """What `DepthTask` prepares, the regions, and the guidance where the network takes one."""
         assert isinstance(batch, RegionBatch)
         if self.still is not None:

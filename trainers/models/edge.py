@@ -120,7 +120,6 @@ class EdgeNet(nn.Module):
         super().__init__()
         self.options = options
         self.bins = options.bins
-        self.feature_width = options.decoder_widths[2]  # of `DepthHeads.features`
         self.stride = 64 if options.half else 32  # multiples of it are halved without a rest
         w2, w4, w8, w16, w32 = options.widths
         d16, d8, d4, d2 = options.decoder_widths
@@ -163,8 +162,8 @@ class EdgeNet(nn.Module):
         x = self.join8(torch.cat((self.up8(x, size_of(f8)), f8), dim=1))  # (B, d8, H/8, W/8)
         logits = self.logits(x)  # (B, K, H/8, W/8)
         index8, probabilities = self.soft_argmax(logits)
-        x4, index4 = self.refine4(x, f4, index8, image4)
-        x, index2 = self.refine2(x4, f2, index4, image2)
+        x, index4 = self.refine4(x, f4, index8, image4)
+        x, index2 = self.refine2(x, f2, index4, image2)
         features, index1 = self.refine1(x, index2, image1)
         indices = [index8, index4, index2, index1]
         if self.refine_all is not None:
@@ -174,7 +173,7 @@ class EdgeNet(nn.Module):
             if self.regression is not None:
                 depth_m = upsample(self.regression(x), size_of(image1))
                 depth_m = depth_m if self.refine_all is None else upsample(depth_m, size_of(whole))
-            return DepthHeads(indices=tuple(indices), logits=logits, depth_m=depth_m, features=x4)
+            return DepthHeads(indices=tuple(indices), logits=logits, depth_m=depth_m)
         depth = depth_of_index(indices[-1], self.bins)
         if not confidence:
             return depth

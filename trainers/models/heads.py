@@ -40,13 +40,11 @@ class DepthHeads:
         regression.
     logits: (B, K, h, w) logits of the distribution behind `indices[0]`; None for pure regression.
     depth_m: (B, 1, H, W) metres of the regression branch, not clamped; None where there is no such branch.
-    features: (B, C, h, w) decoder features that a further, training-only output may read; None where there are none.
     """
 
     indices: tuple[Tensor, ...]
     logits: Tensor | None
     depth_m: Tensor | None
-    features: Tensor | None = None
 
 
 class SoftArgmax(nn.Module):
