@@ -42,7 +42,7 @@ def test_weights_are_shipped_with_the_first_stages_baseline(tmp_path: Path) -> N
     _finish(run, "scene-small", "router")
     _finish(run, "edge-low", "low")
     _finish(run, "edge-high", "high-whole")
-    _finish(run, "edge-high", "high-people", shift=1.0, without="refine_all")
+    _finish(run, "edge-high", "high-halls", shift=1.0, without="refine_all")
     for stage, value in (("low-third", 1.0), ("low", 2.0)):
         (run / stage).mkdir(exist_ok=True)
         np.save(run / stage / "edge-low.baseline.npy", np.full((240, 320), value, np.float32))
@@ -58,11 +58,11 @@ def test_weights_are_shipped_with_the_first_stages_baseline(tmp_path: Path) -> N
         assert taken.options == given.options
         assert taken.spec == given.spec
         for name, tensor in given.state.items():
-            # of edge-high six tenths of a weight are one larger, where the later stage has that weight
-            moved = 0.6 if network == "edge-high" and not name.startswith("refine_all") else 0.0
+            # of edge-high all is one larger but what the later stage lacks
+            moved = 1.0 if network == "edge-high" and not name.startswith("refine_all") else 0.0
             if tensor.is_floating_point():
                 assert torch.allclose(taken.state[name].float(), tensor.float() + moved, rtol=2e-3, atol=2e-3), name
-    assert load_checkpoint(shipped[2]).provenance == {"steps": "high-people", "blend": "0.6, the rest high-whole"}
+    assert load_checkpoint(shipped[2]).provenance == {"steps": "high-halls", "rest": "high-whole"}
 
 
 def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:

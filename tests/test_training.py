@@ -263,6 +263,7 @@ def test_the_average_is_blended_with_other_weights() -> None:
     network = torch.nn.BatchNorm1d(1)
     network.weight.data.fill_(1.0)
     other = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    other["further.weight"] = torch.ones(1)  # a layer that this network does without
     average = Averaged(network, decay=0.5, blend=0.25, other=other)
     network.weight.data.fill_(5.0)
     network.num_batches_tracked += 7

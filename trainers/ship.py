@@ -9,7 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from edgedepth.core.errors import EdgeDepthError, InputError
 from edgedepth.core.files import write_atomic
@@ -20,21 +19,19 @@ from edgedepth.trainers.stages import STAGES
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """What is shipped of a network: the weights of a stage, or their mean with those of an earlier one.
+    """What is shipped of a network: the weights of a stage.
 
-    share: of `stage` in the mean, the rest is of `earlier` (`TrainConfig.blend` does the same inside a stage).
-        Layers that `stage` has not, because it saw small images, are those of `earlier`.
+    rest: the stage whose layers are taken where `stage` has none, because it saw small images.
     """
 
     stage: str
-    share: float = 1.0
-    earlier: str | None = None
+    rest: str | None = None
 
 
 FINISHED = {
     "scene-small": Finished(stage="router"),
     "edge-low": Finished(stage="low"),
-    "edge-high": Finished(stage="high-people", share=0.6, earlier="high-whole"),
+    "edge-high": Finished(stage="high-halls", rest="high-whole"),
 }
 
 
@@ -50,9 +47,9 @@ def ship(run: Path, folder: Path) -> list[Path]:
 def _ship_network(run: Path, network: str, folder: Path) -> Path:
     finished = FINISHED[network]
     checkpoint = _of_stage(run, network, finished.stage)
-    if finished.earlier is not None:
-        checkpoint = mean_of(checkpoint, _of_stage(run, network, finished.earlier), finished)
-    size = STAGES[finished.earlier or finished.stage].size
+    if finished.rest is not None:
+        checkpoint = completed(checkpoint, _of_stage(run, network, finished.rest), finished.rest)
+    size = STAGES[finished.rest or finished.stage].size
     spec = checkpoint.spec
     if isinstance(spec, DepthSpec) and size is not None:
         spec = spec.at_size(size)  # a network is at its best at the size it was last trained at
@@ -77,18 +74,10 @@ def _ship_network(run: Path, network: str, folder: Path) -> Path:
     return target
 
 
-def mean_of(later: Checkpoint, earlier: Checkpoint, finished: Finished) -> Checkpoint:
-    """The mean of two stages' weights, in the form of the earlier one, which has all the layers."""
-    share = finished.share
-    state = {
-        name: torch.lerp(tensor.float(), later.state[name].float(), share)
-        if name in later.state and tensor.is_floating_point()
-        else tensor
-        for name, tensor in earlier.state.items()
-    }
-    known = {key: value for key, value in later.provenance.items() if not key.startswith("validation_")}  # of the one
-    mixed = {"blend": f"{share:g}, the rest {finished.earlier}"}
-    return replace(earlier, state=state, provenance={**known, **mixed})
+def completed(later: Checkpoint, whole: Checkpoint, stage: str) -> Checkpoint:
+    """The later weights in the form of the whole ones; layers that they lack are those of `stage`."""
+    known = {key: value for key, value in later.provenance.items() if not key.startswith("validation_")}  # of a part
+    return replace(whole, state={**whole.state, **later.state}, provenance={**known, "rest": stage})
 
 
 def _of_stage(run: Path, network: str, stage: str) -> Checkpoint:

@@ -70,6 +70,11 @@ RENDERINGS: Mapping[str, Rendering] = {
     "street-third": Rendering(world="street", count=2590, wh=(288, 165), seed=3, views_per_scene=2),
     "jam-bent": Rendering(world="jam", count=800, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
     "crossing-bent": Rendering(world="crossing", count=600, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
+    "indoor-fourth": Rendering(world="indoor", count=1806, wh=(208, 156), seed=6, views_per_scene=2, lens="mixed"),
+    "close": Rendering(world="close", count=1600, wh=(208, 156), seed=5, views_per_scene=2, lens="mixed"),
+    "jam-more": Rendering(world="jam", count=1600, wh=(288, 165), seed=5, views_per_scene=2, lens="mixed"),
+    "weather": Rendering(world="weather", count=400, wh=(288, 165), seed=5, views_per_scene=2, lens="mixed"),
+    "halls": Rendering(world="halls", count=1200, wh=(256, 168), seed=5, views_per_scene=2, lens="mixed"),
 }
 
 # A router sees whole scenes: little zoom, but every colour there is. Every window takes a random shape, for rooms and
@@ -103,6 +108,8 @@ _WHOLE = {"half": False}
 _ROLLED = AugmentConfig(max_zoom=1.3, reshape=0.3, photometric=0.9, spectra=0.2, texture=0.25, roll_deg=6.0)
 _ROLLED_FINE = AugmentConfig(max_zoom=1.2, reshape=0.2, photometric=0.8, spectra=0.15, texture=0.15, roll_deg=4.0)
 _ROLLED_WIDE = replace(_ROLLED, reshape=0.4, aspects=_WIDE.aspects, roll_deg=2.0)
+_ROLLED_PART = replace(_ROLLED, photometric=0.8, spectra=0.1, texture=0.15, roll_deg=4.0)
+_ROLLED_PART_WIDE = replace(_ROLLED_PART, reshape=0.5, aspects=_WIDE.aspects, roll_deg=2.0)
 # Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
 _RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
 # What is left then is soft: the last stage asks for steps where the scene has them.
@@ -155,7 +162,7 @@ STAGES: Mapping[str, Stage] = {
         data=(*_SCENES, "gallery", "gallery-more"),
         augment=_SCENE_FINE,
     ),
-    "router": Stage(
+    "router-people": Stage(
         network="scene-small",
         minutes=25,
         lr=1e-3,
@@ -165,6 +172,28 @@ STAGES: Mapping[str, Stage] = {
         blend=0.5,
         blend_from="router-gallery",
         data=(*_SCENES, "gallery", "gallery-more", "company", "crossing"),
+        augment=_SCENE_FINE,
+    ),
+    "router": Stage(
+        network="scene-small",
+        minutes=15,
+        lr=8e-4,
+        batch=32,
+        size=(128, 96),
+        after="router-people",
+        blend=0.5,
+        blend_from="router-people",
+        data=(
+            "indoor-third",
+            "street-third",
+            "company-bent",
+            "gallery-bent",
+            "crossing-bent",
+            "jam-bent",
+            "close",
+            "weather",
+            "halls",
+        ),
         augment=_SCENE_FINE,
     ),
     "low-third": Stage(network="edge-low", minutes=26, lr=1.5e-3, batch=8, size=(96, 72), options=_NO_SECOND_HEAD),
@@ -291,13 +320,24 @@ STAGES: Mapping[str, Stage] = {
         augment=_ROLLED,
         loss=_RELATIVE_AND_PLANES,
     ),
+    "low-close": Stage(
+        network="edge-low",
+        minutes=56,
+        lr=7e-4,
+        batch=16,
+        size=(160, 120),
+        after="low-people",
+        data=("indoor-third", "indoor-fourth", "indoor-bent", "close", "company-bent", "gallery-bent"),
+        augment=_ROLLED_PART,
+        loss=_RELATIVE_AND_PLANES,
+    ),
     "low": Stage(
         network="edge-low",
         minutes=12,
         lr=4e-4,
         batch=16,
-        after="low-people",
-        data=("indoor-bent", "indoor-bent", "company-bent", "gallery-bent"),
+        after="low-close",
+        data=("indoor-bent", "indoor-bent", "close", "company-bent", "gallery-bent"),
         augment=_ROLLED_FINE,
         loss=_RELATIVE_AND_EDGES,
         options=_HALF,
@@ -406,10 +446,23 @@ STAGES: Mapping[str, Stage] = {
         batch=16,
         size=(224, 128),
         after="high-whole",
+        blend=0.6,
+        blend_from="high-whole",
         data=("street-third", "jam-bent", "crossing-bent"),
         augment=_ROLLED_WIDE,
         loss=_RELATIVE_AND_PLANES,
         options=_WHOLE,
+    ),
+    "high-halls": Stage(
+        network="edge-high",
+        minutes=80,
+        lr=8e-4,
+        batch=16,
+        size=(224, 128),
+        after="high-people",
+        data=("street-third", "jam-bent", "jam-more", "crossing-bent", "weather", "halls"),
+        augment=_ROLLED_PART_WIDE,
+        loss=_RELATIVE_AND_PLANES,
     ),
     "ds-sidenet-low-half": Stage(
         network="ds-sidenet-low", minutes=30, lr=1e-3, batch=32, size=(160, 120), precision="bf16", gpu=True

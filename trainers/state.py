@@ -59,7 +59,7 @@ class Averaged:
     def _blended(self) -> dict[str, Tensor]:
         blended = dict(self.tensors)
         for name, other in self._other.items():
-            if other.is_floating_point():
+            if name in blended and other.is_floating_point():  # it may have layers that this network does without
                 blended[name] = torch.lerp(other.to(self.tensors[name]), self.tensors[name], self.blend)
         return blended
 
