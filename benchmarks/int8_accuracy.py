@@ -99,12 +99,12 @@ def _models(kitchen: Kitchen, chosen: Recipe, frames: RouteFrames) -> Iterator[t
 def weights_only(model: onnx.ModelProto, record: CalibrationRecord, form: Form) -> onnx.ModelProto:
     """The graph with the weights of its INT8 layers rounded, and nothing else."""
     layers = quantisable(Graph(model), form)
-    graph = Graph(correct_biases(model, layers, record.means))
+    graph = Graph(correct_biases(model, layers, record.means, form.largest_weight))
     for layer in layers:
         node, weight = graph.producer(layer.name), graph.constant(layer.weight)
         assert node is not None
         assert weight is not None
-        near = rounded_weights(weight).astype(np.float32)
+        near = rounded_weights(weight, form.largest_weight).astype(np.float32)
         node.input[1] = graph.add_constant(near, f"{layer.weight}/near")
     graph.tidy()
     return graph.model
@@ -139,6 +139,7 @@ def _variations(chosen: Form) -> dict[str, Form]:
     return {
         "as shipped": chosen,
         "signed activations": replace(chosen, activations="int8"),
+        "weights of 8 bits": replace(chosen, largest_weight=127),
         "rounded late": replace(chosen, early=False, shared=False),
         "ranges not shared": replace(chosen, shared=False),
         "no rewrites": replace(chosen, rewrites=()),

@@ -67,16 +67,16 @@ def affine_of(span: Range, dtype: Signedness) -> Affine:
     return Affine(scale=scale, zero_point=int(np.clip(round(-low / scale), 0, 255)), dtype=dtype)
 
 
-def quantise_weights(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Symmetric INT8 integers of a (C_out, ...) weight, and one scale per output channel (C_out,)."""
+def quantise_weights(weight: NDArray[np.float32], largest: int = 127) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Integers of a (C_out, ...) weight, -largest to largest, and one scale per output channel (C_out,)."""
     amax = np.abs(weight).reshape(weight.shape[0], -1).max(axis=1)
-    scales = np.array([_half(value / 127) for value in amax], np.float32)
-    return np.clip(np.rint(weight / _column(scales, weight.ndim)), -127, 127).astype(np.int8), scales
+    scales = np.array([_half(value / largest) for value in amax], np.float32)
+    return np.clip(np.rint(weight / _column(scales, weight.ndim)), -largest, largest).astype(np.int8), scales
 
 
-def rounded_weights(weight: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What a (C_out, ...) weight is after rounding to INT8."""
-    integers, scales = quantise_weights(weight)
+def rounded_weights(weight: NDArray[np.float32], largest: int = 127) -> NDArray[np.float64]:
+    """What a (C_out, ...) weight is after rounding to integers from -largest to largest."""
+    integers, scales = quantise_weights(weight, largest)
     return integers * _column(scales, weight.ndim)
 
 

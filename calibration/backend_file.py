@@ -138,7 +138,7 @@ class _Maker:
         ranges, means = subject.record.chosen(), subject.record.means
         mixes: Sequence[Mix] = ()
         candidate = None
-        with Switchboard(subject.base, layers, ranges, self._form.activations, means) as board:
+        with Switchboard(subject.base, layers, ranges, self._form, means) as board:
             found = sensitivities(board, check)
             order = [entry.layer.name for entry in found]
             if search_mix:

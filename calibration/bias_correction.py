@@ -19,15 +19,19 @@ from edgedepth.export.passes.graph import Graph, attribute
 
 
 def correct_biases(
-    model: onnx.ModelProto, layers: Collection[Layer], means: Mapping[str, NDArray[np.float64]]
+    model: onnx.ModelProto,
+    layers: Collection[Layer],
+    means: Mapping[str, NDArray[np.float64]],
+    largest_weight: int = 127,
 ) -> onnx.ModelProto:
     """A model whose quantised layers, once their weights are rounded, have the mean output of the FP32 ones.
 
     means: (C,) mean of the activations that the layers read, by tensor. Layers without one stay as they are.
+    largest_weight: see `edgedepth.calibration.qdq.Form`.
     """
     graph = Graph(model)
     for layer in layers:
-        bias = corrected_bias(graph, layer, means)
+        bias = corrected_bias(graph, layer, means, largest_weight)
         node = graph.producer(layer.name)
         if bias is None or node is None:
             continue
@@ -38,7 +42,9 @@ def correct_biases(
     return graph.model
 
 
-def corrected_bias(graph: Graph, layer: Layer, means: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float32] | None:
+def corrected_bias(
+    graph: Graph, layer: Layer, means: Mapping[str, NDArray[np.float64]], largest_weight: int = 127
+) -> NDArray[np.float32] | None:
     """(C_out,) the bias of a layer that makes up for the rounding of its weights; None where it cannot be known."""
     node = graph.producer(layer.name)
     weight = graph.constant(layer.weight)
@@ -48,12 +54,13 @@ def corrected_bias(graph: Graph, layer: Layer, means: Mapping[str, NDArray[np.fl
     bias = graph.constant(node.input[2]) if len(node.input) > 2 else np.zeros(weight.shape[0], np.float32)
     if bias is None:
         return None
-    return (bias - _shift(weight, mean, attribute(node, "group", 1))).astype(np.float32)
+    change = rounded_weights(weight, largest_weight) - weight
+    return (bias - _shift(change, mean, attribute(node, "group", 1))).astype(np.float32)
 
 
-def _shift(weight: NDArray[np.float32], mean: NDArray[np.float64], group: int) -> NDArray[np.float64]:
-    """(C_out,) how much rounding the weights moves the mean of each output channel."""
-    taps = (rounded_weights(weight) - weight).sum(axis=(2, 3))  # (C_out, C_in / group)
-    inputs = mean.reshape(group, -1).repeat(weight.shape[0] // group, axis=0)  # (C_out, C_in / group)
+def _shift(change: NDArray[np.float64], mean: NDArray[np.float64], group: int) -> NDArray[np.float64]:
+    """(C_out,) how much a change of the weights moves the mean of each output channel."""
+    taps = change.sum(axis=(2, 3))  # (C_out, C_in / group)
+    inputs = mean.reshape(group, -1).repeat(change.shape[0] // group, axis=0)  # (C_out, C_in / group)
     shift: NDArray[np.float64] = (taps * inputs).sum(axis=1)
     return shift

@@ -32,6 +32,7 @@ class Form:
     """What pays on a backend.
 
     activations: "int8" symmetric, or "uint8" with a zero point.
+    largest_weight: integer that the largest weight of an output channel becomes.
     kinds: the kinds of layers that are quantised (see `Layer.kind`).
     residual: what is added to a quantised layer's output is read quantised too, where it is quantised anyway or
         its range is known: the addition then fuses with the layer.
@@ -44,6 +45,7 @@ class Form:
     """
 
     activations: Signedness
+    largest_weight: int = 127
     kinds: frozenset[Kind] = field(default=frozenset({"dense", "depthwise", "first"}))
     residual: bool = True
     outputs: bool = False
@@ -114,7 +116,7 @@ class _Writer:
         node.input[0] = self._rounded(layer.source)
         weight = self._graph.constant(layer.weight)
         assert weight is not None
-        integers, scales = quantise_weights(weight)
+        integers, scales = quantise_weights(weight, self._form.largest_weight)
         base = f"{layer.weight}/int8"
         names = [self._graph.add_constant(integers, base), self._graph.add_constant(scales, f"{base}/scale")]
         node.input[1] = self._graph.add("DequantizeLinear", names, f"{base}/real", axis=0)

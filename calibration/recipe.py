@@ -130,7 +130,7 @@ def int8_model(
     """
     model = run_passes(model, form.rewrites)[0]
     layers = [layer for layer in quantisable(Graph(model), form) if layer.name not in keep]
-    model = correct_biases(model, layers, record.means)
+    model = correct_biases(model, layers, record.means, form.largest_weight)
     rounded = insert_qdq(model, layers, record.chosen(), form)
     if not form.half:
         return rounded

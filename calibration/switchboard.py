@@ -19,11 +19,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 
-from edgedepth.calibration.affine import Affine, Range, Signedness, affine_of, rounded_weights
+from edgedepth.calibration.affine import Affine, Range, affine_of, rounded_weights
 from edgedepth.calibration.bias_correction import corrected_bias
 from edgedepth.calibration.layers import Layer
 from edgedepth.calibration.observe import Frame, as_inputs
-from edgedepth.calibration.qdq import add_pair
+from edgedepth.calibration.qdq import Form, add_pair
 from edgedepth.engines import Session, open_session
 from edgedepth.export.passes.graph import Graph
 
@@ -44,17 +44,18 @@ def twins_of(
     graph: Graph,
     layers: Sequence[Layer],
     ranges: Mapping[str, Range],
-    activations: Signedness,
+    form: Form,
     means: Mapping[str, NDArray[np.float64]],
 ) -> tuple[Twin, ...]:
-    """The INT8 form of layers. means: of the activations, to correct biases; empty leaves them as they are."""
+    """The INT8 of layers in a form. means: of the activations, to correct biases; empty leaves them as they are."""
     twins = []
     for layer in layers:
         weight = graph.constant(layer.weight)
         assert weight is not None
-        near = rounded_weights(weight).astype(np.float32)
-        affine = affine_of(ranges[layer.source], activations)
-        twins.append(Twin(layer=layer, affine=affine, weight=near, bias=corrected_bias(graph, layer, means)))
+        near = rounded_weights(weight, form.largest_weight).astype(np.float32)
+        affine = affine_of(ranges[layer.source], form.activations)
+        bias = corrected_bias(graph, layer, means, form.largest_weight)
+        twins.append(Twin(layer=layer, affine=affine, weight=near, bias=bias))
     return tuple(twins)
 
 
@@ -167,11 +168,11 @@ class Switchboard:
         model: onnx.ModelProto,
         layers: Sequence[Layer],
         ranges: Mapping[str, Range],
-        activations: Signedness,
+        form: Form,
         means: Mapping[str, NDArray[np.float64]] | None = None,
     ) -> None:
         self.layers = tuple(layers)
-        twins = twins_of(Graph(model), layers, ranges, activations, means or {})
+        twins = twins_of(Graph(model), layers, ranges, form, means or {})
         self._folder = tempfile.TemporaryDirectory()
         graphs = {SWITCHES: switched(model, twins), POWERS: measured(model, twins)}
         self._sessions = {name: self._open(name, graph) for name, graph in graphs.items()}

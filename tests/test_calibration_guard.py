@@ -85,9 +85,10 @@ def test_a_collapsed_network_scores_badly_instead_of_failing() -> None:
 @pytest.fixture(scope="module")
 def board() -> Iterator[Switchboard]:
     model = depth_graph(spread=300.0)
-    layers = quantisable(Graph(model), Form(activations="int8"))
+    form = Form(activations="int8")
+    layers = quantisable(Graph(model), form)
     ranges = ranges_of(observe(model, frames(6), tensors_to_observe(Graph(model))), "minmax")
-    with Switchboard(model, layers, ranges, "int8") as opened:
+    with Switchboard(model, layers, ranges, form) as opened:
         yield opened
 
 
