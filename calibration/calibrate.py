@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import onnx
+
 from edgedepth.calibration.config import CalibrationConfig, Progress, silent
 from edgedepth.calibration.frames import Gathered, gather
 from edgedepth.calibration.network import NetworkCalibration
@@ -16,6 +18,7 @@ from edgedepth.core.bundle import Bundle, editable, write_manifest
 from edgedepth.core.errors import InputError
 from edgedepth.core.manifest import DepthNetwork
 from edgedepth.core.routing import Route
+from edgedepth.engines.tensorrt.bundle import current_plans
 
 __all__ = ["CalibrationConfig", "Progress", "calibrate_bundle"]
 
@@ -37,12 +40,14 @@ def calibrate_bundle(
     reuse: calibration files of an earlier run, one per network, instead of observing again.
 
     Raises:
-        InputError: the source gives no network enough distinct frames, or a calibration file is of other graphs.
+        InputError: the source gives no network enough distinct frames, or a calibration file is of other graphs, or
+            the bundle's sizes are open.
         BundleError: the bundle is missing, malformed, or cannot be changed in place.
     """
     chosen = config or CalibrationConfig()
     bundle = editable(bundle_folder, output)
     try:
+        _refuse_open(bundle)
         records = _records(bundle, reuse)
         gathered = gather(bundle, source, limit=chosen.limit, progress=lambda read: progress("reading frames", read, 0))
         with tempfile.TemporaryDirectory() as folder:
@@ -50,6 +55,7 @@ def calibrate_bundle(
             for path in Path(folder).iterdir():  # only now, so that a bundle is never left half changed
                 shutil.copyfile(path, bundle.folder / path.name)
         manifest = bundle.manifest.model_copy(update={"networks": networks})
+        manifest = manifest.model_copy(update={"plans": current_plans(bundle, manifest)})
         changed = write_manifest(bundle.folder, manifest)
         for name in {file.file for file in bundle.manifest.files()} - {file.file for file in manifest.files()}:
             (bundle.folder / name).unlink(missing_ok=True)  # of an earlier calibration
@@ -60,6 +66,14 @@ def calibrate_bundle(
     return CalibrationReport(
         bundle=changed, networks=reports, warnings=(*gathered.warnings, *gathered.refused.values())
     )
+
+
+def _refuse_open(bundle: Bundle) -> None:
+    """Refuse networks of open size: what a layer costs, and so what INT8 gains, depends on it."""
+    for network in bundle.manifest.networks.values():
+        graph = onnx.load(bundle.path(network.variants["fp32"])).graph
+        if not all(dim.dim_value for dim in graph.input[0].type.tensor_type.shape.dim):
+            raise InputError(f"{network.network} takes frames of any size; export it at a fixed one (--size) for INT8")
 
 
 def _networks(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from edgedepth.calibration.forms import FORMS, form_for
-from edgedepth.calibration.frames import LIMIT
+from edgedepth.calibration.frames import CHECK_EVERY, LEAST, LIMIT
 from edgedepth.calibration.guard import Budget
 from edgedepth.calibration.layers import Kind
 from edgedepth.calibration.qdq import Form
@@ -35,7 +35,7 @@ class CalibrationConfig:
 
     Raises:
         UnknownNameError: a method, backend or kind of layer is unknown.
-        InputError: none is given, or no kind of layer is left.
+        InputError: none is given, no kind of layer is left, or too few frames are asked for.
     """
 
     methods: tuple[str, ...] = tuple(METHODS)
@@ -48,6 +48,11 @@ class CalibrationConfig:
     def __post_init__(self) -> None:
         if not self.methods or not self.backends:
             raise InputError("a calibration needs at least one method and one backend")
+        if self.limit - self.limit // CHECK_EVERY < LEAST:
+            raise InputError(
+                f"of {self.limit} frames too few are left to observe, for every {CHECK_EVERY}th is kept to check on;"
+                f" ask for {LEAST * CHECK_EVERY // (CHECK_EVERY - 1)} or more"
+            )
         for method in self.methods:
             method_named(method)
         for kind in self.float_kinds:

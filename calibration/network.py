@@ -133,9 +133,11 @@ class NetworkCalibration:
     ) -> tuple[DepthNetwork, tuple[BackendReport, ...]]:
         """Make and judge a file per backend; keep those that earned their place, and the calibration file."""
         stem = Path(self._entry.variants["fp32"].file).name.partition(".fp32")[0]
-        ranges = f"{stem}.calibration.json"
-        subject.record.save(folder / ranges)
         variants, records = dict(self._entry.variants), dict(self._entry.int8)
+        # files of other backends keep the calibration that they were made by
+        others = records.keys() - {f"int8@{backend}" for backend in self.config.backends}
+        ranges = ".".join([stem, *(self.config.backends if others else ()), "calibration.json"])
+        subject.record.save(folder / ranges)
         reports = []
         for backend in self.config.backends:
             self.progress(f"checking {subject.name} for {backend}", 0, 0)

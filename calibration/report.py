@@ -205,6 +205,18 @@ def _backend_json(entry: BackendReport) -> dict[str, Any]:
     }
 
 
+def check_plot(path: Path) -> None:
+    """Whether a plot can be written there, before anything is measured for it.
+
+    Raises:
+        InputError: the file's ending is none of a plot.
+        MissingPackageError: matplotlib is not installed.
+    """
+    if path.suffix not in (".png", ".svg"):
+        raise InputError(f"a plot is a .png or a .svg, but got {path.name}")
+    require("matplotlib.figure", extra="train")
+
+
 def plot_mixes(report: CalibrationReport, path: Path) -> None:
     """Draw abs_rel against the share of INT8 work, a line per network and backend; PNG or SVG by the file's ending.
 
@@ -220,8 +232,7 @@ def plot_mixes(report: CalibrationReport, path: Path) -> None:
     ]
     if not curves:
         raise InputError("no mixes were measured; calibrate with --explain")
-    if path.suffix not in (".png", ".svg"):
-        raise InputError(f"a plot is a .png or a .svg, but got {path.name}")
+    check_plot(path)
     figure_module = require("matplotlib.figure", extra="train")
     figure = figure_module.Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()

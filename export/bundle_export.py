@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import edgedepth
 from edgedepth.core.bundle import MANIFEST_NAME, Bundle, file_entry, write_manifest
 from edgedepth.core.errors import OutputError
-from edgedepth.core.files import write_atomic
+from edgedepth.core.files import SCRATCH_PREFIX, output_error, scratch_in, write_atomic
 from edgedepth.core.manifest import (
     BundleFile,
     DepthNetwork,
@@ -51,25 +51,30 @@ class ExportReport:
 
 
 def export_bundle(request: BundleRequest, output: str | Path) -> ExportReport:
-    """Write a bundle folder; `bundle.json` is written last, when every file is there and checked.
+    """Write a bundle folder, in the place of the bundle that lies there, once every file of it is made and checked.
 
     Raises:
         ParityError: a graph disagrees with its network; the message has the numbers.
         OutputError: the folder cannot be written.
         InputError: the request does not make a bundle.
     """
-    writer = _Writer(request, Path(output))
-    networks = {route: writer.depth_network(route, exportable(source)) for route, source in request.depth.items()}
-    manifest = Manifest(
-        name=request.name,
-        edgedepth_version=edgedepth.__version__,
-        router=writer.router(),
-        networks=networks,
-        golden=tuple(writer.golden),
-        provenance=_provenance(request),
-        licence=request.licence,
-    )
-    return ExportReport(bundle=write_manifest(writer.folder, manifest), passes=writer.passes, unfit=writer.unfit)
+    folder = Path(output)
+    earlier = _files_of(folder)
+    with scratch_in(folder) as made:
+        writer = _Writer(request, made)
+        networks = {route: writer.depth_network(route, exportable(source)) for route, source in request.depth.items()}
+        manifest = Manifest(
+            name=request.name,
+            edgedepth_version=edgedepth.__version__,
+            router=writer.router(),
+            networks=networks,
+            golden=tuple(writer.golden),
+            provenance=_provenance(request),
+            licence=request.licence,
+        )
+        write_manifest(made, manifest)
+        _replace(earlier, made, folder)
+    return ExportReport(bundle=Bundle.load(folder), passes=writer.passes, unfit=writer.unfit)
 
 
 class _Writer:
@@ -77,7 +82,7 @@ class _Writer:
 
     def __init__(self, request: BundleRequest, folder: Path) -> None:
         self.request = request
-        self.folder = _vacate(folder)
+        self.folder = folder
         self.golden: list[Golden] = []
         self.passes: dict[str, tuple[PassReport, ...]] = {}
         self.unfit: dict[str, tuple[str, ...]] = {}
@@ -178,26 +183,37 @@ class _Writer:
         return file_entry(self.folder, file)
 
 
-def _vacate(folder: Path) -> Path:
-    """Make the folder ready: remove the bundle that lies there, manifest first, and nothing else.
+def _files_of(folder: Path) -> list[Path]:
+    """The files of the bundle that lies in a folder, manifest first; none where the folder is empty or missing.
 
     Raises:
         OutputError: the folder holds something that is not a bundle.
     """
     if not folder.exists():
-        return folder
+        return []
     if not folder.is_dir():
         raise OutputError(f"{folder} is a file; choose a folder with -o/--output")
-    if not any(folder.iterdir()):
-        return folder
+    if all(path.name.startswith(SCRATCH_PREFIX) for path in folder.iterdir()):  # of an export that was killed
+        return []
     manifest = folder / MANIFEST_NAME
     if not manifest.is_file():
         raise OutputError(f"{folder} is not empty and is not a bundle; choose another folder with -o/--output")
-    old = parse_manifest(manifest.read_text(), where=str(manifest)).files()
-    manifest.unlink()
-    for entry in old:
-        (folder / entry.file).unlink(missing_ok=True)
-    return folder
+    listed = parse_manifest(manifest.read_text(), where=str(manifest)).files()
+    return [manifest, *(folder / entry.file for entry in listed)]
+
+
+def _replace(earlier: Sequence[Path], made: Path, folder: Path) -> None:
+    """Take the files of the bundle that was there away and move those in `made` to `folder`, the manifest last."""
+    try:
+        for old in earlier:
+            old.unlink(missing_ok=True)
+        files = sorted(path for path in made.rglob("*") if path.is_file())
+        for path in sorted(files, key=lambda path: path.name == MANIFEST_NAME):
+            target = folder / path.relative_to(made)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+    except OSError as error:
+        raise output_error(folder, error) from error
 
 
 def _place(frame: Frame, spec: DepthSpec) -> Frame:

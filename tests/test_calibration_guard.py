@@ -24,8 +24,11 @@ from edgedepth.calibration.record import CalibrationRecord, all_ranges
 from edgedepth.calibration.report import plot_mixes
 from edgedepth.calibration.speed import Timing
 from edgedepth.calibration.switchboard import Switchboard
+from edgedepth.cli import main
+from edgedepth.core.bundle import file_entry, write_manifest
 from edgedepth.core.errors import BundleError, InputError, UnknownNameError
 from edgedepth.core.manifest import Manifest
+from edgedepth.core.routing import Route
 from edgedepth.export.passes.graph import Graph
 from tests.int8_networks import INPUT_WH, SPEC, depth_graph, frames, int8_bundle
 
@@ -295,6 +298,42 @@ def test_a_later_calibration_takes_its_place(tmp_path: Path, pictures: Path, spe
     report = calibrate_bundle(bundle.folder, str(pictures), config=FAST)
     assert not report.networks[0].backends[0].accepted
     assert not (bundle.folder / "small.int8@onnxruntime.onnx").exists()
+
+
+def test_backends_may_be_calibrated_one_after_the_other(tmp_path: Path, pictures: Path) -> None:
+    """The file of a backend that is not calibrated again keeps the calibration that it was made by."""
+    bundle = int8_bundle(tmp_path / "b")
+    calibrate_bundle(bundle.folder, str(pictures), config=FAST)
+    before = Bundle.load(bundle.folder).manifest.networks[Route.LOW].int8["int8@onnxruntime"]
+    other = dataclasses.replace(FAST, backends=("tensorrt",), methods=("entropy",))
+    calibrate_bundle(bundle.folder, str(pictures), config=other)
+    records = Bundle.load(bundle.folder).manifest.networks[Route.LOW].int8
+    assert records["int8@onnxruntime"] == before
+    assert records["int8@tensorrt"].ranges.file == "small.tensorrt.calibration.json"
+    both = dataclasses.replace(FAST, backends=("onnxruntime", "tensorrt"))
+    calibrate_bundle(bundle.folder, str(pictures), config=both)
+    assert [path.name for path in bundle.folder.glob("*.calibration.json")] == ["small.calibration.json"]
+
+
+def test_what_cannot_be_calibrated_is_refused_at_once(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match=r"of 41 frames too few are left to observe.*ask for 42 or more"):
+        CalibrationConfig(limit=41)
+    CalibrationConfig(limit=42)
+    bundle = int8_bundle(tmp_path / "b")
+    model = onnx.load(bundle.folder / "small.fp32.onnx")
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+    onnx.save(model, bundle.folder / "small.fp32.onnx")
+    network_entry = bundle.manifest.networks[Route.LOW].model_copy(
+        update={"variants": {"fp32": file_entry(bundle.folder, "small.fp32.onnx")}}
+    )
+    write_manifest(bundle.folder, bundle.manifest.model_copy(update={"networks": {Route.LOW: network_entry}}))
+    with pytest.raises(InputError, match="small takes frames of any size; export it at a fixed one"):
+        calibrate_bundle(bundle.folder, str(pictures), config=FAST)
+    monkeypatch.setattr("edgedepth.calibration.calibrate.calibrate_bundle", lambda *_, **__: pytest.fail("too late"))
+    with pytest.raises(SystemExit):
+        main(["calibrate", str(bundle.folder), str(pictures), "--plot", str(tmp_path / "curve.pdf")])
 
 
 def test_shipped_bundle_is_not_changed_in_place(pictures: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,3 +47,46 @@ def test_options_and_losses_reach_the_run(
     assert config.options == {"decoder": "baseline"}
     assert config.init == "imagenet"
     assert (config.loss.hard, config.loss.metric) == (hard, metric)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What `edgedepth train` would run."""
+    import edgedepth.trainers.train as module
+
+    configs: list[Any] = []
+
+    def run(config: Any) -> None:
+        configs.append(config)
+        raise InputError("enough")
+
+    monkeypatch.setattr(module, "train", run)
+    return configs
+
+
+def test_a_recipe_keeps_what_the_command_does_not_say(seen: list[Any], tmp_path: Path) -> None:
+    lines = ['network = "drnet"', 'data = ["synth:x"]', "seed = 7", "workers = 2", 'device = "cpu"', 'out = "mine"']
+    (tmp_path / "my.toml").write_text("\n".join([*lines, "tensorboard = true", "resume = true", "epochs = 3"]))
+    CliRunner().invoke(build_app(), ["train", str(tmp_path / "my.toml")])
+    CliRunner().invoke(build_app(), ["train", str(tmp_path / "my.toml"), "--seed", "0", "--out", "there"])
+    recipe, changed = seen
+    assert (recipe.seed, recipe.workers, recipe.device, recipe.out) == (7, 2, "cpu", Path("mine"))
+    assert (recipe.tensorboard, recipe.resume, recipe.epochs, recipe.data) == (True, True, 3, ("synth:x",))
+    assert (changed.seed, changed.workers, changed.out) == (0, 2, Path("there"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["default", "--minutes", "10"], "--minutes has no use here"),
+        (["default", "--device", "cpu"], "--device has no use here"),
+        (["edge-low", "--data", "synth:x", "--stage", "low"], "--stage has no use here"),
+        (["edge-low", "--data", "synth:x", "--scale", "0.5"], "--scale has no use here"),
+        (["edge-low"], "training needs data"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(seen: list[Any], arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(build_app(), ["train", *arguments])
+    assert isinstance(result.exception, InputError)
+    assert message in str(result.exception)
+    assert not seen

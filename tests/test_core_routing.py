@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from edgedepth.core.errors import BackendError
+from edgedepth.core.preprocess import Placement
 from edgedepth.core.routing import (
     CoarseRule,
     Decision,
@@ -16,6 +20,7 @@ from edgedepth.core.routing import (
     SceneCategory,
     SceneRule,
 )  # fmt: skip
+from edgedepth.runtime.router import FrameRouter
 
 CATEGORIES = tuple(
     SceneCategory(name=name, far=far, range_m=range_m)
@@ -131,3 +136,21 @@ def test_hysteresis(decisions: str, every: int, agree: int, expected: str) -> No
 def test_first_frame_needs_a_decision() -> None:
     with pytest.raises(ValueError, match="first frame"):
         RouteKeeper(Hysteresis()).advance(None)
+
+
+@pytest.mark.parametrize("rule", [SceneRule(categories=CATEGORIES, top_k=3), CoarseRule()])
+def test_a_router_that_answers_nan_is_not_a_route(rule: SceneRule | CoarseRule) -> None:
+    """An FP16 engine whose values overflow: every comparison with NaN is false, which would be LOW for ever."""
+
+    class Overflows:
+        session = SimpleNamespace(backend="tensorrt", precision="fp16")
+
+        def load(self, frame_bgr: np.ndarray) -> Placement:
+            return Placement.of((8, 6), (8, 6), "stretch")
+
+        def run(self, outputs: tuple[str, ...]) -> dict[str, np.ndarray]:
+            return {name: np.full((1, 1, 6, 8), np.nan, np.float32) for name in outputs}
+
+    router = FrameRouter(rule, Overflows(), Hysteresis())  # type: ignore[arg-type]
+    with pytest.raises(BackendError, match="the router answers NaN on tensorrt in fp16; run with --precision fp32"):
+        router.decide(np.zeros((6, 8, 3), np.uint8))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgedepth.cli import main
-from edgedepth.core.errors import InputError
+from edgedepth.core.errors import InputError, UnknownNameError
 from edgedepth.datasets.check import check_dataset, guess_name
 from tests.frames import write_planes
 
@@ -137,3 +137,26 @@ def test_a_folder_of_nothing_known_lists_the_kinds(tmp_path: Path) -> None:
         guess_name(str(tmp_path))
     with pytest.raises(InputError, match="does not exist"):
         guess_name(str(tmp_path / "nowhere"))
+
+
+def test_prefixes_and_unknown_kinds_are_understood(tmp_path: Path) -> None:
+    (tmp_path / "pairs.json").write_text("[]")
+    assert guess_name(f"near:pairs:{tmp_path / 'pairs.json'}") == f"near:pairs:{tmp_path / 'pairs.json'}"
+    with pytest.raises(UnknownNameError, match=r"unknown kind of data set 'foo'; known: .*kitti"):
+        guess_name("foo:/somewhere")
+
+
+def test_every_split_is_looked_at(tmp_path: Path) -> None:
+    """What `kitti:` is evaluated on, and what it is trained on."""
+    drive = "2011_09_26_drive_0001_sync"
+    depth, image = np.full((8, 16), 5 * 256, np.uint16), np.full((8, 16, 3), 90, np.uint8)
+    for split, number in (("train", 5), ("train", 6), ("val", 7)):
+        truth = tmp_path / f"{split}/{drive}/proj_depth/groundtruth/image_02/{number:010d}.png"
+        photo = tmp_path / f"raw/2011_09_26/{drive}/image_02/data/{number:010d}.png"
+        for path, picture in ((truth, depth), (photo, image)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), picture)
+    found = check_dataset(f"kitti:{tmp_path}")
+    assert (found.samples, found.looked_at) == (3, 3)
+    assert found.splits == {"train": 2, "val": 1}
+    assert check_dataset(f"kitti:{tmp_path}", "val").samples == 1

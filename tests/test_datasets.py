@@ -480,3 +480,40 @@ def test_a_sample_checks_its_shapes() -> None:
         DepthSample(id="a", image_bgr=IMAGE, depth_m=depth, semantic=np.zeros((2, 2), np.uint8))
     with pytest.raises(ValueError, match="image_bgr must be"):
         DepthSample(id="a", image_bgr=IMAGE[..., 0], depth_m=depth)
+
+
+@pytest.mark.parametrize(
+    ("splits", "train", "validation"),
+    [
+        (["train"] * 20 + ["val"], 20, 1),
+        (["train"] * 20 + ["test"], 18, 2),  # no "val": the last tenth of the training part
+        (["train", None, None, "val", "test"], 3, 1),  # what names none is trained on
+        ([None] * 20, 18, 2),
+        (["test"] * 5, 0, 0),
+    ],
+)
+def test_samples_are_parted_by_the_splits_they_name(
+    tmp_path: Path, splits: list[str | None], train: int, validation: int
+) -> None:
+    record = {"rgb": "a.png", "depth": "a.depth.png", "depth_scale": 1000}
+    rows = [{"id": str(n), **record, **({} if split is None else {"split": split})} for n, split in enumerate(splits)]
+    (tmp_path / "pairs.json").write_text(json.dumps(rows))
+    parts = open_for_training(f"pairs:{tmp_path / 'pairs.json'}")
+    assert [len(part) for part in parts] == [train, validation]
+    assert not {info.id for info in parts[0].infos} & {info.id for info in parts[1].infos}
+    assert "test" not in {info.split for part in parts for info in part.infos}
+
+
+@pytest.mark.parametrize(
+    ("domain", "route"),
+    [("indoor", Route.LOW), ("indoor-office", Route.LOW), ("outdoor_city", Route.HIGH), ("garden", None), (None, None)],
+)
+def test_a_domain_tells_the_route_by_its_beginning(tmp_path: Path, domain: str | None, route: Route | None) -> None:
+    row = {
+        "rgb": "a.png",
+        "depth": "a.depth.png",
+        "depth_scale": 1000,
+        **({} if domain is None else {"domain": domain}),
+    }
+    (tmp_path / "pairs.json").write_text(json.dumps([row]))
+    assert open_dataset(f"pairs:{tmp_path / 'pairs.json'}").infos[0].route is route

@@ -96,6 +96,32 @@ def test_only_the_outputs_asked_for(tmp_path: Path, backend: str, rows: int | st
 
 
 @pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_outputs_of_known_and_of_open_shape_keep_their_names(tmp_path: Path, backend: str) -> None:
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceSum", ["x", "rows"], ["sum"], keepdims=0),
+            helper.make_node("Add", ["x", "x"], ["double"]),
+        ],
+        "mixed",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 3])],
+        [
+            helper.make_tensor_value_info("double", TensorProto.FLOAT, ["rows", 3]),
+            helper.make_tensor_value_info("sum", TensorProto.FLOAT, [3]),
+        ],
+        [numpy_helper.from_array(np.array([0]), "rows")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), tmp_path / "m.onnx")
+    with open_session(tmp_path / "m.onnx", backend) as session:
+        for rows in (4, 2, 4):
+            x = np.arange(3 * rows, dtype=np.float32).reshape(rows, 3)
+            for wanted in (None, ["double", "sum"], ["sum", "double"], ["sum"]):
+                out = session.run({"x": x}, wanted)
+                np.testing.assert_array_equal(out["sum"], x.sum(0))
+                if wanted != ["sum"]:
+                    np.testing.assert_array_equal(out["double"], 2 * x)
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
 def test_closed_session_refuses(tmp_path: Path, backend: str) -> None:
     session = open_session(save_model(tmp_path / "m.onnx"), backend)
     session.close()

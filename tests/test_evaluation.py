@@ -294,7 +294,9 @@ class FakeRuntime:
 
     def __init__(self) -> None:
         self.bundle = SimpleNamespace(
-            manifest=SimpleNamespace(name="fake", networks={}), digest="0" * 64, baseline=lambda network: None
+            manifest=SimpleNamespace(name="fake", networks={}, router=SimpleNamespace(rule=None)),
+            digest="0" * 64,
+            baseline=lambda network: None,
         )
         self.asked = []
 
@@ -350,10 +352,13 @@ def test_the_command_prints_the_agreed_json(fake: FakeRuntime, pairs: Path, caps
 
 
 @pytest.mark.parametrize(("route", "asked"), [("low", [Route.LOW, Route.LOW]), ("by-sample", [Route.LOW, Route.HIGH])])
-def test_the_command_forces_routes(fake: FakeRuntime, pairs: Path, route: str, asked: list[Route]) -> None:
+def test_the_command_forces_routes(
+    fake: FakeRuntime, pairs: Path, route: str, asked: list[Route], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         run_eval("--data", f"pairs:{pairs}", "--route", route, "--json")
     assert fake.asked == asked
+    assert json.loads(capsys.readouterr().out)["router"]["images"] == 0  # nobody decided, so nobody was right
 
 
 def test_the_command_prints_a_table_and_writes_a_report(

@@ -12,7 +12,7 @@ import pytest
 
 from edgedepth.cli import main
 from edgedepth.core.errors import InputError
-from edgedepth.datasets import open_dataset
+from edgedepth.datasets import DepthSample, open_dataset
 from edgedepth.evaluation import evaluate_samples, protocol_named
 from edgedepth.evaluation.evaluate import DISTANCES_M
 from edgedepth.evaluation.histogram import LOG_ERRORS, ErrorHistogram
@@ -96,6 +96,21 @@ def test_a_missing_or_malformed_prediction_is_named(pairs: Path, tmp_path: Path)
     (tmp_path / "0.npy").write_bytes(b"nothing")
     with pytest.raises(InputError, match="holds no depth map that can be read"):
         PredictionFolder(tmp_path)(sample)
+
+
+def test_a_prediction_answers_for_one_sample(tmp_path: Path) -> None:
+    np.save(tmp_path / "0000000005.npy", np.ones((2, 2)))
+    folder = PredictionFolder(tmp_path)
+    samples = [
+        DepthSample(
+            id=f"{drive}/0000000005", image_bgr=np.zeros((2, 2, 3), np.uint8), depth_m=np.ones((2, 2), np.float32)
+        )
+        for drive in ("drive_0002", "drive_0099")
+    ]
+    assert folder(samples[0]).depth_m.shape == (2, 2)
+    folder(samples[0])  # again is no other
+    with pytest.raises(InputError, match=r"would answer for 'drive_0002/0000000005' and for 'drive_0099/0000000005'"):
+        folder(samples[1])
 
 
 # -- errors by distance -------------------------------------------------------------------------------------

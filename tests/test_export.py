@@ -28,7 +28,7 @@ from edgedepth.export.bundle_export import BundleRequest, ExportReport, export_b
 from edgedepth.export.emulation import emulated_float16
 from edgedepth.export.frames import probe_frames
 from edgedepth.export.measure import count_gmacs, count_params
-from edgedepth.export.original import exact_reference, reference
+from edgedepth.export.original import TorchOriginal, exact_reference, reference
 from edgedepth.export.parity import TOLERANCES, Tolerance, check, measure, parity_of
 from edgedepth.export.passes import PassReport
 from edgedepth.export.sources import resolve_sources
@@ -551,6 +551,50 @@ def test_a_folder_that_is_not_a_bundle_is_left_alone(tmp_path: Path, made: Path)
     with pytest.raises(OutputError, match="is not a bundle"):
         export_bundle(request, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["diary.txt"]
+
+
+def test_a_failed_export_leaves_the_bundle_that_was_there(
+    tmp_path: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgedepth.export import variants
+
+    shutil.copytree(made / "out", tmp_path / "out")
+    before = Bundle.load(tmp_path / "out").digest
+    request = BundleRequest(depth=resolve_sources([str(made / "tiny.safetensors")]).depth)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(variants, "parity_with", interrupted)
+    for folder in ("out", "new"):
+        with pytest.raises(KeyboardInterrupt):
+            export_bundle(request, tmp_path / folder)
+    assert Bundle.load(tmp_path / "out").digest == before
+    assert not list((tmp_path / "out").glob(".*"))
+    assert not (tmp_path / "new").exists()
+    monkeypatch.undo()
+    (tmp_path / "new" / ".edgedepth-killed").mkdir(
+        parents=True
+    )  # what a killed export leaves does not stand in the way
+    export_bundle(request, tmp_path / "new")
+
+
+def test_a_folder_of_any_name_takes_a_bundle(tmp_path: Path, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from edgedepth.cli import main
+
+    for folder, name in (("my bündle", "my-b-ndle"), ("plain", "plain")):
+        with pytest.raises(SystemExit) as done:
+            main(["export", str(made / "tiny.safetensors"), "-o", str(tmp_path / folder), "--no-engines", "--json"])
+        assert done.value.code == 0
+        assert json.loads(capsys.readouterr().out)["name"] == name
+
+
+def test_a_network_that_insists_on_float32_has_no_exact_answer() -> None:
+    class Insists(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            return nn.functional.conv2d(image, torch.ones(1, 3, 1, 1))
+
+    assert TorchOriginal(Insists()).exact(np.zeros((4, 4, 3), np.uint8)) is None
 
 
 def test_exporting_again_replaces_the_bundle(tmp_path: Path, made: Path) -> None:

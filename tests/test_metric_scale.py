@@ -85,6 +85,25 @@ def test_focal_length_comes_first(tmp_path: Path) -> None:
         assert np.nanmedian(depth(_frame(), route=Route.LOW).depth_m) == pytest.approx(4.4, rel=0.01)
 
 
+def test_focal_length_is_not_counted_twice(tmp_path: Path) -> None:
+    """A factor that was measured without a camera holds its focal length; with one it would be applied again."""
+    folder = routed_bundle(tmp_path / "b").folder
+    cv2.imwrite(str(tmp_path / "wall.png"), _frame())
+    camera = Camera(fx=104, fy=104, cx=31.5, cy=23.5, width=64, height=48)
+    assert _run("scale", str(folder), str(tmp_path / "wall.png"), "--distance", "8", "--route", "low") == 0
+    assert Bundle.load(folder).manifest.networks[Route.LOW].scale.camera_given is False
+    with DepthRuntime.load(folder) as depth:
+        assert np.nanmedian(depth(_frame(), route=Route.LOW).depth_m) == pytest.approx(8.0, rel=0.01)
+        with pytest.raises(InputError, match=r"was measured without intrinsics.*measure again with: edgedepth scale"):
+            depth(_frame(), camera=camera, route=Route.LOW)
+    with_camera = ("--camera", "104,104,31.5,23.5")
+    assert (
+        _run("scale", str(folder), str(tmp_path / "wall.png"), "--distance", "8", "--route", "low", *with_camera) == 0
+    )
+    with DepthRuntime.load(folder) as depth:
+        assert np.nanmedian(depth(_frame(), camera=camera, route=Route.LOW).depth_m) == pytest.approx(8.0, rel=0.01)
+
+
 @pytest.mark.parametrize(("factor", "shift", "outliers"), [(1.2, 0.0, 0), (0.9, 0.4, 0), (1.1, -0.2, 15)])
 def test_sparse_depth_gives_scale_and_shift(factor: float, shift: float, outliers: int, tmp_path: Path) -> None:
     bundle = routed_bundle(tmp_path / "b")

@@ -85,6 +85,10 @@ def smaller(net: Net) -> Sequence[str]:
     return [resize(net, net.input("x", 1, 1, 4, 4), 0.5, 0.5)]
 
 
+def fractional(net: Net) -> Sequence[str]:
+    return [resize(net, net.input("x", 1, 1, 20, 20), 1.99, 1.99)]  # 39 pixels, sampled as if they were 39.8
+
+
 def shuffled_twice(net: Net) -> Sequence[str]:
     made = net.conv(net.input("x", 1, 3, 4, 4), 3, 12)
     return [net.op("DepthToSpace", made, blocksize=2, mode="CRD"), net.op("Relu", made)]
@@ -102,6 +106,7 @@ def shuffled_group(net: Net) -> Sequence[str]:
         (RESIZE_PRODUCT, nearest, "not bilinear"),
         (RESIZE_PRODUCT, corners, "not bilinear"),
         (RESIZE_PRODUCT, smaller, "makes the map smaller"),
+        (RESIZE_PRODUCT, fractional, "scale is not the ratio of its sizes"),
         (SHUFFLE_ORDER, shuffled_twice, "somebody else reads it"),
         (SHUFFLE_ORDER, shuffled_group, "grouped"),
     ],

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from edgedepth.core.errors import InputError
+from edgedepth.core.preprocess import Placement
 from edgedepth.core.routing import Route
+from edgedepth.engines.session import TensorInfo
 from edgedepth.runtime.depth_runtime import DepthRuntime
+from edgedepth.runtime.network import FrameNetwork
 from edgedepth.runtime.steady import Steadier
 from tests.networks import routed_bundle
 
@@ -78,3 +81,20 @@ def test_streams_are_steadied_and_photos_are_not(tmp_path: Path) -> None:
     assert np.std(loose) > 0
     assert np.std(firm[3:]) < 0.7 * np.std(loose[3:])
     assert firm[0] == pytest.approx(loose[0])
+
+
+def test_the_picture_is_compared_where_the_depth_is(tmp_path: Path) -> None:
+    """A frame that the device letterboxes is steadied as one that is letterboxed here."""
+    frame = np.zeros((48, 128, 3), np.uint8)
+    frame[:, 64:] = 255
+    placement = Placement.of((128, 48), WH, "letterbox")
+
+    class Resizes:
+        """A session that takes frames of 128x48 and resizes them itself."""
+
+        inputs = (TensorInfo(name="frame", shape=(1, 48, 128, 3), dtype=np.dtype(np.uint8)),)
+
+    network = FrameNetwork(Resizes(), WH, "letterbox")  # type: ignore[arg-type]
+    assert network.load(frame) == placement
+    assert np.array_equal(network.seen_bgr(), placement.to_input(frame))
+    assert network.seen_bgr().shape == (WH[1], WH[0], 3)

@@ -14,6 +14,8 @@ import pytest
 
 from edgedepth.core.bundle import Bundle, file_entry, write_manifest
 from edgedepth.core.errors import BackendError, BundleError, UnknownNameError
+from edgedepth.core.manifest import Int8Record
+from edgedepth.core.routing import Route
 from edgedepth.engines.cache import Hit, Miss, PlanCache, cache_folder
 from edgedepth.engines.machine import Gpu
 from edgedepth.engines.tensorrt import plans as plans_module
@@ -461,7 +463,7 @@ def test_bundle_is_built_with_its_router_and_only_where_missing(
 
 
 def test_precision_is_fp16_where_the_depth_networks_have_it(bundle: Bundle, cache: PlanCache, flavour: Flavour) -> None:
-    assert default_precision(bundle) == "fp32"
+    assert default_precision(bundle, "tensorrt") == "fp32"
     networks = {}
     for route, entry in bundle.manifest.networks.items():
         (bundle.folder / f"{route}.fp16.onnx").write_text(onnx_text(network=f"{route} half"))
@@ -473,7 +475,7 @@ def test_precision_is_fp16_where_the_depth_networks_have_it(bundle: Bundle, cach
         }
         networks[route] = entry.model_copy(update={"variants": variants})
     typed = write_manifest(bundle.folder, bundle.manifest.model_copy(update={"networks": networks}))
-    assert default_precision(typed) == "fp16"
+    assert default_precision(typed, "tensorrt") == "fp16"
     built = build_bundle(typed, flavour, gpu=ORIN, cache=cache)
     assert [(entry.precision, entry.plan.sidecar.network) for entry in built] == [
         ("fp16", "low.rtx.onnx"),
@@ -525,3 +527,40 @@ def test_trust_refuses_what_does_not_belong_together(bundle: Bundle, cache: Plan
     with pytest.raises(BundleError, match="has no sidecar in bundle"):
         trust_bundle(relist(plans=only_plan), cache)
     assert cache.entries() == []
+
+
+def test_plans_of_files_that_are_gone_are_left_out(bundle: Bundle, cache: PlanCache, flavour: Flavour) -> None:
+    """After a calibration in place the old INT8 plans are of files that the bundle holds no more."""
+    carrying = carry_plans(bundle, build_bundle(bundle, flavour, gpu=ORIN, cache=cache))
+    low = carrying.manifest.networks[Route.LOW]
+    (carrying.folder / "low.onnx").write_text(onnx_text(network="low, made again"))
+    networks = {
+        **carrying.manifest.networks,
+        Route.LOW: low.model_copy(update={"variants": {"fp32": file_entry(carrying.folder, "low.onnx")}}),
+    }
+    changed = write_manifest(carrying.folder, carrying.manifest.model_copy(update={"networks": networks}))
+    with pytest.raises(BundleError, match="of a network that the bundle does not hold"):
+        trust_bundle(changed, cache)
+    again = carry_plans(changed, [])
+    assert (
+        sorted(entry.file.split(".")[0] for entry in again.manifest.plans) == ["plans/high"] * 2 + ["plans/router"] * 2
+    )
+    assert len(trust_bundle(again, cache)) == 2
+
+
+def test_int8_is_built_where_it_will_be_run(bundle: Bundle) -> None:
+    assert default_precision(bundle, "tensorrt") == "fp32"
+    record = Int8Record(
+        ranges=next(iter(bundle.manifest.networks.values())).variants["fp32"], source="x", frames=32, recipe="minmax",
+        int8_macs=1.0, truth="fp32", check_frames=8, abs_rel=(0.1, 0.1), delta1=(0.9, 0.9),
+        within_budget=True, speedup=1.5, device="Orin", accepted=True, why="",
+    )  # fmt: skip
+    networks = {
+        route: entry.model_copy(update={
+            "variants": {**entry.variants, "int8@tensorrt": entry.variants["fp32"]}, "int8": {"int8@tensorrt": record},
+        })
+        for route, entry in bundle.manifest.networks.items()
+    }  # fmt: skip
+    calibrated = dataclasses.replace(bundle, manifest=bundle.manifest.model_copy(update={"networks": networks}))
+    assert default_precision(calibrated, "tensorrt") == "int8"
+    assert default_precision(calibrated, "onnxruntime-cuda") == "fp32"

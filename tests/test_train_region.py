@@ -88,6 +88,9 @@ def test_all_stages_run_and_hand_their_weights_on(config: TrainConfig) -> None:
     assert not same("refinement", "refinement-on-generated", "refinement")
     assert same("refinement-on-generated", "generation-through-refinement", "refinement")
     assert not same("refinement-on-generated", "generation-through-refinement", "generation")
+    with pytest.raises(InputError, match="holds a training run; go on with it by --resume"):
+        train(config)
+    assert train(replace(config, resume=True)).steps == 0
     assert not same("generation-through-refinement", "together", "generation")
     log = [json.loads(line) for line in (config.out / "refinement-on-generated" / "log.jsonl").read_text().splitlines()]
     assert {"iterations"} <= set(log[0])

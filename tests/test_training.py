@@ -20,6 +20,7 @@ from edgedepth.trainers.baseline import mean_log_depth  # noqa: E402
 from edgedepth.trainers.checkpoint import load_checkpoint  # noqa: E402
 from edgedepth.trainers.config import AugmentConfig, TrainConfig  # noqa: E402
 from edgedepth.trainers.data import DepthBatch  # noqa: E402
+from edgedepth.trainers.loop import FitResult  # noqa: E402
 from edgedepth.trainers.optimisers import learning_rate  # noqa: E402
 from edgedepth.trainers.recipe import Recipe, run_recipe, stage_config  # noqa: E402
 from edgedepth.trainers.splits import serves, training_split  # noqa: E402
@@ -343,3 +344,20 @@ def test_a_recipe_leaves_out_what_needs_a_gpu(tmp_path: Path, monkeypatch: pytes
     assert [line.partition(":")[0] for line in left_out] == [name for name, stage in STAGES.items() if stage.gpu]
     with pytest.raises(InputError, match="x does not exist"):
         run_recipe(Recipe(out=tmp_path, data=("synth:x",), stages=("ds-sidenet-low-half",)), said.append)
+
+
+def test_a_recipe_renders_what_its_stages_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("warp")
+    from edgedepth.world import synth
+
+    rendered: list[str] = []
+    monkeypatch.setattr(synth, "write_dataset", lambda config, _: rendered.append(config.out.name))
+    monkeypatch.setattr("edgedepth.trainers.recipe.train", lambda _: FitResult(
+        checkpoint=tmp_path, steps=1, seconds=1.0, figures={}
+    ))  # fmt: skip
+    for name in ("router-third", "low-half"):
+        (tmp_path / name).mkdir()
+        run_recipe(Recipe(out=tmp_path, stages=(name,)), lambda _: None)
+    assert rendered == ["indoor", "street", "bare", "indoor", "street"]
+    run_recipe(Recipe(out=tmp_path, stages=("low-half",)), lambda _: None)  # done
+    assert len(rendered) == 5

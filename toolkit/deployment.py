@@ -131,7 +131,8 @@ def deploy(
         },
     )
     calibrated = None if calib is None else _calibrate(exported.bundle, calib, calibration, watching)
-    plans, checks = _build(exported.bundle.folder, watching) if engines else ([], [])
+    # an engine of open size needs ranges of sizes (BuildConfig.profiles), which nobody has told
+    plans, checks = _build(exported.bundle.folder, watching) if engines and not dynamic else ([], [])
     return Deployment(export=exported, calibration=calibrated, engines=tuple(plans), checks=tuple(checks))
 
 

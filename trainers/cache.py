@@ -149,7 +149,7 @@ class FrameCache(Sequence[Frame]):
         entry, void = entry_and_void
         try:
             sample = entry.load()
-        except InputError as error:
+        except (InputError, ValueError, OSError) as error:  # ValueError: image, depth and labels differ in size
             return str(error)
         if self._need_depth and not np.isfinite(sample.depth_m).any():
             return _NO_DEPTH

@@ -7,7 +7,7 @@ was: `edgedepth train default --out OUT` again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,15 +71,16 @@ def run_recipe(recipe: Recipe, say: Say = print) -> dict[str, FitResult]:
     for folder in _stage_folders(recipe):
         unpack(folder)
     try:
-        rendered = {} if recipe.data else render_worlds(recipe, deadline, say)
-        for name in recipe.stages or tuple(STAGES):
-            if _wanted(recipe, name, say):
-                if not with_others():  # who pause together, in the loop
-                    deadline.check()
-                data = recipe.data or tuple(rendered[rendering] for rendering in STAGES[name].data)
-                say(f"{name}: {STAGES[name].network} for {STAGES[name].minutes * recipe.scale:.0f} minutes")
-                results[name] = train(replace(stage_config(recipe, name, data), deadline=deadline))
-                write_atomic(recipe.out / name / "done.json", json.dumps(results[name].figures, indent=1))
+        wanted = [name for name in recipe.stages or tuple(STAGES) if _wanted(recipe, name, say)]
+        needed = {rendering for name in wanted for rendering in STAGES[name].data}
+        rendered = {} if recipe.data else render_worlds(recipe, needed, deadline, say)
+        for name in wanted:
+            if not with_others():  # who pause together, in the loop
+                deadline.check()
+            data = recipe.data or tuple(rendered[rendering] for rendering in STAGES[name].data)
+            say(f"{name}: {STAGES[name].network} for {STAGES[name].minutes * recipe.scale:.0f} minutes")
+            results[name] = train(replace(stage_config(recipe, name, data), deadline=deadline))
+            write_atomic(recipe.out / name / "done.json", json.dumps(results[name].figures, indent=1))
     except Paused:
         say(f"paused after {recipe.pause:g} minutes; the same command goes on")
     if recipe.pause is not None and rank() == 0:
@@ -135,14 +136,18 @@ def stage_config(recipe: Recipe, name: str, data: tuple[str, ...]) -> TrainConfi
     )
 
 
-def render_worlds(recipe: Recipe, deadline: Deadline, say: Say) -> dict[str, str]:
-    """Render what is not rendered yet below `<out>/data`; the data sets' names by rendering."""
+def render_worlds(recipe: Recipe, needed: Collection[str], deadline: Deadline, say: Say) -> dict[str, str]:
+    """Render what is needed and not rendered yet below `<out>/data`; the data sets' names by rendering."""
+    if not needed:
+        return {}
     require("warp", extra="world")
     from edgedepth.world.synth import SynthConfig, write_dataset
 
     names = {}
     with progress_bar() as bar:
         for name, rendering in RENDERINGS.items():
+            if name not in needed:
+                continue
             config = SynthConfig(
                 out=recipe.out / "data" / name,
                 world=rendering.world,

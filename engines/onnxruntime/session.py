@@ -74,16 +74,20 @@ class OnnxRuntimeSession:
         self._options.only_execute_path_to_fetches = True
 
     def _binding(self, names: tuple[str, ...]) -> Any:
-        """The binding that fetches these outputs; made once per set, bound to the session's arrays."""
-        if names not in self._bindings:
-            assert self._session is not None
-            binding = self._session.io_binding()
-            for name in names:
-                if name in self._buffers:
-                    buffer = self._buffers[name]
-                    binding.bind_output(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
-            self._bindings[names] = binding
-        return self._bindings[names]
+        """The binding that fetches these outputs in this order, those of known shape into the session's arrays."""
+        known = all(name in self._buffers for name in names)
+        if names in self._bindings and known:
+            return self._bindings[names]
+        assert self._session is not None
+        binding = self._bindings.setdefault(names, self._session.io_binding())
+        binding.clear_binding_outputs()  # an open output is bound anew, or the shape of the run before would be kept
+        for name in names:
+            if name in self._buffers:
+                buffer = self._buffers[name]
+                binding.bind_output(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
+            else:
+                binding.bind_output(name)
+        return binding
 
     def run(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """Run once; the returned arrays are overwritten by the next run."""
@@ -96,9 +100,6 @@ class OnnxRuntimeSession:
         held = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
         for name, array in held.items():
             binding.bind_cpu_input(name, array)
-        for name in names:
-            if name not in self._buffers:  # bound anew, or the shape of the run before would be kept
-                binding.bind_output(name)
         try:
             self._session.run_with_iobinding(binding, self._options)
         except Exception as error:  # see open_session

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edgedepth.core.bundle import Bundle, file_entry, write_manifest
 from edgedepth.core.errors import BundleError, UnknownNameError
 from edgedepth.core.files import write_atomic
-from edgedepth.core.manifest import BundleFile, Variants, variant_keys
+from edgedepth.core.manifest import BundleFile, Manifest, Variants, variant_keys
 from edgedepth.core.spec import ResizePolicy
 from edgedepth.engines.cache import PlanCache
 from edgedepth.engines.machine import Gpu
@@ -54,8 +54,10 @@ class BuiltPlan:
         return "+".join(map(str, self.sizes))
 
 
-def default_precision(bundle: Bundle) -> str:
-    """The precision to build a bundle in: fp16 where every depth network has it, else fp32."""
+def default_precision(bundle: Bundle, backend: str) -> str:
+    """The precision that is built for a GPU backend, and run: int8 where it pays for every depth network, then fp16."""
+    if all(network.int8_pays_on(backend) for network in bundle.manifest.networks.values()):
+        return "int8"
     for precision in PRECISIONS:
         if all(_has(network.variants, precision) for network in bundle.manifest.networks.values()):
             return precision
@@ -85,7 +87,7 @@ def build_bundle(
         BackendError: an engine cannot be built; the message quotes TensorRT.
     """
     settings = BuildConfig() if config is None else config
-    wanted = default_precision(bundle) if precision is None else precision
+    wanted = default_precision(bundle, flavour.name) if precision is None else precision
     store = PlanCache() if cache is None else cache
     built = []
     for part in _parts(bundle):
@@ -123,12 +125,13 @@ def build_for_this_machine(bundle: Bundle, *, report: BundleReport | None = None
 def carry_plans(bundle: Bundle, plans: Sequence[BuiltPlan]) -> Bundle:
     """Put plans into a bundle's folder, each with its sidecar, and list both by sha256 in its manifest.
 
-    A plan of the same name, which says network, precision, size, library and GPUs, is replaced.
+    A plan of the same name, which says network, precision, size, library and GPUs, is replaced; those of files that the
+    bundle holds no more are left out.
 
     Raises:
         OutputError: the folder cannot be written.
     """
-    entries = {entry.file: entry for entry in bundle.manifest.plans}
+    entries = {entry.file: entry for entry in current_plans(bundle, bundle.manifest)}
     for built in plans:
         name = _plan_name(built)
         for suffix, content in ((".plan", built.plan.plan), (".json", built.plan.sidecar.to_json())):
@@ -136,6 +139,17 @@ def carry_plans(bundle: Bundle, plans: Sequence[BuiltPlan]) -> Bundle:
             write_atomic(bundle.folder / file, content)
             entries[file] = file_entry(bundle.folder, file)
     return write_manifest(bundle.folder, bundle.manifest.model_copy(update={"plans": tuple(entries.values())}))
+
+
+def current_plans(bundle: Bundle, manifest: Manifest) -> tuple[BundleFile, ...]:
+    """The plans of a bundle, and their sidecars, whose networks' files a manifest lists."""
+    known = {entry.sha256 for entry in manifest.files()}
+    listed = {entry.file: entry for entry in bundle.manifest.plans}
+    kept: list[BundleFile] = []
+    for file, entry in listed.items():
+        if file.endswith(".plan") and _carried_sidecar(bundle, listed, file).onnx_sha256 in known:
+            kept += [entry, listed[file.removesuffix(".plan") + ".json"]]
+    return tuple(kept)
 
 
 def trust_bundle(bundle: Bundle, cache: PlanCache | None = None) -> list[Sidecar]:

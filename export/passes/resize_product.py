@@ -57,6 +57,9 @@ def _refuse(graph: Graph, match: Resizes) -> str | None:
             return "more than one channel"
         if after[2] < before[2] or after[3] < before[3]:
             return "it makes the map smaller"
+        scales = graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+        if scales is not None and scales.size and (scales * before != after).any():
+            return "its scale is not the ratio of its sizes"
     return None
 
 

@@ -65,6 +65,7 @@ def calibrate(
     from edgedepth.calibration.forms import FORMS
     from edgedepth.calibration.guard import Budget
     from edgedepth.calibration.ranges import METHODS
+    from edgedepth.calibration.report import check_plot, plot_mixes
 
     config = CalibrationConfig(
         methods=_names(method, tuple(METHODS)),
@@ -74,12 +75,12 @@ def calibrate(
         limit=frames,
         float_kinds=_names(keep_float, ()),
     )
+    if plot is not None:
+        check_plot(plot)
     note_source(calib)
     with _progress() as progress:
         report = calibrate_bundle(bundle, calib, config=config, output=output, reuse=ranges or [], progress=progress)
     if plot is not None:
-        from edgedepth.calibration.report import plot_mixes
-
         plot_mixes(report, plot)
     if as_json:
         print_json(report.as_json())

@@ -65,6 +65,7 @@ def open_subject(path: str, options: SubjectOptions) -> Iterator[Subject]:
 
 
 def _bundle(path: str, options: SubjectOptions) -> Iterator[Subject]:
+    from edgedepth.core.routing import FixedRule
     from edgedepth.evaluation import Prediction, baselines_of
     from edgedepth.runtime.depth_runtime import DepthRuntime
 
@@ -73,10 +74,11 @@ def _bundle(path: str, options: SubjectOptions) -> Iterator[Subject]:
     with DepthRuntime.load(
         path, backend=options.backend, precision=options.precision, threads=options.threads
     ) as runtime:
+        chooses = not isinstance(runtime.bundle.manifest.router.rule, FixedRule)
 
         def predict(sample: DepthSample, route: Route | None) -> Prediction:
             result = runtime(sample.image_bgr, camera=sample.camera, route=route)
-            return Prediction(result.raw_depth_m, result.route)
+            return Prediction(result.raw_depth_m, result.route, decided=route is None and chooses)
 
         yield Subject(
             name=runtime.bundle.manifest.name,

@@ -92,7 +92,6 @@ def export(
     config = _calibration(budget, explain) if int8 else None
     if int8:
         note_source(calib)
-    whole = output.resolve().name
     made = []
     for input_wh in sizes:
         folder = output if len(sizes) == 1 or input_wh is None else output / f"{input_wh[0]}x{input_wh[1]}"
@@ -100,7 +99,7 @@ def export(
             deployment = deploy(
                 tuple(source or ("default",)),
                 folder,
-                name=name or (whole if folder is output else f"{whole}-{folder.name}"),
+                name=name if name is None or folder is output else f"{name}-{folder.name}",
                 input_wh=input_wh,
                 precisions=("fp32", "fp16") if fp16 else ("fp32",),
                 calib=calib if int8 else None,

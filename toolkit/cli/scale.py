@@ -118,7 +118,8 @@ def _measure(
         given = results[0].camera if results[0].camera_given else None
         pairs = pairs_at_points(results[0], read_points(sparse, given))
         told = f"{pairs.measured_m.size} points"
-    return results[0].route, fit_scale(pairs, shift=shift, source=told)
+    found = fit_scale(pairs, shift=shift, source=told)
+    return results[0].route, found.model_copy(update={"camera_given": results[0].camera_given})
 
 
 def _region(text: str) -> Region:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _DEFAULT_EPOCHS = 20.0
 _LR, _LR_FINE = 2e-3, 4e-4
 _PICTURES = 4
+_OUT = Path("runs/train")
 
 
 def train(
@@ -29,7 +31,7 @@ def train(
     data: Annotated[
         list[str] | None, typer.Option("--data", help="Data set as kind:path, for example synth:DIR; repeat for more.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("runs/train"),
+    out: Annotated[Path | None, typer.Option("--out", "-o", help=f"Folder of the run; {_OUT} if not given.")] = None,
     init: Annotated[
         str | None, typer.Option(help="Start from 'default', 'imagenet' or a checkpoint; random if not given.")
     ] = None,
@@ -62,14 +64,16 @@ def train(
     pictures: Annotated[
         int | None, typer.Option(min=0, help="Validation frames to draw after every epoch; 4 if not given.")
     ] = None,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard, too.")] = False,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    tensorboard: Annotated[
+        bool | None, typer.Option("--tensorboard", help="Write events for TensorBoard, too.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="0 if not given.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that load data.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that load data; none if not given.")] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads of PyTorch; its own choice if not given.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda; auto if not given.")] = None,
     precision: Annotated[str | None, typer.Option(help="fp32, or bf16 for mixed precision.")] = None,
     watch: Annotated[str | None, typer.Option(help="Data set to evaluate on beside the validation split.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for decoded frames; OUT/cache if not given.")] = None,
@@ -80,7 +84,9 @@ def train(
         float | None,
         typer.Option(help="Minutes after which this call ends, saved; the same again (with --resume) goes on."),
     ] = None,
-    scale: Annotated[float, typer.Option(help="With 'default': multiplies image counts and minutes.")] = 1.0,
+    scale: Annotated[
+        float | None, typer.Option(help="With 'default': multiplies image counts and minutes; 1 if not given.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Train a depth network or the router's scene classifier; a stopped run goes on with --resume.
@@ -99,14 +105,20 @@ def train(
     if network == "default":
         from edgedepth.trainers.recipe import Recipe, run_recipe
 
+        _refuse(
+            "the stages of 'default' say that themselves; train the network by its name",
+            {"--init": init, "--option": option, "--loss": loss, "--size": size, "--minutes": minutes,
+             "--epochs": epochs, "--batch": batch, "--lr": lr, "--set": setting, "--pictures": pictures,
+             "--tensorboard": tensorboard, "--device": device, "--precision": precision, "--cache": cache},
+        )  # fmt: skip
         recipe = Recipe(
-            out=out,
+            out=out or _OUT,
             data=tuple(data or ()),
             stages=tuple(stage or ()),
-            seed=seed,
+            seed=seed or 0,
             threads=threads,
-            workers=workers,
-            scale=scale,
+            workers=workers or 0,
+            scale=1.0 if scale is None else scale,
             watch=watch,
             pause=pause,
         )
@@ -116,11 +128,10 @@ def train(
     from edgedepth.trainers.recipe_files import config_from, is_recipe, read_recipe, with_overrides
     from edgedepth.trainers.train import train as run
 
-    if not data:
-        raise InputError("training needs data: give --data synth:DIR or --data pairs:FILE")
+    _refuse("it is for 'default', the recipe of the shipped weights", {"--stage": stage, "--scale": scale})
     settings: dict[str, Any] = read_recipe(network) if is_recipe(network) else {"network": network}
     given = {
-        "data": tuple(data),
+        "data": tuple(data) if data else None,
         "out": out,
         "init": init,
         "size": None if size is None else parse_size(size),
@@ -131,9 +142,13 @@ def train(
         "threads": threads,
         "watch": watch,
         "cache": cache,
+        "seed": seed,
+        "resume": resume or None,
+        "workers": workers,
+        "device": device,
+        "tensorboard": tensorboard,
     }
     settings |= {name: value for name, value in given.items() if value is not None}
-    settings |= {"seed": seed, "resume": resume, "workers": workers, "device": device, "tensorboard": tensorboard}
     if minutes is not None or epochs is not None:  # a budget of one's own takes the place of the recipe's
         settings |= {"minutes": minutes, "epochs": epochs}
     if option:
@@ -142,6 +157,8 @@ def train(
         chosen = {"hard": True} if loss == "hard" else {"metric": loss}
         settings["loss"] = {**settings.get("loss", {}), **chosen}
     settings = with_overrides(settings, setting or [])
+    if not settings.get("data"):
+        raise InputError("training needs data: give --data synth:DIR or --data pairs:FILE")
     settings.setdefault("pictures", _PICTURES)
     settings.setdefault("lr", _LR if settings.get("init") is None else _LR_FINE)
     if settings.get("minutes") is None and settings.get("epochs") is None:
@@ -153,6 +170,13 @@ def train(
         say(f"paused after {pause:g} minutes; the same command with --resume goes on")
         results = {}
     _report(results, as_json)
+
+
+def _refuse(why: str, options: Mapping[str, object]) -> None:
+    """Refuse options that would be ignored."""
+    for name, value in options.items():
+        if value not in (None, []):
+            raise InputError(f"{name} has no use here: {why}")
 
 
 def _options(pairs: list[str]) -> dict[str, Any]:

@@ -6,11 +6,15 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgedepth.core.errors import OutputError
+
+SCRATCH_PREFIX = ".edgedepth-"
+"""What the names of temporary files and folders begin with: short, so that any legal name has room beside it."""
 
 
 def sha256_of(path: Path) -> str:
@@ -41,7 +45,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=SCRATCH_PREFIX, suffix=path.suffix)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -52,6 +56,26 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def scratch_in(folder: Path) -> Iterator[Path]:
+    """A temporary folder in `folder`, so on its disk; it is gone after the block, and `folder` too if it is empty then.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=folder, prefix=SCRATCH_PREFIX))
+    except OSError as error:
+        raise output_error(folder, error) from error
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:

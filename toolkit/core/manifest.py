@@ -117,7 +117,8 @@ class MetricScale(_Part):
     """A correction of a network's depth for the user's camera: depth_m = factor * depth_m + shift_m.
 
     It is applied after scaling by focal length. source: what it was measured from. frames: on how many frames.
-    residual: median relative error of the measurements after the correction.
+    residual: median relative error of the measurements after the correction. camera_given: the camera's intrinsics were
+    known to the measurement; without them its factor holds the ratio of focal lengths, too. None: that is not known.
     """
 
     factor: float = Field(gt=0)
@@ -125,6 +126,7 @@ class MetricScale(_Part):
     source: str
     frames: int = Field(ge=1)
     residual: float = Field(ge=0)
+    camera_given: bool | None = None
 
 
 class DepthNetwork(_Network):

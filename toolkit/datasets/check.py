@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.errors import InputError
-from edgedepth.datasets.registry import READERS, open_dataset
+from edgedepth.datasets.derived import derivation_of
+from edgedepth.datasets.registry import READERS, open_dataset, reader_of
 from edgedepth.datasets.sample import DepthDataset, DepthSample
 
 Level = Literal["error", "warning"]
@@ -72,7 +74,9 @@ def guess_name(text: str) -> str:
     Raises:
         InputError: no kind of data set lies there; the message lists the kinds.
     """
-    if text.partition(":")[0] in READERS:
+    derivation, base = derivation_of(text)
+    if derivation is not None or re.match(r"[a-z][a-z0-9-]+:", base):  # no kind is one letter, as drives are
+        reader_of(base)
         return text
     path = Path(text).expanduser()
     marks: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -99,10 +103,12 @@ def check_dataset(
 ) -> DataCheck:
     """Read the samples of a data set (`limit` of them, evenly spread) and say what is missing or odd.
 
+    Without a split, those of all splits that it is trained and evaluated on; one that is not there is told in a note.
+
     Raises:
         InputError: the data set cannot be opened at all.
     """
-    dataset = open_dataset(name, split)
+    dataset = open_dataset(name, split) if split is not None else _whole(name)
     tally = _Tally()
     for sample, what in _of_the_list(dataset):
         tally.add("warning", what, sample)
@@ -123,6 +129,26 @@ def check_dataset(
         findings=tally.findings,
         notes=dataset.notes,
     )
+
+
+def _whole(name: str) -> DepthDataset:
+    """All splits of a kind that has official ones, of a derived set the training part; else what is there."""
+    splits, evaluated = reader_of(name)[0].training_splits, reader_of(name)[0].evaluation_split
+    if splits is None:
+        return open_dataset(name)
+    wanted = splits[:1] if derivation_of(name)[0] is not None else (*splits, evaluated)
+    parts, notes = [], []
+    for split in dict.fromkeys(wanted):
+        if split is not None:
+            try:
+                parts.append(open_dataset(name, split))
+            except InputError as error:
+                notes.append(f"split {split}: {error}")
+    if not parts:
+        raise InputError(notes[0])
+    entries = tuple(entry for part in parts for entry in part.entries)
+    known = dict.fromkeys(note for part in parts for note in part.notes)
+    return replace(parts[0], entries=entries, notes=(*known, *notes))
 
 
 def _kind_of(message: str, id: str) -> str:

@@ -72,7 +72,7 @@ def near_frames(dataset: DepthDataset, limit_m: float = NEAR_M) -> DepthDataset:
 def _is_near(entry: Entry, limit_m: float) -> bool:
     try:
         depth_m = entry.load().depth_m
-    except InputError:
+    except (InputError, ValueError, OSError):
         return True
     return not bool((depth_m >= limit_m).any())
 

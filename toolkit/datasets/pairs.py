@@ -147,7 +147,7 @@ def _route(item: dict[str, Any], domain: str | None) -> Route | None:
         if route not in {known.value for known in Route}:
             raise ValueError(f"route must be low or high, but is {route!r}")
         return Route(route)
-    return None if domain is None else _DOMAIN_ROUTES.get(domain.partition("_")[0])
+    return next((known for start, known in _DOMAIN_ROUTES.items() if domain and domain.startswith(start)), None)
 
 
 def _read_pair(folder: Path, record: PairRecord, info: SampleInfo) -> DepthSample:

@@ -131,9 +131,9 @@ def open_dataset(name: str, split: str | None = None) -> DepthDataset:
 def open_for_training(name: str) -> tuple[DepthDataset, DepthDataset]:
     """The parts of a data set to train and to validate on; its test split is never among them.
 
-    A kind that has official splits is taken by them, samples that name their split by those names. Others are cut: the
-    last tenth of the list is for validation, in one piece, because neighbours in a recording look alike. A prefix
-    changes the training part alone.
+    A kind that has official splits is taken by them. Where samples name their split, those of "train" and those that
+    name none are for training, those of "val" for validation. Where nothing is "val", the last tenth of the training
+    part is, in one piece, because neighbours in a recording look alike. A prefix changes the training part alone.
 
     Raises:
         InputError: the name is malformed, or the data are missing, lack their list of a split, or are not of the kind.
@@ -149,7 +149,9 @@ def open_for_training(name: str) -> tuple[DepthDataset, DepthDataset]:
 
 
 def _divided(dataset: DepthDataset, *, named: bool) -> tuple[DepthDataset, DepthDataset]:
-    if named and any(info.split is not None for info in dataset.infos):
-        return dataset.where(lambda info: info.split == "train"), dataset.where(lambda info: info.split == "val")
-    cut = len(dataset) - int(len(dataset) * _VALIDATION_SHARE)
-    return dataset[:cut], dataset[cut:]
+    train = dataset.where(lambda info: info.split in (None, "train")) if named else dataset
+    validation = dataset.where(lambda info: named and info.split == "val")
+    if len(validation):
+        return train, validation
+    cut = len(train) - int(len(train) * _VALIDATION_SHARE)
+    return train[:cut], train[cut:]

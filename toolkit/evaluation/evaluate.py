@@ -34,10 +34,14 @@ DISTANCES_M = (0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 40.0, 80.0, 256.0)
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a predictor answers: (h, w) finite metres of any size, and the route taken where there was a choice."""
+    """What a predictor answers: (h, w) finite metres of any size, and the route taken where there are several.
+
+    decided: a router chose the route; one that was told it, or knows no other, is not judged by it.
+    """
 
     depth_m: NDArray[np.float32]
     route: Route | None = None
+    decided: bool = True
 
 
 Samples = Iterable[DepthSample]
@@ -99,6 +103,7 @@ def evaluate_samples(
     bands = dict.fromkeys(pairwise(DISTANCES_M), DepthErrors.NONE)
     histogram = ErrorHistogram.empty(DISTANCES_M)
     scores, skipped = [], []
+    decisions: list[tuple[str, Route, Route]] = []
     for sample in samples:
         prediction = predict(sample)
         range_m = protocol.range_m if protocol.range_m is not None else _range_of(sample, ranges_m)
@@ -119,6 +124,8 @@ def evaluate_samples(
         _add_bands(bands, np.clip(predicted, *range_m), truth)
         histogram.add(np.clip(predicted, *range_m), truth)
         scores.append(score)
+        if sample.route and prediction.route and prediction.decided:
+            decisions.append((sample.id, sample.route, prediction.route))
         if observe is not None:
             observe(sample, prediction, score)
     if not scores:
@@ -134,7 +141,7 @@ def evaluate_samples(
         skipped=tuple(skipped),
         bands=tuple(DistanceBand(*ends, errors) for ends, errors in bands.items() if errors.count),
         histogram=histogram,
-        routing=score_routes((s.id, s.expected, s.route) for s in scores if s.expected and s.route),
+        routing=score_routes(decisions),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,8 @@ class PredictionFolder:
     """One file of dense depth for every sample, of any size.
 
     A sample "kitchen/0001" is looked for as kitchen/0001, kitchen_0001 and 0001 with one of `SUFFIXES`: `.npz` with
-    the array depth_m, `.npy` of (H, W) metres, or a 16-bit `.png` whose values are `units_per_m` for each metre.
+    the array depth_m, `.npy` of (H, W) metres, or a 16-bit `.png` whose values are `units_per_m` for each metre. A file
+    answers for one sample: numbers that begin anew in every scene are no names.
 
     Raises:
         InputError: there is no such folder, or it holds PNG of unknown scale.
@@ -32,6 +33,7 @@ class PredictionFolder:
 
     folder: Path
     units_per_m: float | None = None
+    _answered: dict[Path, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
@@ -43,9 +45,15 @@ class PredictionFolder:
         """The prediction for a sample.
 
         Raises:
-            InputError: there is none, or it is not a depth map.
+            InputError: there is none, or it is not a depth map, or it is another sample's.
         """
         path = self._path(sample.id)
+        other = self._answered.setdefault(path, sample.id)
+        if other != sample.id:
+            raise InputError(
+                f"{path} would answer for {other!r} and for {sample.id!r}; name it {sample.id}{path.suffix} or"
+                f" {sample.id.replace('/', '_')}{path.suffix}"
+            )
         if path.suffix == ".png":
             return Prediction(read_depth_png(path, self._png_scale(path)))
         return Prediction(_read_array(path))

@@ -144,7 +144,7 @@ class DepthRuntime:
 
         Raises:
             InputError: the frame is not (H, W, 3) uint8, or the camera is for another size, or the network has no
-                confidence.
+                confidence, or the bundle's scale was measured without a camera and one is given.
         """
         _check_frame(frame_bgr)
         times: dict[str, float] = {}
@@ -154,14 +154,15 @@ class DepthRuntime:
         network = self._networks[decision.route]
         if confidence and not entry.confidence:
             raise InputError(f"{entry.network} answers no confidence; export a network with bins")
+        _check_scale(entry, camera)
         with stopwatch(times, "preprocess"):
             placement = network.load(frame_bgr)
         with stopwatch(times, "infer"):
             answer = network.run(("depth_m", "confidence") if confidence else ("depth_m",))
         with stopwatch(times, "postprocess"):
             if steadier is not None:
-                seen = network.frame_bgr
-                answer = {**answer, "depth_m": steadier(seen, answer["depth_m"][0, 0], decision.route)[None, None]}
+                depth_m = steadier(network.seen_bgr(), answer["depth_m"][0, 0], decision.route)
+                answer = {**answer, "depth_m": depth_m[None, None]}
             scale = focal_scale(camera, placement, entry.spec)
             result = self._result(answer, placement, entry, scale, decision, camera, confidence, out)
         result.timings_ms.update(times)
@@ -330,6 +331,15 @@ def _check_frame(frame: NDArray[np.uint8]) -> None:
         raise InputError(f"a frame must not be empty, but got {frame.shape}")
 
 
+def _check_scale(entry: DepthNetwork, camera: Camera | None) -> None:
+    """Refuse to count the ratio of focal lengths twice."""
+    if camera is not None and entry.scale is not None and entry.scale.camera_given is False:
+        raise InputError(
+            f"the scale of {entry.network} was measured without intrinsics, so it holds the focal length, too;"
+            " give no camera, or measure again with: edgedepth scale --camera"
+        )
+
+
 def _to_camera(raw_m: NDArray[np.float32], focal: float, correction: MetricScale | None) -> None:
     """Bring a network's depth to the user's camera, in place: by focal length, then by the stored correction."""
     factor = focal if correction is None else focal * correction.factor
@@ -343,9 +353,8 @@ def _to_camera(raw_m: NDArray[np.float32], focal: float, correction: MetricScale
 def _choose_precision(bundle: Bundle, precision: str, backend: str) -> str:
     networks = bundle.manifest.networks.values()
     if precision == "auto":
-        if all(network.int8_pays_on(backend) for network in networks):
-            return "int8"
-        return default_precision(bundle) if backend_named(backend).gpu else "fp32"
+        found = default_precision(bundle, backend)
+        return found if found == "int8" or backend_named(backend).gpu else "fp32"
     for network in networks:
         if not any(key in network.variants for key in variant_keys(precision, backend)):
             raise InputError(

@@ -162,7 +162,7 @@ def _depths(runner: FrameNetwork, frames: list[NDArray[np.uint8]]) -> list[NDArr
     answers = []
     for frame in frames:
         runner.load(frame)
-        answers.append(runner.run()["depth_m"][0, 0].copy())
+        answers.append(runner.run(("depth_m",))["depth_m"][0, 0].copy())
     return answers
 
 

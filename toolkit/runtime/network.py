@@ -66,11 +66,12 @@ class FrameNetwork:
             self._frame = frame_bgr[None]
         return placement
 
-    @property
-    def frame_bgr(self) -> NDArray[np.uint8]:
-        """What was loaded last, (h, w, 3) BGR: at network size, or the frame itself where the session resizes."""
+    def seen_bgr(self) -> NDArray[np.uint8]:
+        """The frame loaded last as the network sees it, (h, w, 3) BGR at network size, padding included."""
         frame: NDArray[np.uint8] = self._frame[0]
-        return frame
+        if self.camera_wh is None:
+            return frame
+        return self.placement(self.camera_wh).to_input(frame)  # resized on the device, and here once more
 
     def run(self, outputs: Sequence[str] | None = None) -> dict[str, NDArray[np.float32]]:
         """Run on the loaded frame and return these outputs, or all, by name; they are valid until the next run."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.bundle import Bundle
+from edgedepth.core.errors import BackendError
 from edgedepth.core.manifest import BundleFile
 from edgedepth.core.routing import CoarseRule, Decision, FixedRule, Hysteresis, RouteKeeper, SceneRule
 from edgedepth.core.spec import ResizePolicy
@@ -46,15 +47,25 @@ class FrameRouter:
         return RouteKeeper(self.hysteresis)
 
     def decide(self, frame_bgr: NDArray[np.uint8]) -> Decision:
-        """Decide the route of one (H, W, 3) uint8 BGR frame."""
+        """Decide the route of one (H, W, 3) uint8 BGR frame.
+
+        Raises:
+            BackendError: the network answers no numbers, as an engine does whose values overflow.
+        """
         if isinstance(self.rule, FixedRule):
             return Decision(route=self.rule.route, score=float(self.rule.route == "high"))
         assert self._network is not None  # the manifest guarantees a network for these rules
         placement = self._network.load(frame_bgr)
+        output = "probabilities" if isinstance(self.rule, SceneRule) else "depth_m"
+        answer = self._network.run((output,))[output][0]
+        if not np.isfinite(answer).all():
+            session = self._network.session
+            raise BackendError(
+                f"the router answers NaN on {session.backend} in {session.precision}; run with --precision fp32"
+            )
         if isinstance(self.rule, SceneRule):
-            return self.rule.decide(self._network.run()["probabilities"][0])
-        coarse = self._network.run()["depth_m"][0, 0]
-        return self.rule.decide(coarse[placement.content])
+            return self.rule.decide(answer)
+        return self.rule.decide(answer[0][placement.content])
 
     def close(self) -> None:
         """Release the router's session."""

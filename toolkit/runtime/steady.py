@@ -37,7 +37,7 @@ class Steadier:
     def __call__(self, frame_bgr: NDArray[np.uint8], depth_m: NDArray[np.float32], route: Route) -> NDArray[np.float32]:
         """The blended depth of the next frame, (h, w); it is kept, and must not be written to.
 
-        frame_bgr: (H, W, 3) uint8, what the network saw, of any size: it is brought to that of the depth.
+        frame_bgr: (H, W, 3) uint8, what the network saw, padding included; brought to the size of the depth.
         depth_m: (h, w), what the network answered.
         """
         height, width = depth_m.shape

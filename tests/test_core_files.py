@@ -1,0 +1,33 @@
+"""Files are written whole or not at all, and what is temporary does not stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgedepth.core.files import scratch_in, write_atomic
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".png", "深" * 82 + ".png"])
+def test_a_name_as_long_as_names_may_be(tmp_path: Path, name: str) -> None:
+    write_atomic(tmp_path / name, b"old")
+    write_atomic(tmp_path / name, b"new")
+    assert (tmp_path / name).read_bytes() == b"new"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_scratch_folder_goes_and_an_empty_folder_with_it(tmp_path: Path) -> None:
+    def fails() -> None:
+        with scratch_in(tmp_path / "new") as scratch:
+            (scratch / "half").write_text("")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fails()
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "mine").write_text("")
+    with scratch_in(tmp_path / "old") as scratch:
+        assert scratch.parent == tmp_path / "old"
+    assert [path.name for path in (tmp_path / "old").iterdir()] == ["mine"]
