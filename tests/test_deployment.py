@@ -54,7 +54,7 @@ def test_what_makes_no_bundle_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("folder", "name"), [("My Bundle", "My-Bundle"), ("été!", "t"), ("plain", "plain")])
 def test_a_folder_names_its_bundle(folder: str, name: str) -> None:
-    assert deployment._bundle_name(None, Path(folder)) == name
+    assert deployment.bundle_name(None, Path(folder)) == name
 
 
 def test_a_name_that_cannot_be_is_refused_before_anything_is_touched(tmp_path: Path) -> None:

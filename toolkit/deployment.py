@@ -107,7 +107,7 @@ def deploy(
     """
     for package in ("torch", "onnx", "onnxscript", "safetensors"):
         require(package, extra="export")
-    named = _bundle_name(name, Path(output))
+    named = bundle_name(name, Path(output))
     watching = watcher or DeployWatcher()
     sources = (str(source),) if isinstance(source, (str, Path)) else tuple(source)
     if module is not None and sources == ("default",):
@@ -136,7 +136,12 @@ def deploy(
     return Deployment(export=exported, calibration=calibrated, engines=tuple(plans), checks=tuple(checks))
 
 
-def _bundle_name(name: str | None, folder: Path) -> str:
+def bundle_name(name: str | None, folder: Path) -> str:
+    """The name given, or one made of the folder's, in which what names must not have becomes a hyphen.
+
+    Raises:
+        InputError: the name given has other letters than names may have.
+    """
     if name is None:
         return re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-") or "bundle"
     if not re.fullmatch(NAME_PATTERN, name):

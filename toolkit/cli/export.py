@@ -85,13 +85,14 @@ def export(
     edgedepth export my.safetensors --fp16 --int8 --calib drive.mp4 --size 320x256 -o mybundle;
     edgedepth export --module nets/mine.py:make --spec mine.toml --fp16 --validate nyu:DIR -o mine
     """
-    from edgedepth.deployment import deploy
+    from edgedepth.deployment import bundle_name, deploy
 
     # what is wrong with the call is said first, and alone
     sizes, forms, frames = _sizes(size), _backends(backend or []), _golden(golden or [])
     config = _calibration(budget, explain) if int8 else None
     if int8:
         note_source(calib)
+    named = bundle_name(name, output)
     made = []
     for input_wh in sizes:
         folder = output if len(sizes) == 1 or input_wh is None else output / f"{input_wh[0]}x{input_wh[1]}"
@@ -99,7 +100,7 @@ def export(
             deployment = deploy(
                 tuple(source or ("default",)),
                 folder,
-                name=name if name is None or folder is output else f"{name}-{folder.name}",
+                name=named if folder is output else f"{named}-{folder.name}",
                 input_wh=input_wh,
                 precisions=("fp32", "fp16") if fp16 else ("fp32",),
                 calib=calib if int8 else None,
