@@ -70,7 +70,6 @@ RENDERINGS: Mapping[str, Rendering] = {
     "street-third": Rendering(world="street", count=2590, wh=(288, 165), seed=3, views_per_scene=2),
     "jam-bent": Rendering(world="jam", count=800, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
     "crossing-bent": Rendering(world="crossing", count=600, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
-    "indoor-fourth": Rendering(world="indoor", count=1806, wh=(208, 156), seed=6, views_per_scene=2, lens="mixed"),
     "close": Rendering(world="close", count=1600, wh=(208, 156), seed=5, views_per_scene=2, lens="mixed"),
     "jam-more": Rendering(world="jam", count=1600, wh=(288, 165), seed=5, views_per_scene=2, lens="mixed"),
     "weather": Rendering(world="weather", count=400, wh=(288, 165), seed=5, views_per_scene=2, lens="mixed"),
@@ -108,8 +107,7 @@ _WHOLE = {"half": False}
 _ROLLED = AugmentConfig(max_zoom=1.3, reshape=0.3, photometric=0.9, spectra=0.2, texture=0.25, roll_deg=6.0)
 _ROLLED_FINE = AugmentConfig(max_zoom=1.2, reshape=0.2, photometric=0.8, spectra=0.15, texture=0.15, roll_deg=4.0)
 _ROLLED_WIDE = replace(_ROLLED, reshape=0.4, aspects=_WIDE.aspects, roll_deg=2.0)
-_ROLLED_PART = replace(_ROLLED, photometric=0.8, spectra=0.1, texture=0.15, roll_deg=4.0)
-_ROLLED_PART_WIDE = replace(_ROLLED_PART, reshape=0.5, aspects=_WIDE.aspects, roll_deg=2.0)
+_ROLLED_PART_WIDE = replace(_ROLLED_WIDE, reshape=0.5, photometric=0.8, spectra=0.1, texture=0.15)
 # Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
 _RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
 # What is left then is soft: the last stage asks for steps where the scene has them.
@@ -342,24 +340,13 @@ STAGES: Mapping[str, Stage] = {
         augment=_ROLLED,
         loss=_RELATIVE_AND_PLANES,
     ),
-    "low-close": Stage(
-        network="edge-low",
-        minutes=56,
-        lr=7e-4,
-        batch=16,
-        size=(160, 120),
-        after="low-people",
-        data=("indoor-third", "indoor-fourth", "indoor-bent", "close", "company-bent", "gallery-bent"),
-        augment=_ROLLED_PART,
-        loss=_RELATIVE_AND_PLANES,
-    ),
     "low": Stage(
         network="edge-low",
         minutes=12,
         lr=4e-4,
         batch=16,
-        after="low-close",
-        data=("indoor-bent", "indoor-bent", "close", "company-bent", "gallery-bent"),
+        after="low-people",
+        data=("indoor-bent", "indoor-bent", "company-bent", "gallery-bent"),
         augment=_ROLLED_FINE,
         loss=_RELATIVE_AND_EDGES,
         options=_HALF,
