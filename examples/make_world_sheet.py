@@ -26,7 +26,16 @@ TILE_WH = (240, 160)
 PER_ROW = 6
 SEED = 11
 RANGES_M = {Route.LOW: (0.3, 10.0), Route.HIGH: (1.0, 80.0)}
-OTHERS: dict[World, int] = {"weather": 3, "halls": 3, "close": 2, "company": 1, "gallery": 1, "crossing": 1, "jam": 1}
+# Which views of each, in the order of the world's categories.
+OTHERS: dict[World, tuple[int, ...]] = {
+    "weather": (0, 1, 2),
+    "halls": (2, 4, 7),
+    "close": (2, 3),
+    "company": (0,),
+    "gallery": (0,),
+    "crossing": (0,),
+    "jam": (0,),
+}
 
 
 def tiles(world: World, count: int, folder: Path) -> list[tuple[str, NDArray[np.uint8]]]:
@@ -58,8 +67,9 @@ def main() -> None:
         folder = Path(name)
         made = dict(tiles("indoor", len(NEAR_CATEGORIES), folder) + tiles("street", len(FAR_CATEGORIES), folder))
         ordered = [captioned(made[category], category) for category in CATEGORIES]
-        for world, count in OTHERS.items():
-            ordered += [captioned(tile, f"{world}: {category}") for category, tile in tiles(world, count, folder)]
+        for world, chosen in OTHERS.items():
+            views = tiles(world, max(chosen) + 1, folder)
+            ordered += [captioned(views[i][1], f"{world}: {views[i][0]}") for i in chosen]
     rows = [np.hstack(ordered[i : i + PER_ROW]) for i in range(0, len(ordered), PER_ROW)]
     OUT.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(OUT), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 80])
