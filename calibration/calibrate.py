@@ -16,6 +16,7 @@ from edgedepth.calibration.record import CalibrationRecord
 from edgedepth.calibration.report import CalibrationReport, NetworkReport
 from edgedepth.core.bundle import Bundle, editable, write_manifest
 from edgedepth.core.errors import InputError
+from edgedepth.core.files import write_atomic
 from edgedepth.core.manifest import DepthNetwork
 from edgedepth.core.routing import Route
 from edgedepth.engines.tensorrt.bundle import current_plans
@@ -53,7 +54,7 @@ def calibrate_bundle(
         with tempfile.TemporaryDirectory() as folder:
             networks, reports = _networks(bundle, gathered, records, chosen, Path(folder), progress)
             for path in Path(folder).iterdir():  # only now, so that a bundle is never left half changed
-                shutil.copyfile(path, bundle.folder / path.name)
+                write_atomic(bundle.folder / path.name, path.read_bytes())
         manifest = bundle.manifest.model_copy(update={"networks": networks})
         manifest = manifest.model_copy(update={"plans": current_plans(bundle, manifest)})
         changed = write_manifest(bundle.folder, manifest)
