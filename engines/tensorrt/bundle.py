@@ -142,12 +142,18 @@ def carry_plans(bundle: Bundle, plans: Sequence[BuiltPlan]) -> Bundle:
 
 
 def current_plans(bundle: Bundle, manifest: Manifest) -> tuple[BundleFile, ...]:
-    """The plans of a bundle, and their sidecars, whose networks' files a manifest lists."""
+    """The plans of a bundle with sidecars that describe them, and those, whose networks' files a manifest lists."""
     known = {entry.sha256 for entry in manifest.files()}
     listed = {entry.file: entry for entry in bundle.manifest.plans}
     kept: list[BundleFile] = []
     for file, entry in listed.items():
-        if file.endswith(".plan") and _carried_sidecar(bundle, listed, file).onnx_sha256 in known:
+        if not file.endswith(".plan"):
+            continue
+        try:
+            sidecar = _carried_sidecar(bundle, listed, file)
+        except BundleError:  # nobody could trust it
+            continue
+        if sidecar.onnx_sha256 in known:
             kept += [entry, listed[file.removesuffix(".plan") + ".json"]]
     return tuple(kept)
 
