@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.colour import MetricColours
-from edgedepth.core.routing import Route
 from edgedepth.datasets import open_dataset
+from edgedepth.evaluation.evaluate import ROUTE_RANGES_M
 from edgedepth.world.categories import CATEGORIES, FAR_CATEGORIES, NEAR_CATEGORIES
 from edgedepth.world.shard import World
 from edgedepth.world.synth import SynthConfig, write_dataset
@@ -25,7 +25,6 @@ OUT = Path(__file__).parents[1] / "docs" / "images" / "world.jpg"
 TILE_WH = (240, 160)
 PER_ROW = 6
 SEED = 11
-RANGES_M = {Route.LOW: (0.3, 10.0), Route.HIGH: (1.0, 80.0)}
 # Which views of each, in the order of the world's categories.
 OTHERS: dict[World, tuple[int, ...]] = {
     "weather": (0, 1, 2),
@@ -47,7 +46,7 @@ def tiles(world: World, count: int, folder: Path) -> list[tuple[str, NDArray[np.
     made = []
     for sample in open_dataset(f"synth:{config.out}"):
         assert sample.route is not None
-        low, high = RANGES_M[sample.route]
+        low, high = ROUTE_RANGES_M[sample.route]
         colours = MetricColours(min_m=low, max_m=high)
         made.append((str(sample.category), np.vstack([sample.image_bgr, colours(sample.depth_m)])))
     return made

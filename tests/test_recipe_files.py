@@ -19,7 +19,7 @@ from tests.frames import write_planes  # noqa: E402
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_makes_a_run_at_the_papers_size(name: str) -> None:
-    config = config_from({**read_recipe(name), "data": ("synth:x",)})
+    config = config_from({**read_recipe(name), "data": ("synth:x",), "out": "o"})
     resolve_options(config.network, config.options)
     assert config.size == default_spec(config.network).input_wh
 
@@ -29,14 +29,16 @@ def test_there_is_a_recipe_for_every_paper() -> None:
 
 
 def test_settings_of_the_papers() -> None:
-    second, fourth = (config_from({**read_recipe(name), "data": ("x",)}) for name in ("papers/2", "papers/4"))
+    second, fourth = (
+        config_from({**read_recipe(name), "data": ("x",), "out": "o"}) for name in ("papers/2", "papers/4")
+    )
     assert (second.optimizer, second.schedule, second.lr, second.weight_decay) == ("sgd", "poly", 2.5e-4, 5e-4)
     assert (fourth.optimizer, fourth.lr, fourth.weight_decay) == ("amsgrad", 1e-4, 1e-4)
 
 
 def test_overrides_reach_every_table() -> None:
     lines = ["batch=4", "size=[64, 48]", "loss.metric=berhu", "augment.flip=false", "options.backbone=small"]
-    config = config_from(with_overrides({**read_recipe("papers/3"), "data": ("x",)}, lines))
+    config = config_from(with_overrides({**read_recipe("papers/3"), "data": ("x",), "out": "o"}, lines))
     assert (config.batch, config.size, config.loss.metric) == (4, (64, 48), "berhu")
     assert (config.augment.flip, config.options) == (False, {"backbone": "small"})
 
@@ -55,7 +57,7 @@ def test_overrides_reach_every_table() -> None:
 )
 def test_a_mistake_is_one_line(line: str, message: str) -> None:
     with pytest.raises(EdgeDepthError, match=message):
-        config_from(with_overrides({**read_recipe("papers/3"), "data": ("x",)}, [line]))
+        config_from(with_overrides({**read_recipe("papers/3"), "data": ("x",), "out": "o"}, [line]))
 
 
 def test_an_unknown_recipe_lists_the_known_ones(tmp_path: Path) -> None:

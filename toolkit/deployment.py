@@ -95,7 +95,7 @@ def deploy(
     precisions: of "fp32" (always made) and "fp16".
     calib: frames to calibrate INT8 on: anything `edgedepth run` reads, `kind:path`, or "world"; None leaves INT8 out.
         `calibration` says how.
-    engines: build and check TensorRT engines, where TensorRT and a GPU are there.
+    engines: build and check TensorRT engines, where TensorRT and a GPU are there and sizes are fixed.
     coarse: a depth network that routes by the largest depth it sees, instead of scene categories.
     validate: labelled data, `kind:path` or "world", that every graph is scored on and held to.
     backends, dynamic, golden, half_storage: see `edgedepth.export.request.BundleRequest`.

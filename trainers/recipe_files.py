@@ -95,7 +95,7 @@ def config_from(settings: Mapping[str, Any]) -> TrainConfig:
 
     Raises:
         UnknownNameError: a key is no setting.
-        InputError: a value cannot be, or network, data or budget are missing.
+        InputError: a value cannot be, or network, data, folder or budget are missing.
     """
     values = dict(settings)
     for name, kind in _TABLES.items():
@@ -103,7 +103,7 @@ def config_from(settings: Mapping[str, Any]) -> TrainConfig:
             values[name] = _build(kind, name, values[name])
     if "network" not in values:
         raise InputError('a recipe must name its network, for example network = "drnet"')
-    config: TrainConfig = _build(TrainConfig, "training", {"data": (), "out": Path("runs/train"), **values})
+    config: TrainConfig = _build(TrainConfig, "training", {"data": (), **values})
     return config
 
 

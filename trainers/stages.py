@@ -87,6 +87,10 @@ _SCENE_FINE = AugmentConfig(
     max_zoom=1.3, aspects=(0.9, 3.4), reshape=0.7, whole=0.1, photometric=0.7, spectra=0.1, cutout=0.1
 )
 _SCENES = ("indoor", "street", "bare")
+_LATER_SCENES = (
+    "indoor-third", "street-third", "company-bent", "gallery-bent", "crossing-bent", "jam-bent", "close", "weather",
+    "halls",
+)  # fmt: skip
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
 _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
@@ -181,17 +185,7 @@ STAGES: Mapping[str, Stage] = {
         after="router-people",
         blend=0.5,
         blend_from="router-people",
-        data=(
-            "indoor-third",
-            "street-third",
-            "company-bent",
-            "gallery-bent",
-            "crossing-bent",
-            "jam-bent",
-            "close",
-            "weather",
-            "halls",
-        ),
+        data=_LATER_SCENES,
         augment=_SCENE_FINE,
     ),
     "router": Stage(
@@ -203,17 +197,7 @@ STAGES: Mapping[str, Stage] = {
         after="router-halls",
         blend=0.8,
         blend_from="router-people",
-        data=(
-            "indoor-third",
-            "street-third",
-            "company-bent",
-            *3 * ("gallery-bent",),
-            "crossing-bent",
-            "jam-bent",
-            "close",
-            "weather",
-            "halls",
-        ),
+        data=(*_LATER_SCENES, "gallery-bent", "gallery-bent"),  # or a white wall is forgotten over the halls
         augment=_SCENE_FINE,
     ),
     "low-third": Stage(network="edge-low", minutes=26, lr=1.5e-3, batch=8, size=(96, 72), options=_NO_SECOND_HEAD),

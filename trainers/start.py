@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -25,18 +25,20 @@ _NAMED = 5  # samples that are named where some are left out
 IMAGENET = "imagenet"  # what `TrainConfig.init` calls the weights that a paper's backbone starts from
 
 
-def prepare_folder(config: TrainConfig) -> None:
+def prepare_folder(config: TrainConfig, parts: Sequence[str] = ()) -> None:
     """Make the run's folder and write the configuration into it.
+
+    parts: folders in it that runs of its parts have.
 
     Raises:
         InputError: the folder holds another run, which must not be mixed with a new one.
         OutputError: the folder cannot be written.
         CheckpointError: what a paused recipe left in pieces is not whole.
     """
-    state = config.out / "state.pt"
+    states = [config.out / part / "state.pt" for part in ("", *parts)]
     if config.resume and config.out.is_dir():
         unpack(config.out)
-    elif state.exists() or in_pieces(state):
+    elif any(state.exists() or in_pieces(state) for state in states):
         raise InputError(
             f"{config.out} holds a training run; go on with it by --resume, or choose another folder with --out"
         )

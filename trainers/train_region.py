@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgedepth.core.errors import InputError
 from edgedepth.core.files import write_atomic
 from edgedepth.trainers.augment import to_float
 from edgedepth.trainers.checkpoint import load_checkpoint
@@ -79,12 +78,7 @@ def train_region(config: TrainConfig) -> FitResult:
 
 
 def _train_stages(config: TrainConfig) -> FitResult:
-    prepare_folder(config)
-    begun = [name for name in STAGES if any((config.out / name / file).exists() for file in ("done.json", "state.pt"))]
-    if begun and not config.resume:
-        raise InputError(
-            f"{config.out} holds a training run; go on with it by --resume, or choose another folder with --out"
-        )
+    prepare_folder(config, tuple(STAGES))
     total = sum(stage.epochs for stage in STAGES.values())
     state: dict[str, Tensor] = {}
     result = None

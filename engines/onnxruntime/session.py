@@ -79,7 +79,9 @@ class OnnxRuntimeSession:
         if names in self._bindings and known:
             return self._bindings[names]
         assert self._session is not None
-        binding = self._bindings.setdefault(names, self._session.io_binding())
+        if names not in self._bindings:
+            self._bindings[names] = self._session.io_binding()
+        binding = self._bindings[names]
         binding.clear_binding_outputs()  # an open output is bound anew, or the shape of the run before would be kept
         for name in names:
             if name in self._buffers:

@@ -159,6 +159,7 @@ def train(
     settings = with_overrides(settings, setting or [])
     if not settings.get("data"):
         raise InputError("training needs data: give --data synth:DIR or --data pairs:FILE")
+    settings.setdefault("out", _OUT)
     settings.setdefault("pictures", _PICTURES)
     settings.setdefault("lr", _LR if settings.get("init") is None else _LR_FINE)
     if settings.get("minutes") is None and settings.get("epochs") is None:
