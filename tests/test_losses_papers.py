@@ -149,7 +149,32 @@ def test_region_means_are_the_region_support() -> None:
     depth = torch.tensor([[[[2.0, 4.0, 9.0, 5.0]]], [[[7.0, 1.0, 3.0, 2.0]]]])
     weight = torch.tensor([[[[1.0, 1.0, 0.0, 1.0]]], [[[1.0, 1.0, 1.0, 1.0]]]])
     means = losses_region.region_means(depth, weight, REGIONS)
-    assert means.flatten().tolist() == [3.0, 3.0, 3.0, 5.0, 7.0, 2.0, 2.0, 2.0]
+    assert means.flatten().tolist() == [3.0, 3.0, 3.0, 5.0, 0.0, 2.0, 2.0, 2.0]
+    assert float(losses_region.region_means(depth, weight, REGIONS, fill_m=0.3)[1, 0, 0, 0]) == pytest.approx(0.3)
+
+
+def test_true_guidance_tells_no_depth_outside_the_regions() -> None:
+    depth = torch.tensor([[[[2.0, 6.0, math.nan, 5.0]]], [[[7.0, 1.0, math.inf, 3.0]]]])
+    guidance = losses_region.true_guidance(depth, torch.tensor([2.0, 1.0]), REGIONS, min_m=0.5, max_m=9.0)
+    assert guidance[0].flatten().tolist() == [2.0, 2.0, 2.0, 2.5]  # the means of 1 and 3 m, and 5 / 2 m
+    # 7 m is not told; the mean of 1, 9 (sky) and 3 m
+    assert guidance[1].flatten().tolist() == pytest.approx([0.5, 13 / 3, 13 / 3, 13 / 3])
+
+
+def test_an_image_without_a_known_pixel_has_no_loss_but_no_nan() -> None:
+    prediction = torch.full((1, 1, 4, 4), 3.0, requires_grad=True)
+    loss = losses_detail.berhu_loss(prediction, torch.full((1, 1, 4, 4), 9.0), torch.zeros(1, 1, 4, 4))
+    loss.backward()
+    assert float(loss.detach()) == 0.0
+    assert float(prediction.grad.abs().sum()) == 0.0
+
+
+def test_sobel_keeps_its_bits_in_mixed_precision() -> None:
+    slope = 5.0 + 0.004 * torch.arange(8.0).expand(1, 1, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        across, down = losses_detail.sobel(slope)
+    assert torch.allclose(across, torch.full_like(across, 0.032), atol=1e-5)
+    assert torch.allclose(down, torch.zeros_like(down), atol=1e-5)
 
 
 def test_iterations_and_modules_are_weighted_as_printed() -> None:
@@ -283,6 +308,23 @@ def test_losses_that_a_network_has_no_outputs_for_are_refused() -> None:
         DepthObjective(drnet, default_spec("drnet"), LossConfig(hard=True))
     with pytest.raises(UnknownNameError, match="unknown metric loss 'huber'"):
         DepthObjective(drnet, default_spec("drnet"), LossConfig(metric="huber"))
+
+
+@pytest.mark.parametrize(
+    ("network", "loss", "message"),
+    [
+        ("drnet", LossConfig(gradient=0.2), "loss.gradient has no use for DRNet"),
+        ("ds-sidenet-low", LossConfig(relative=1.0), "loss.relative has no use for DSSideNet"),
+        ("edge-low", LossConfig(classification=2.0), "loss.classification has no use for EdgeNet"),
+        ("sid-deeplab", LossConfig(regression=0.0), "loss.regression has no use for SIDDeepLab"),
+    ],
+)
+def test_weights_of_terms_that_a_network_does_not_have_are_refused(
+    network: str, loss: LossConfig, message: str
+) -> None:
+    options = {"backbone": "small"} if network in ("drnet", "sid-deeplab") else {}
+    with pytest.raises(InputError, match=message):
+        DepthObjective(create_network(network, **options), default_spec(network), loss)
 
 
 def test_a_network_is_trained_by_the_losses_of_its_paper_unless_told_otherwise() -> None:

@@ -39,7 +39,8 @@ def slow_support(semantic: NDArray[np.int64], depth: NDArray[np.float32]) -> NDA
     usable = np.isfinite(depth) & (depth > 0) & (instances > 0)
     if not usable.any():
         return support
-    var = (depth[usable].max().astype(float) - depth[usable].min().astype(float)) / SLICES
+    measured = depth[np.isfinite(depth) & (depth > 0)].astype(float)  # of the whole image, labelled or not
+    var = (measured.max() - measured.min()) / SLICES
     for label in range(1, instances.max() + 1):
         inside = usable & (instances == label)
         if not inside.any():
@@ -121,6 +122,13 @@ def test_a_flat_instance_is_one_region_and_a_deep_one_is_cut() -> None:
     np.testing.assert_allclose(found.support_m[1, :4], depth[1, :4].mean())
     np.testing.assert_allclose(found.support_m[1, 16:], depth[1, 16:].mean())
     assert np.unique(found.regions[1]).size == 5
+
+
+def test_slices_are_of_the_whole_image_not_of_what_is_labelled() -> None:
+    semantic, depth = np.zeros((2, 11), int), np.tile(np.linspace(1, 10, 11, dtype=np.float32), (2, 1))
+    semantic[0, 3:6] = 1  # 1.8 m of 9: less than two slices of 0.9 m
+    depth[0, 3:6] = (4.0, 4.6, 5.0)
+    assert np.unique(region_support(semantic, depth).regions[0, 3:6]).size == 1
 
 
 def test_scenes_without_anything_to_say() -> None:

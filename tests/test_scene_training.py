@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,6 +30,7 @@ from edgedepth.trainers.scenes import (  # noqa: E402
     side_smoothed,
 )
 from edgedepth.trainers.train import train  # noqa: E402
+from edgedepth.trainers.train_scene import SceneTask  # noqa: E402
 
 CATEGORIES = tuple(
     SceneCategory(name=name, far=name.isupper(), range_m=60.0 if name.isupper() else 5.0) for name in "abcDEF"
@@ -154,6 +156,35 @@ def test_a_classifier_learns_and_writes_its_rule(config: TrainConfig) -> None:
     assert isinstance(checkpoint.spec, ClassifierSpec)
     assert rule.categories == checkpoint.spec.categories
     assert rule.top_k < len(rule.categories) / 2
+
+
+def test_the_rule_is_that_of_the_kept_checkpoint(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluate = SceneTask.evaluate
+    ranks = iter([0.5, 0.9, 0.6, 0.7])
+
+    def judged(task: SceneTask, network: torch.nn.Module, device: torch.device) -> dict[str, float]:
+        figures = evaluate(task, network, device)
+        assert task.rule is not None
+        share = next(ranks)
+        task.rule = task.rule.model_copy(update={"top_k": round(10 * share)})
+        return figures | {"routing_best": share}
+
+    monkeypatch.setattr(SceneTask, "evaluate", judged)
+    train(replace(config, epochs=50, patience=2, eval_seconds=1e-9))
+    rule = SceneRule.model_validate_json((config.out / "scene-small.rule.json").read_text())
+    assert rule.top_k == 9
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"init": "imagenet"}, "scene-small has no backbone with ImageNet weights"),
+        ({"augment": AugmentConfig(roll_deg=3.0)}, "augment.roll_deg has no use for scene-small"),
+    ],
+)
+def test_settings_without_a_use_are_refused(config: TrainConfig, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train(replace(config, **change))
 
 
 def test_data_without_known_categories_are_refused(config: TrainConfig, tmp_path: Path) -> None:

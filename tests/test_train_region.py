@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric:
 from edgedepth.core.errors import InputError  # noqa: E402
 from edgedepth.datasets import open_dataset  # noqa: E402
 from edgedepth.trainers.checkpoint import load_checkpoint  # noqa: E402
-from edgedepth.trainers.config import AugmentConfig, TrainConfig  # noqa: E402
+from edgedepth.trainers.config import AugmentConfig, LossConfig, TrainConfig  # noqa: E402
 from edgedepth.trainers.models.registry import default_spec  # noqa: E402
 from edgedepth.trainers.region_data import RegionFrames, collate_regions  # noqa: E402
 from edgedepth.trainers.train import train  # noqa: E402
@@ -131,6 +132,19 @@ def test_the_true_support_is_the_mean_depth_of_each_region(config: TrainConfig) 
         inside = regions[0] == region
         assert float(guidance[0][inside].std()) == pytest.approx(0, abs=1e-5)
         assert float(guidance[0][inside].mean()) == pytest.approx(float(canonical[0][inside].mean()), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"loss": LossConfig(metric="l2")}, "the stages of rsn have losses of their own"),
+        ({"augment": AugmentConfig(roll_deg=3.0)}, "augment.roll_deg has no use for rsn"),
+        ({"batch": 1}, "rsn takes batches of at least 2 images"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(config: TrainConfig, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train(replace(config, **change))
 
 
 def test_data_without_labels_are_refused(config: TrainConfig, tmp_path: Path) -> None:

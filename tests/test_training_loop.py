@@ -102,6 +102,19 @@ def test_two_processes_and_two_parts_train_like_one_large_batch(
     assert figures[1] == pytest.approx(figures[0], rel=0.02)
 
 
+def test_parts_of_a_step_draw_colours_of_their_own(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    draws: list[int] = []
+    prepare = DepthTask.prepare
+
+    def noted(task: DepthTask, batch: Any, draw: int, device: torch.device) -> tuple[torch.Tensor, ...]:
+        draws.append(draw)
+        return prepare(task, batch, draw, device)
+
+    monkeypatch.setattr(DepthTask, "prepare", noted)
+    result = train_depth(replace(config, accumulate=2, batch=2))
+    assert draws == list(range(2 * result.steps))
+
+
 # -- optimizers and schedules -------------------------------------------------------------------------------
 
 

@@ -27,7 +27,7 @@ from edgedepth.trainers.journal import Journal
 from edgedepth.trainers.mixed import depthwise_in_float32
 from edgedepth.trainers.optimisers import learning_rate, optimizer_for
 from edgedepth.trainers.pause import Paused
-from edgedepth.trainers.processes import agreed, mean_over_processes
+from edgedepth.trainers.processes import agreed, mean_over_processes, rank, world_size
 from edgedepth.trainers.start import blended_checkpoint
 from edgedepth.trainers.state import Averaged, RunState
 
@@ -57,8 +57,8 @@ class Task(Protocol):
         """This process's batches without end from step `start` on, `TrainConfig.accumulate` of them for each step."""
         ...
 
-    def prepare(self, batch: Any, step: int, device: torch.device) -> tuple[Tensor, ...]:
-        """The objective's arguments from a batch: moved to the device and augmented."""
+    def prepare(self, batch: Any, draw: int, device: torch.device) -> tuple[Tensor, ...]:
+        """The objective's arguments from a batch: moved to the device and augmented, by random draw number `draw`."""
         ...
 
     def evaluate(self, network: nn.Module, device: torch.device) -> dict[str, float]:
@@ -214,10 +214,12 @@ class _Run:
         means: dict[str, Tensor] = {}
         seen: list[str] = []
         for left in reversed(range(self.config.accumulate)):
+            part = self.config.accumulate - 1 - left
+            draw = (self.state.step * self.config.accumulate + part) * world_size() + rank()
             batch = next(batches)
             seen.extend(getattr(batch, "ids", ()))
             with self.fabric.no_backward_sync(self.objective, enabled=left > 0):
-                terms = self.objective(*self.task.prepare(batch, self.state.step, self.fabric.device))
+                terms = self.objective(*self.task.prepare(batch, draw, self.fabric.device))
                 self.fabric.backward(terms["loss"] / self.config.accumulate)
             for name, value in terms.items():
                 share = value.detach() / self.config.accumulate

@@ -20,8 +20,8 @@ def berhu_loss(prediction_m: Tensor, depth_m: Tensor, weight: Tensor) -> Tensor:
 
     c is a constant to the gradient, as it is where the function comes from (Laina et al. 2016).
     """
-    error = (prediction_m - depth_m).abs()
-    largest = torch.where(weight > 0, error, 0.0).max().detach()
+    error = torch.where(weight > 0, (prediction_m - depth_m).abs(), 0.0)  # what is unknown must not overflow below
+    largest = error.max().detach()
     c = (largest / 5).clamp_min(torch.finfo(error.dtype).tiny)
     return weighted_mean(torch.where(error <= c, error, (error * error + c * c) / (2 * c)), weight)
 
@@ -58,7 +58,8 @@ def hu_depth_loss(prediction_m: Tensor, depth_m: Tensor, weight: Tensor) -> Tens
 def sobel(x: Tensor) -> tuple[Tensor, Tensor]:
     """Sobel gradients across and down, (B, 1, H-2, W-2), not normalised: 8 times the slope per pixel."""
     across = x.new_tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
-    return F.conv2d(x, across.view(1, 1, 3, 3)), F.conv2d(x, across.T.reshape(1, 1, 3, 3))
+    with torch.autocast(x.device.type, enabled=False):  # differences of depths have few bits in bfloat16
+        return F.conv2d(x, across.view(1, 1, 3, 3)), F.conv2d(x, across.T.reshape(1, 1, 3, 3))
 
 
 def _sobel_weight(weight: Tensor) -> Tensor:

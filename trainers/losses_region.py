@@ -43,11 +43,27 @@ def region_loss(prediction_m: Tensor, target_m: Tensor, weight: Tensor, regions:
     return weighted_mean(means, (mass > 0).to(error.dtype))
 
 
-def region_means(depth_m: Tensor, weight: Tensor, regions: Tensor) -> Tensor:
-    """The region support: each pixel's region's mean depth, (B, 1, H, W); the depth itself where there is no region."""
+def region_means(depth_m: Tensor, weight: Tensor, regions: Tensor, fill_m: float = 0.0) -> Tensor:
+    """The region support: each pixel's region's mean depth, (B, 1, H, W); `fill_m` where there is no region."""
     means, mass, names = _per_region(depth_m, weight, regions)
     known = (regions > 0) & (mass[names] > 0)
-    return torch.where(known, means[names], depth_m)
+    return torch.where(known, means[names], fill_m)
+
+
+def true_guidance(depth_m: Tensor, focal: Tensor, regions: Tensor, *, min_m: float, max_m: float) -> Tensor:
+    """The true region support for the canonical camera, which guides a refinement: (B, 1, H, W) within the range.
+
+    Algorithm 1 starts from zeros: pixels of no region are the range's near end, the zero of the network's raw depth.
+
+    Args:
+        depth_m: (B, 1, H, W) metres of the frame's camera, NaN = not measured, inf = sky.
+        focal: (B,) focal length over the canonical one.
+        regions: (B, 1, H, W) whole numbers, 0 = no region.
+        min_m, max_m: the network's range.
+    """
+    canonical = depth_m / focal[:, None, None, None]
+    inside = canonical.nan_to_num(nan=max_m).clamp(min_m, max_m)
+    return region_means(inside, (~canonical.isnan()).float(), regions, fill_m=min_m)
 
 
 def _per_region(values: Tensor, weight: Tensor, regions: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +14,18 @@ from edgedepth.trainers import losses
 from edgedepth.trainers.config import LossConfig
 from edgedepth.trainers.losses_classes import class_cross_entropy, rounded_class
 from edgedepth.trainers.models.ds_sidenet import DSSideHeads, DSSideNet
+from edgedepth.trainers.models.edge import EdgeNet
 from edgedepth.trainers.models.heads import DepthHeads
 from edgedepth.trainers.models.metric import MetricHeads
-from edgedepth.trainers.models.sid_deeplab import IntervalHeads
+from edgedepth.trainers.models.sid_deeplab import IntervalHeads, SIDDeepLab
 from edgedepth.trainers.objectives_papers import interval_objective, metric_loss, metric_objective
 
 Terms = dict[str, Tensor]
+
+# the fields of `LossConfig` that each kind of objective reads
+_READ_BY_ALL = {"beyond"}
+_READ_BY_MULTI_TASK = {"classification", "regression", "hard"}
+_READ_BY_REFINEMENT = {"regression", "level_decay", "coarse_ce", "gradient", "gradient_scales", "silog", "relative"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,3 +174,18 @@ def _check_choice(network: nn.Module, config: LossConfig) -> None:
             raise InputError(f"the losses {config.metric!r} are for networks that only regress depth, not for {name}")
     if config.hard and not isinstance(network, DSSideNet):
         raise InputError(f"hard classification is a choice of ds-sidenet-low and ds-sidenet-high, not of {name}")
+    if isinstance(network, EdgeNet):
+        read = _READ_BY_REFINEMENT
+    elif isinstance(network, DSSideNet):
+        read = _READ_BY_MULTI_TASK
+    elif hasattr(network, "paper_loss"):
+        read = {"metric"}
+    elif isinstance(network, SIDDeepLab):
+        read = set()
+    else:
+        return  # a network of the user's own, whose heads are known when it answers
+    default = LossConfig()
+    for field in fields(LossConfig):
+        changed = getattr(config, field.name) != getattr(default, field.name)
+        if changed and field.name not in read | _READ_BY_ALL:
+            raise InputError(f"loss.{field.name} has no use for {name}; leave it out")

@@ -18,7 +18,7 @@ from edgedepth.datasets import DepthSample
 from edgedepth.evaluation import MeanDepth, Prediction
 from edgedepth.trainers.augment import to_float
 from edgedepth.trainers.checkpoint import load_checkpoint
-from edgedepth.trainers.losses_region import region_means
+from edgedepth.trainers.losses_region import true_guidance
 from edgedepth.trainers.models.rsn import RSN
 from edgedepth.trainers.region_data import HIGHEST_CLASS
 from edgedepth.trainers.region_support import region_support
@@ -74,10 +74,8 @@ def _guidance(sample: DepthSample, placement: Placement, spec: DepthSpec, scale:
         return torch.from_numpy(semantic.astype(np.float32) / HIGHEST_CLASS)[None, None]
     depth_m = placement.labels_to_input(sample.depth_m, fill=np.nan).astype(np.float32)
     regions = torch.from_numpy(region_support(semantic, depth_m).regions)[None, None].long()
-    canonical = torch.from_numpy(depth_m)[None, None] / scale
-    known = (~canonical.isnan()).float()
-    inside = canonical.nan_to_num(nan=spec.max_m).clamp(spec.min_m, spec.max_m)
-    return region_means(inside, known, regions)
+    focal = torch.tensor([scale])
+    return true_guidance(torch.from_numpy(depth_m)[None, None], focal, regions, min_m=spec.min_m, max_m=spec.max_m)
 
 
 def predictor_of(

@@ -32,7 +32,7 @@ class Recipe:
 
     data: rendered data sets that every stage takes, instead of rendering its own below `out`.
     stages: those to run, all of them if empty. `scale` multiplies image counts and minutes. `seed` is that of the
-        weights and batches; the data have their own.
+        first stage's weights and batches, each stage counts one on; the data have their own.
     pause: minutes after which a call ends, with what it leaves in the stages' folders in pieces that travel (see
         `pause`); the same call goes on, there or on another machine, and one without it puts the files together.
     """
@@ -58,8 +58,8 @@ class Recipe:
 def run_recipe(recipe: Recipe, say: Say = print) -> dict[str, FitResult]:
     """Run the stages that are not done yet, in order; answers the results of those that ran, by stage.
 
-    Every stage leaves its checkpoint in its folder, as `<out>/low/edge-low.safetensors`; `ship.FINISHED` says which of
-    them are the finished ones.
+    Every stage leaves its checkpoint in its folder, as `<out>/low-guess/edge-low.safetensors`; `ship.FINISHED` says
+    which of them are the finished ones.
 
     Raises:
         InputError: data are missing or no stage can run.
@@ -121,7 +121,7 @@ def stage_config(recipe: Recipe, name: str, data: tuple[str, ...]) -> TrainConfi
         minutes=stage.minutes * recipe.scale,
         batch=stage.batch,
         lr=stage.lr,
-        seed=recipe.seed,
+        seed=recipe.seed + list(STAGES).index(name),  # or stages on the same data would repeat their order and cuts
         threads=recipe.threads,
         workers=recipe.workers,
         watch=recipe.watch,

@@ -53,7 +53,9 @@ def region_support(semantic: NDArray[np.integer], depth_m: NDArray[np.float32]) 
     regions = np.zeros(semantic.shape, np.int32)
     support_m = np.full(semantic.shape, np.nan, np.float32)
     if known.any():
-        labels = _slice_instances(instances[known], depth_m[known].astype(np.float64))
+        measured = depth_m[np.isfinite(depth_m) & (depth_m > 0)]
+        slice_m = (float(measured.max()) - float(measured.min())) / SLICES
+        labels = _slice_instances(instances[known], depth_m[known].astype(np.float64), slice_m)
         counts = np.bincount(labels)
         means = np.bincount(labels, weights=depth_m[known].astype(np.float64)) / np.maximum(counts, 1)
         regions[known] = labels
@@ -111,9 +113,8 @@ def _in_reading_order(pieces: NDArray[np.int32], semantic: NDArray[np.integer]) 
     return renumbered
 
 
-def _slice_instances(instances: NDArray[np.int32], depth: NDArray[np.float64]) -> NDArray[np.int32]:
+def _slice_instances(instances: NDArray[np.int32], depth: NDArray[np.float64], slice_m: float) -> NDArray[np.int32]:
     """Steps 2 and 3 over lists of pixels: the region 1..M of each, numbered by instance, then by depth."""
-    slice_m = (depth.max() - depth.min()) / SLICES
     count = int(instances.max()) + 1
     near = np.full(count, np.inf)
     far = np.full(count, -np.inf)

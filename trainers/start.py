@@ -114,15 +114,20 @@ def tell_left_out(cache: FrameCache, bar: Progress) -> None:
         )
 
 
-def provenance(config: TrainConfig, *, images: int, facts: Mapping[str, str], left_out: int = 0) -> dict[str, str]:
-    """How the weights were made: versions, date, data and the configuration that shaped them."""
+def provenance(
+    config: TrainConfig, *, images: int, begun_from: str | None, facts: Mapping[str, str], left_out: int = 0
+) -> dict[str, str]:
+    """How the weights were made: versions, date, data and the configuration that shaped them.
+
+    begun_from: what `config.init` says, None where those weights could not be had.
+    """
     return {
         "made_by": f"edgedepth {version('edgedepth')}, torch {version('torch')}",
         "date": datetime.now(timezone.utc).date().isoformat(),
         "data": ", ".join(Path(name).name for name in config.data),
         "images": str(images),
         **({"left_out": str(left_out)} if left_out else {}),
-        "init": "random" if config.init is None else Path(config.init).name,
+        "init": "random" if begun_from is None else Path(begun_from).name,
         **({"blend": f"{config.blend:g}, the rest {_where(config)}"} if config.blend < 1 else {}),
         "seed": str(config.seed),
         "batch": str(config.batch),

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgedepth.core.errors import CheckpointError
+from edgedepth.core.errors import CheckpointError, InputError
 from edgedepth.core.files import write_atomic
 from edgedepth.core.spec import DepthSpec
 from edgedepth.datasets import DepthDataset, open_dataset
@@ -69,9 +69,16 @@ class DepthTask:
         self.config = config
         start = initial_checkpoint(config)
         self.network, self.options = network_from(config, start)
+        least = getattr(self.network, "least_batch", 1)
+        if config.batch < least:
+            raise InputError(
+                f"{config.network} takes batches of at least {least} images, for batch norm needs them; give --batch"
+                f" {least}"
+            )
         self.spec = default_spec(config.network, **self.options)
-        if config.init == IMAGENET:
-            load_imagenet(self.network)
+        self.begun_from = config.init
+        if config.init == IMAGENET and not load_imagenet(self.network):
+            self.begun_from = None
         if start is not None:
             if not isinstance(start.spec, DepthSpec):
                 raise CheckpointError(f"{config.init} holds a classifier, but {config.network} is a depth network")
@@ -129,9 +136,9 @@ class DepthTask:
         """Training batches from number `start` on."""
         return endless(self.frames, len(self.frames), collate, self.config, start)
 
-    def prepare(self, batch: DepthBatch, step: int, device: torch.device) -> tuple[Tensor, ...]:
+    def prepare(self, batch: DepthBatch, draw: int, device: torch.device) -> tuple[Tensor, ...]:
         """Image (colours changed), depth and focal length on the device."""
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + draw)
         image = photometric(
             batch.image.to(device), batch.content.to(device), self.config.augment, generator
         ).contiguous(memory_format=torch.channels_last)
@@ -164,7 +171,11 @@ class DepthTask:
             options=self.options,
             spec=self.spec,
             provenance=provenance(
-                self.config, images=len(self.frames), left_out=len(self.frames.cache.bad), facts=facts
+                self.config,
+                images=len(self.frames),
+                left_out=len(self.frames.cache.bad),
+                begun_from=self.begun_from,
+                facts=facts,
             ),
         )
 

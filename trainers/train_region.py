@@ -17,16 +17,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgedepth.core.errors import InputError
 from edgedepth.core.files import write_atomic
 from edgedepth.trainers.augment import to_float
 from edgedepth.trainers.checkpoint import load_checkpoint
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.data import DepthBatch, endless
 from edgedepth.trainers.loop import FitResult, fit
-from edgedepth.trainers.losses_region import region_means
+from edgedepth.trainers.losses_region import true_guidance
 from edgedepth.trainers.models.registry import resolve_options
 from edgedepth.trainers.models.rsn import RSN, Guidance, Modules
-from edgedepth.trainers.objectives import target_of
 from edgedepth.trainers.processes import fabric_for, first_on_machine
 from edgedepth.trainers.region_data import RegionBatch, RegionFrames, collate_regions, regions_in_order
 from edgedepth.trainers.start import prepare_folder
@@ -64,7 +64,7 @@ def train_region(config: TrainConfig) -> FitResult:
     `<out>/rsn.safetensors`.
 
     Raises:
-        InputError: the data cannot be read, have no semantic labels, or hold nothing to train on.
+        InputError: the data cannot be read, have no semantic labels, or hold nothing to train on; a setting has no use.
         OutputError: the folder cannot be written.
     """
     options = resolve_options(config.network, config.options)
@@ -74,6 +74,10 @@ def train_region(config: TrainConfig) -> FitResult:
             prepare_folder(config)
             task = RegionTask(config)
         return fit(task, config, fabric)
+    if config.loss.metric is not None:
+        raise InputError(
+            "the stages of rsn have losses of their own; leave --loss out, or train a part of it by --option modules"
+        )
     return _train_stages(config)
 
 
@@ -130,6 +134,8 @@ class RegionTask(DepthTask):
     """
 
     def __init__(self, config: TrainConfig, frozen: str | None = None) -> None:
+        if config.augment.roll_deg:
+            raise InputError("augment.roll_deg has no use for rsn; leave it out")
         super().__init__(config)
         assert isinstance(self.network, RSN)
         self.rsn = self.network
@@ -150,19 +156,20 @@ class RegionTask(DepthTask):
         """Training batches from number `start` on."""
         return endless(self.region_frames, len(self.region_frames), collate_regions, self.config, start)
 
-    def prepare(self, batch: DepthBatch, step: int, device: torch.device) -> tuple[Tensor, ...]:
+    def prepare(self, batch: DepthBatch, draw: int, device: torch.device) -> tuple[Tensor, ...]:
         """What `DepthTask` prepares, the regions, and the guidance where the network takes one."""
         assert isinstance(batch, RegionBatch)
         if self.still is not None:
             self.still.eval()  # statistics of batch norm stand still, too
-        prepared = (*super().prepare(batch, step, device), batch.regions.to(device))
+        prepared = (*super().prepare(batch, draw, device), batch.regions.to(device))
         return (*prepared, self._guidance(batch, device)) if self.rsn.options.needs_guidance else prepared
 
     def _guidance(self, batch: RegionBatch, device: torch.device) -> Tensor:
         if self.rsn.options.guidance == "semantic":
             return batch.semantic.to(device)
-        target = target_of(batch.depth_m, batch.focal, self.objective.bins, self.config.loss.beyond)
-        return region_means(target.depth_m, target.weight, batch.regions).to(device)
+        spec = self.training_spec
+        guidance = true_guidance(batch.depth_m, batch.focal, batch.regions, min_m=spec.min_m, max_m=spec.max_m)
+        return guidance.to(device)
 
     def evaluate(self, network: nn.Module, device: torch.device) -> dict[str, float]:
         """As `DepthTask`, or on the validation split alone where the network takes a guidance."""

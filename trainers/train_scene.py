@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from edgedepth.core.errors import CheckpointError, InputError
 from edgedepth.core.files import write_atomic
+from edgedepth.core.routing import SceneRule
 from edgedepth.core.spec import ClassifierSpec
 from edgedepth.datasets import DepthDataset, open_dataset
 from edgedepth.trainers.augment import photometric, to_float
@@ -35,7 +36,14 @@ from edgedepth.trainers.scenes import (
     scenes_in_order,
 )
 from edgedepth.trainers.splits import training_split
-from edgedepth.trainers.start import initial_checkpoint, network_from, prepare_folder, provenance, tell_left_out
+from edgedepth.trainers.start import (
+    IMAGENET,
+    initial_checkpoint,
+    network_from,
+    prepare_folder,
+    provenance,
+    tell_left_out,
+)
 
 
 def train_scene(config: TrainConfig) -> FitResult:
@@ -61,6 +69,11 @@ class SceneTask:
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
+        self.rule: SceneRule | None = None
+        if config.init == IMAGENET:
+            raise InputError(f"{config.network} has no backbone with ImageNet weights; leave --init out")
+        if config.augment.roll_deg:
+            raise InputError(f"augment.roll_deg has no use for {config.network}; leave it out")
         start = initial_checkpoint(config)
         self.network, self.options = network_from(config, start)
         self.spec: ClassifierSpec = classifier_spec(config.network)
@@ -97,16 +110,16 @@ class SceneTask:
         """Training batches from number `start` on."""
         return endless(self.frames, len(self.frames), collate_scenes, self.config, start)
 
-    def prepare(self, batch: SceneBatch, step: int, device: torch.device) -> tuple[Tensor, ...]:
+    def prepare(self, batch: SceneBatch, draw: int, device: torch.device) -> tuple[Tensor, ...]:
         """Image (colours changed), depth, category and side on the device."""
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + draw)
         image = photometric(
             batch.image.to(device), batch.content.to(device), self.config.augment, generator
         ).contiguous(memory_format=torch.channels_last)
         return image, batch.depth_m.to(device), batch.label.to(device), batch.far.to(device)
 
     def evaluate(self, network: nn.Module, device: torch.device) -> dict[str, float]:
-        """Accuracy of category and of routing by the default rule; also chooses and writes the best rule."""
+        """Accuracy of category and of routing by the default rule; also chooses the best rule, which `save` writes."""
         figures: dict[str, float] = {}
         default = rules(self.spec.categories)[0]
         if len(self.validation):
@@ -117,7 +130,7 @@ class SceneTask:
             figures["routing"] = routing_accuracy(default, probabilities, far)
             rule, figures["routing_best"] = choose_rule(self.spec.categories, probabilities, far)
             figures["top_k"] = rule.top_k
-            write_atomic(self.config.out / f"{self.config.network}.rule.json", rule.model_dump_json(indent=1))
+            self.rule = rule
         if self.watched is not None and len(self.watched):
             probabilities, _, far = self._classified(network, device, self.watched)
             figures["watch_routing"] = routing_accuracy(default, probabilities, far)
@@ -139,12 +152,14 @@ class SceneTask:
         """None: a category is no picture."""
 
     def save(self, network: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
-        """The checkpoint with the classifier's contract."""
+        """The checkpoint with the classifier's contract, and beside it the rule that was chosen for it."""
+        if self.rule is not None:
+            write_atomic(path.with_suffix(".rule.json"), self.rule.model_dump_json(indent=1))
         save_checkpoint(
             path,
             network,
             network=self.config.network,
             options=self.options,
             spec=self.spec,
-            provenance=provenance(self.config, images=len(self.frames), facts=facts),
+            provenance=provenance(self.config, images=len(self.frames), begun_from=self.config.init, facts=facts),
         )

@@ -59,7 +59,7 @@ class SoftArgmax(nn.Module):
 
     def forward(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """(B, K, h, w) logits to the expected index (B, 1, h, w) and the probabilities (B, K, h, w)."""
-        probabilities = F.softmax(logits, dim=1)  # subtracts the maximum itself
+        probabilities = F.softmax(logits.float(), dim=1)  # subtracts the maximum itself
         return (probabilities * self.index).sum(dim=1, keepdim=True), probabilities
 
     def confidence(self, probabilities: Tensor, expected: Tensor) -> Tensor:
@@ -97,4 +97,4 @@ class RegressionOutput(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, h, w) to metres (B, 1, h, w), not clamped."""
         raw: Tensor = self.conv(x)
-        return raw * self.span_m + self.min_m
+        return raw.float() * self.span_m + self.min_m

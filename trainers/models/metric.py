@@ -62,7 +62,7 @@ class Metres:
 
     def of(self, raw: Tensor) -> Tensor:
         """Metres, not clamped."""
-        return raw * self.span_m + self.min_m
+        return raw.float() * self.span_m + self.min_m
 
     def raw(self, depth_m: Tensor) -> Tensor:
         """The inverse of `of`."""
