@@ -15,6 +15,7 @@ from edgedepth.core.spec import DepthSpec  # noqa: E402
 from edgedepth.datasets import DepthDataset, DepthSample, Entry, SampleInfo  # noqa: E402
 from edgedepth.trainers.augment import (  # noqa: E402
     Window,
+    _levels,
     content_mask,
     degrade,
     mix_spectra,
@@ -273,6 +274,20 @@ def test_levels_spectra_and_textures_keep_padding_black_and_values_in_range() ->
     assert out.max() <= 1
     assert (out[:, :, :4] == 0).all()
     assert (out[:, :, 20:] == 0).all()
+
+
+def test_levels_burn_out_a_few_pixels_of_each_frame_and_pay_no_heed_to_padding() -> None:
+    inside = torch.ones(64, 1, 64, 80)
+    inside[:, :, :16] = 0.0
+    x = torch.linspace(0.3, 0.6, 80).expand(64, 3, 64, 80).clone() * inside
+    out = _levels(x.clone(), inside, 1.0, torch.Generator().manual_seed(5))[:, :, 16:]
+    black, white = ((out <= 0).float().mean(dim=(1, 2, 3)), (out >= 1).float().mean(dim=(1, 2, 3)))
+    assert 0.02 < float(black.max()) <= 0.27
+    assert 0.02 < float(white.max()) <= 0.32
+    assert len(set(out[:, 0, 0, 40].tolist())) == 64  # each in its own way
+    spread = out[..., -1] - out[..., 0]
+    assert float(spread.min()) >= 0.3 - 1e-6  # never flatter
+    assert torch.equal(_levels(x.clone(), inside, 0.0, torch.Generator().manual_seed(5)), x)
 
 
 def test_mixed_spectra_keep_the_phase() -> None:

@@ -159,11 +159,13 @@ def _levels(x: Tensor, inside: Tensor, chance: float, generator: torch.Generator
     is 1 on the frame's own pixels, whose grey levels count.
     """
     grey = x[..., ::4, ::4].mean(dim=1).flatten(1)
-    grey = grey.masked_fill(inside[..., ::4, ::4].flatten(1) == 0, math.nan)
-    # of a hundred pixels up to 6 end black and up to 30 white, mostly far fewer
-    dark = torch.nanquantile(grey, 0.06 * float(torch.rand((), generator=generator)) ** 2, dim=1)
-    light = torch.nanquantile(grey, 1 - 0.3 * float(torch.rand((), generator=generator)) ** 2, dim=1)
-    draw = _uniform((len(x), 2), x, generator)
+    grey = grey.masked_fill(inside[..., ::4, ::4].flatten(1) == 0, math.inf).sort(dim=1).values  # padding comes last
+    known = grey.isfinite().sum(dim=1, keepdim=True)
+    # of a hundred pixels up to 25 end black and up to 30 white, mostly far fewer
+    draw = _uniform((len(x), 4), x, generator)
+    shares = torch.stack((0.25 * draw[:, 2] ** 2, 1 - 0.3 * draw[:, 3] ** 2), dim=1)
+    ends = grey.gather(1, (shares * (known - 1).clamp_min(0)).round().long())
+    dark, light = ends.nan_to_num(posinf=0.0).unbind(dim=1)
     share = torch.where(draw[:, 0] < chance, draw[:, 1].sqrt(), 0.0)
     low = dark * share
     gain = 1 / (1 + share * ((light - dark).clamp_min(0.05) - 1)).clamp_min(0.05)
@@ -208,7 +210,7 @@ def photometric(image: Tensor, content: Tensor, config: AugmentConfig, generator
     if strength > 0:
         x = _sharpness(x, strength, generator)
         x = _colours(x, strength, generator).mul_(_ramp(x, strength, generator))
-        x = _levels(x, inside, 0.7 * min(strength, 1.0), generator)
+        x = _levels(x, inside, 0.9 * min(strength, 1.0), generator)
         gamma = (_normal((len(x), 1, 1, 1), x, generator) * 0.2 * strength).exp()
         x = x.clamp_(1e-4, 1.0).pow_(gamma)
         noise = _uniform((len(x), 1, 1, 1), x, generator).square() * 0.08 * strength
