@@ -11,7 +11,7 @@ from edgedepth.world import palette
 from edgedepth.world.scene import Array, Texture
 from edgedepth.world.street import roadside
 from edgedepth.world.street.buildings import BuildingMaker, Plot, put_building
-from edgedepth.world.street.course import Course, sweep
+from edgedepth.world.street.course import Course, skirted, sweep
 from edgedepth.world.street.crowd import Crowd
 from edgedepth.world.street.ground import arrows, asphalt, dashes, grass, paint, paving, solid_line, wear, zebra
 from edgedepth.world.street.roadside import Furniture
@@ -65,7 +65,7 @@ def carriageway(
     b, dice = site.builder, site.dice
     left, right = plan.half
     b.begin("road")
-    sweep(b, course, course.start, course.end, [(-left, 0.0), (right, 0.0)], asphalt(site))
+    sweep(b, course, course.start, course.end, skirted([(-left, 0.0), (right, 0.0)]), asphalt(site))
     wear(site, course, min(left, right))
     if not marked:
         return
@@ -217,7 +217,8 @@ def junction(site: Site, course: Course, s: float, plan: StreetPlan, cross: Stre
     line = course.crossing(s)
     b.begin("road")
     wide = cross.half[0]
-    sweep(b, line, line.start, line.end, [(-wide, 0.004), (wide, 0.004)], asphalt(site))
+    under = wide + 0.4  # on a bend the pavements do not end square to the side road
+    sweep(b, line, line.start, line.end, [(-under, 0.004), (under, 0.004)], asphalt(site))
     slabs = paving(site)
     for first, last in ((line.start, -plan.outer[0]), (plan.outer[1], line.end)):
         for side in (-1, 1):
@@ -292,7 +293,7 @@ def _yard(site: Site, course: Course, side: int, edge: float, out: float, *, law
     site.builder.begin("grass" if lawn else "pavement")
     out = min(out, max(0.75 / max(course.max_curvature, 1e-6), edge + 0.5))
     base = KERB_M - 0.02
-    profile = [(side * edge, base), (side * out, base), (side * out, base - 1.0)]
+    profile = skirted([(side * edge, base), (side * out, base)], 1.0)
     sweep(site.builder, course, course.start, course.end, profile, grass(site) if lawn else paving(site))
 
 

@@ -129,6 +129,12 @@ def sweep(
     b.triangles(world.reshape(-1, 3), faces, material, local=local.reshape(-1, 3), semantic=semantic)
 
 
+def skirted(profile: Sequence[tuple[float, float]], deep: float = 0.25) -> list[tuple[float, float]]:
+    """The cross-section with a riser down at both ends: no slot is left above lower ground beside it."""
+    (first, low), (last, high) = profile[0], profile[-1]
+    return [(first, low - deep), *profile, (last, high - deep)]
+
+
 def patches(
     b: SceneBuilder,
     course: Course,

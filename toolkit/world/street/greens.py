@@ -11,7 +11,7 @@ from edgedepth.world.builder import Dice
 from edgedepth.world.recipe import BuiltScene
 from edgedepth.world.scene import Array, Texture
 from edgedepth.world.street import buildings, ground, outlook, roadside
-from edgedepth.world.street.course import Course, random_course, sweep
+from edgedepth.world.street.course import Course, random_course, skirted, sweep
 from edgedepth.world.street.crowd import Crowd
 from edgedepth.world.street.site import Site, new_site
 from edgedepth.world.street.vegetation import Flora, hedge, tufts
@@ -64,9 +64,11 @@ def park(dice: Dice) -> BuiltScene:
     course = random_course(dice, bend=0.03, slope=0.03, straight=0.2)
     b, flora, crowd = site.builder, Flora(site), Crowd(site, limit=12)
     half = dice.uniform(0.9, 3.0)
-    ground.land(site, course, half, half, ground.grass(site), bumps=dice.choice((0.0, 0.4, 1.0)), drop=0.02)
+    ground.land(site, course, half, half, ground.grass(site), bumps=dice.choice((0.0, 0.4, 1.0)), drop=0.02,
+                step=3.0)  # fmt: skip
     b.begin("pavement")
-    sweep(b, course, course.start, course.end, [(-half, 0.0), (half, 0.0)], _path_surface(site), step=3.0)
+    surface = _path_surface(site)
+    sweep(b, course, course.start, course.end, skirted([(-half, 0.0), (half, 0.0)]), surface, step=3.0)
     _pond(site, course, half)
     for side in (-1, 1):
         if dice.chance(0.25):
@@ -122,14 +124,14 @@ def forest_path(dice: Dice) -> BuiltScene:
     b, flora, crowd = site.builder, Flora(site, woodland=True), Crowd(site, limit=5)
     half = dice.uniform(0.5, 2.2)
     ground.land(site, course, half, half, dice.choice((ground.bare_ground, ground.grass))(site),
-                bumps=dice.choice((0.4, 1.0, 2.0)), semantic="terrain")  # fmt: skip
+                bumps=dice.choice((0.4, 1.0, 2.0)), semantic="terrain", step=3.0)  # fmt: skip
     b.begin("terrain")
     sweep(
         b,
         course,
         course.start,
         course.end,
-        [(-half, -0.02), (0.0, 0.0), (half, -0.02)],
+        skirted([(-half, -0.02), (0.0, 0.0), (half, -0.02)]),
         ground.bare_ground(site),
         step=3.0,
     )
@@ -167,7 +169,7 @@ def field(dice: Dice) -> BuiltScene:
         site, course, half, half, crop, bumps=dice.choice((0.3, 0.8, 2.0)), semantic=dice.choice(("grass", "terrain"))
     )
     b.begin("terrain")
-    sweep(b, course, course.start, course.end, [(-half, -0.02), (half, -0.02)],
+    sweep(b, course, course.start, course.end, skirted([(-half, -0.02), (half, -0.02)]),
           dice.choice((ground.bare_ground, ground.grass))(site))  # fmt: skip
     if dice.chance(0.7):
         _litter(site, course, half, 900, dice.uniform(0.08, 0.5))

@@ -13,6 +13,8 @@ from edgedepth.world.solids import grid_faces
 from edgedepth.world.street.course import Course, patches, relief, sweep
 from edgedepth.world.street.site import Site
 
+_UNDER_M = 0.4  # how far the land runs under what lies beside it
+
 
 def asphalt(site: Site) -> int:
     """Asphalt or concrete of any brightness, shiny when wet; markings are added as geometry."""
@@ -134,14 +136,19 @@ def wear(site: Site, course: Course, half_width: float) -> None:
 
 def land(
     site: Site, course: Course, left: float, right: float, material: int, *, bumps: float = 0.0,
-    drop: float = 0.03, semantic: str = "grass",
+    drop: float = 0.03, semantic: str = "grass", step: float = 5.0,
 ) -> None:  # fmt: skip
-    """The ground on both sides from t = -left and t = right outwards, with gentle bumps (metres) away from it."""
+    """The ground on both sides from t = -left and t = right outwards, with gentle bumps (metres) away from it.
+
+    It is cut as often as a strip swept with the same `step`, and runs under it: their edges leave no gap on bends.
+    """
     b, dice = site.builder, site.dice
     phase = [dice.uniform(0, 6.3) for _ in range(4)]
     reach = min(170.0, 0.8 / max(course.max_curvature, 1e-6))
-    steps = np.array([0.0, 0.6, 2.0, 5.0, 10.0, 18.0, 30.0, 55.0, 100.0, 170.0])
-    s = course.stations(course.start, course.end, 6.0) if bumps == 0 else np.linspace(course.start, course.end, 50)
+    steps = np.array([-_UNDER_M, 0.0, 0.6, 2.0, 5.0, 10.0, 18.0, 30.0, 55.0, 100.0, 170.0])
+    s = course.stations(course.start, course.end, step)
+    if bumps > 0 and len(s) == 2:
+        s = np.linspace(course.start, course.end, 50)
     b.begin(semantic)
     for side, edge in ((-1, left), (1, right)):
         out = steps[steps <= max(reach - edge, 1.0)]

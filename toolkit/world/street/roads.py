@@ -23,7 +23,7 @@ from edgedepth.world.street.avenue import (
     pavements,
     traffic,
 )
-from edgedepth.world.street.course import Course, random_course, sweep
+from edgedepth.world.street.course import Course, random_course, skirted, sweep
 from edgedepth.world.street.crowd import Crowd
 from edgedepth.world.street.site import Site, new_site
 from edgedepth.world.street.vegetation import Flora, hedge, tufts
@@ -182,7 +182,7 @@ def alley(dice: Dice) -> BuiltScene:
     ground.land(site, course, plan.outer[0], plan.outer[1], ground.bare_ground(site), drop=0.1)
     b.begin("road")
     surface = ground.asphalt(site) if dice.chance(0.4) else ground.paving(site)
-    sweep(b, course, course.start, course.end, [(-plan.half[0], 0.0), (plan.half[1], 0.0)], surface)
+    sweep(b, course, course.start, course.end, skirted([(-plan.half[0], 0.0), (plan.half[1], 0.0)]), surface)
     pavements(site, course, plan)
     rows = Frontage(
         makers=(lambda s, p: buildings.town_house(s, p, shop=0.12),), width=(4.5, 12), depth=(8, 12), built=0.93
@@ -266,7 +266,7 @@ def _motorway_surface(site: Site, course: Course, plan: StreetPlan, shoulder: fl
         edge = max(0.0, first - 0.8)
         profile = sorted((side * edge, side * (last + shoulder)))
         b.begin("road")
-        sweep(b, course, course.start, course.end, [(profile[0], 0.0), (profile[1], 0.0)], tarmac)
+        sweep(b, course, course.start, course.end, skirted([(profile[0], 0.0), (profile[1], 0.0)]), tarmac)
         ground.solid_line(b, course, course.start, course.end, side * last, white, 0.18)
         ground.solid_line(b, course, course.start, course.end, side * first, inner, 0.16)
         lanes = plan.lanes_ahead if side > 0 else plan.lanes_back
