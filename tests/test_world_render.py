@@ -263,10 +263,58 @@ def test_defocus_blurs_what_is_out_of_focus_only() -> None:
     depth_m = np.full((60, 80), 2.0, np.float32)
     depth_m[:, 40:] = 50.0
     sharp = SensorModel(highlight=100.0).photograph(radiance, depth_m, dice_for(0)).astype(float)
-    soft = SensorModel(highlight=100.0, defocus_px=6.0, focus_m=2.0).photograph(radiance, depth_m, dice_for(0))
+    camera = SensorModel(highlight=100.0, aperture_m=0.04, focus_at=(-0.2, 0.0))
+    soft = camera.photograph(radiance, depth_m, dice_for(0), focal_px=400.0)
     left, right = np.s_[10:50, 5:30], np.s_[10:50, 50:75]
     assert soft[left].std() > 0.9 * sharp[left].std()
     assert soft[right].std() < 0.6 * sharp[right].std()
+
+
+def test_blur_follows_from_aperture_focal_length_and_depth() -> None:
+    """c = A f |1 / z - 1 / focus|, the thin lens; the far half is the sky."""
+    depth_m = np.full((60, 80), 2.0, np.float32)
+    depth_m[:, 50:] = 0.0
+    camera = SensorModel(aperture_m=0.004)
+    blur = 4 * camera._confusion(depth_m, 250.0)
+    assert blur[:, :50].max() == 0
+    assert blur[0, 60] == pytest.approx(0.004 * 250 / 2, rel=1e-5)
+    assert 4 * replace(camera, focus_miss=0.5)._confusion(depth_m, 250.0)[0, 0] == pytest.approx(0.5, rel=1e-5)
+    drawn = [SensorModel.draw(dice_for(seed)) for seed in range(300)]
+    assert all(0.001 <= one.aperture_m <= 0.006 for one in drawn)
+    assert 0.08 < np.mean([one.focus_miss != 1 for one in drawn]) < 0.22
+
+
+def test_noise_is_that_of_the_pixels_the_sensor_has() -> None:
+    radiance, depth_m = np.full((60, 80, 3), 0.3, np.float32), np.ones((60, 80), np.float32)
+    camera = SensorModel(noise_shot=0.05, noise_read=0.01)
+    spread = [
+        replace(camera, native_px=wide).photograph(radiance, depth_m, dice_for(1)).astype(float).std()
+        for wide in (0, 80, 320)
+    ]
+    assert spread[0] == spread[1]
+    assert spread[2] == pytest.approx(spread[0] / 4, rel=0.1)
+    natives = [SensorModel.draw(dice_for(seed)).native_px for seed in range(600)]
+    assert 0.01 < np.mean([wide == 0 for wide in natives]) < 0.05
+    assert all(wide == 0 or 640 <= wide <= 1920 for wide in natives)
+
+
+def test_some_cameras_let_the_sky_burn_out_and_some_have_hard_curves() -> None:
+    radiance, depth_m = np.full((60, 80, 3), 0.05, np.float32), np.ones((60, 80), np.float32)
+    radiance[:30] = 1.0
+    low, whole = (
+        SensorModel(meter_low=low, highlight=2.0, curve="clip").photograph(radiance, depth_m, dice_for(0))
+        for low in (True, False)
+    )
+    assert low[:30].min() == 255
+    assert low[30:].mean() > 1.2 * whole[30:].mean()
+    ramp = np.broadcast_to(np.geomspace(0.01, 2.0, 80, dtype=np.float32)[None, :, None], (60, 80, 3))
+    hard = SensorModel(curve="clip", contrast=1.0, black=0.02, burnt=0.1).photograph(ramp, depth_m, dice_for(0))
+    assert (hard < 20).mean() > 0.05
+    assert (hard > 245).mean() > 0.05
+    drawn = [SensorModel.draw(dice_for(seed), skies=True) for seed in range(400)]
+    assert 0.22 < np.mean([one.meter_low for one in drawn]) < 0.38
+    assert 0.18 < np.mean([one.burnt > 0 for one in drawn]) < 0.32
+    assert not any(SensorModel.draw(dice_for(seed)).meter_low for seed in range(50))
 
 
 def test_the_sensor_refuses_bad_arrays() -> None:

@@ -13,15 +13,16 @@ import pytest
 pytest.importorskip("warp", reason="the procedural world needs warp-lang: pip install 'edgedepth[world]'")
 
 from edgedepth.world import shard
-from edgedepth.world.builder import SceneBuilder
+from edgedepth.world.builder import Dice, SceneBuilder
 from edgedepth.world.categories import FAR_CATEGORIES
-from edgedepth.world.recipe import dice_for
+from edgedepth.world.recipe import BuiltScene, dice_for
 from edgedepth.world.render.falling import with_fall
 from edgedepth.world.render.renderer import Renderer, Rendering
 from edgedepth.world.render.sensor import SensorModel
 from edgedepth.world.scene import SEMANTIC_ID, Scene, Sky, Texture, View
 from edgedepth.world.shard import STREETS, recipes
 from edgedepth.world.street import storm
+from edgedepth.world.street import weather as fair
 from edgedepth.world.street.site import new_site
 from edgedepth.world.synth import SynthConfig, write_dataset
 
@@ -206,6 +207,35 @@ def test_nights_have_lamps_and_days_have_no_sun() -> None:
             assert sky.sun_colour == (0.0, 0.0, 0.0)
             assert sky.haze_per_m > 0
     assert seen == {True, False}
+
+
+def test_a_clear_sky_lights_level_ground_less_than_its_sun() -> None:
+    ratios = []
+    for seed in range(200):
+        sky = fair._clear(dice_for(seed))
+        sun = sky.sun_colour[0] * sky.sun_direction[2]
+        ratios.append(sun / (0.6 * sky.intensity))
+    assert 2.2 < min(ratios) < 3.5
+    assert 7.0 < max(ratios) < 8.1
+    assert np.quantile(ratios, 0.9) - np.quantile(ratios, 0.1) > 3
+
+
+@pytest.mark.parametrize(("world", "category"), [("street", "field"), ("crossing", "field"), ("weather", "field")])
+def test_no_daylight_is_made_up_under_a_dark_sky(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: shard.World, category: str
+) -> None:
+    build = recipes(world)[category]
+
+    def dusk(dice: Dice) -> BuiltScene:
+        built = build(dice)
+        return replace(built, scene=replace(built.scene, sky=fair._dusk(dice)))
+
+    monkeypatch.setattr(shard, "recipes", lambda _: {category: dusk})
+    job = shard.ShardJob(
+        out=tmp_path, world=world, index=0, scene_seed=1, split="train", category=category, views=6, wh=(32, 24),
+        quality="mixed", device="cpu",
+    )  # fmt: skip
+    assert {entry["mode"] for entry in shard.write_shard(job)} == {"lit"}
 
 
 @pytest.mark.parametrize("dark", [True, False])

@@ -20,8 +20,8 @@ from edgedepth.world.render.falling import with_fall
 from edgedepth.world.render.pose import world_from_camera
 from edgedepth.world.render.renderer import Mode, Renderer, Rendering
 from edgedepth.world.render.sensor import SensorModel
-from edgedepth.world.scene import View
-from edgedepth.world.street.storm import is_night, sensor_in
+from edgedepth.world.scene import SEMANTIC_ID, View
+from edgedepth.world.street.storm import is_dark, sensor_in
 
 # Seeds depend on the order: append only.
 World = Literal[
@@ -175,24 +175,25 @@ def _scene_entries(job: ShardJob, renderer: Renderer) -> list[dict[str, Any]]:
     built = recipes(job.world)[job.category](dice_for(job.scene_seed, 0))
     renderer.load(built.scene)
     near = job.category in NEAR_CATEGORIES
+    skies = not near or bool((built.scene.semantic == SEMANTIC_ID["window"]).any())
     entries = []
     for number in range(job.views):
         dice = dice_for(job.scene_seed, 1 + number)
         view = choose_view(renderer, built, dice, job)
         lit_share, samples = QUALITIES[job.quality]
         mode: Mode = "lit" if dice.chance(lit_share) else "flat"
-        if job.world == "weather" and is_night(built.scene.sky) and lit_share > 0:
-            mode = "lit"  # what is made up in mode 'flat' is daylight
+        if not near and is_dark(built.scene.sky) and lit_share > 0:
+            mode = "lit"
         noise = dice.integer(0, 2**30)
         if job.lens == "mixed":  # dice of its own: all else is drawn as without it
             view = replace(view, bend=_bend(view, dice_for(job.scene_seed, number, _LENS_STREAM)))
         rendering = renderer.render(view, job.wh, mode=mode, samples=samples, seed=noise)
-        sensor, radiance = SensorModel.draw(dice), rendering.radiance
+        sensor, radiance = SensorModel.draw(dice, skies=skies), rendering.radiance
         if job.world == "weather":
             air = dice_for(job.scene_seed, number, _WEATHER_STREAM)
             sensor = sensor_in(built.scene.sky, sensor, air)
             radiance = with_fall(radiance, rendering.depth_m, rendering.camera, view, built.scene.sky, air)
-        picture = sensor.photograph(radiance, rendering.depth_m, dice)
+        picture = sensor.photograph(radiance, rendering.depth_m, dice, focal_px=rendering.camera.fx)
         entry = _write_view(job, f"{job.index:06d}_{number}", picture, rendering)
         routing = {"domain": "indoor" if near else "outdoor", "route": "low" if near else "high"}
         lens = {"bend": view.bend} if job.lens == "mixed" else {}
@@ -247,7 +248,7 @@ def _walk_entries(job: ShardJob, renderer: Renderer) -> list[dict[str, Any]]:
     for number, view in enumerate(walk.views(job.total)[first : first + job.views], start=first):
         rendering = renderer.render(view, job.wh, mode=mode, samples=samples, seed=job.scene_seed % 2**30)
         dice = dice_for(job.scene_seed, 1 + number)
-        picture = sensor.photograph(rendering.radiance, rendering.depth_m, dice)
+        picture = sensor.photograph(rendering.radiance, rendering.depth_m, dice, focal_px=rendering.camera.fx)
         beyond = (rendering.depth_m > _WALK_FAR_M) | (rendering.depth_m == 0)
         far = bool(beyond.mean() > _WALK_FAR_SHARE)
         entry = _write_view(job, f"{number:06d}", picture, rendering)

@@ -57,6 +57,11 @@ def is_night(sky: Sky) -> bool:
     return sky.intensity < 0.1
 
 
+def is_dark(sky: Sky) -> bool:
+    """Whether it is dusk or darker: what is made up in mode 'flat' is daylight."""
+    return sky.intensity < 0.4
+
+
 def sensor_in(sky: Sky, sensor: SensorModel, dice: Dice) -> SensorModel:
     """The camera in this weather: fog and snow stay bright, nights dark, and in dim light there are bands of noise."""
     dim = sky.intensity < 0.6

@@ -10,6 +10,9 @@ from edgedepth.world.builder import Dice, SceneBuilder
 from edgedepth.world.scene import Colour, Sky
 
 
+_SKY_ON_GROUND = 0.6  # what a sky of intensity 1 gives level ground, in the unit of the sun's colour
+
+
 @dataclass(frozen=True, kw_only=True)
 class Weather:
     """What the weather asks of the rest of a scene: lamps when dark, shine (0..1) when wet, whitened ground."""
@@ -29,10 +32,14 @@ def _light(strength: float, green: float, blue: float) -> Colour:
 
 
 def _clear(dice: Dice) -> Sky:
+    """The sun gives level ground 3 to 8 times the light of the sky, somewhat less when it stands below 24 degrees."""
+    sun = _sun(dice, 18, 70)
+    ratio, green, blue = dice.uniform(3.0, 8.0), dice.uniform(0.9, 0.98), dice.uniform(0.75, 0.92)
+    intensity = dice.uniform(0.8, 1.4)
     return Sky(
-        sun_direction=_sun(dice, 18, 70),
-        sun_colour=_light(dice.uniform(1.6, 3.8), dice.uniform(0.9, 0.98), dice.uniform(0.75, 0.92)),
-        intensity=dice.uniform(0.8, 1.4),
+        sun_direction=sun,
+        sun_colour=_light(ratio * _SKY_ON_GROUND * intensity / max(sun[2], 0.4), green, blue),
+        intensity=intensity,
         cloud=dice.uniform(0.0, 0.85),
         haze_per_m=dice.choice((0.0, 0.0, dice.uniform(0.0002, 0.0015))),
     )
