@@ -35,10 +35,10 @@ class SensorModel:
     largest value (in units of white) it lets the brightest 3 % of the picture reach; `most_gain` the most by which
     it brightens; `meter_low` has it look at the lower half alone, so that skies and windows burn out; `curve` is
     'clip', 'film' or 'soft'. `burnt` is the share of the picture that processing lets go white (0: it leaves the
-    range as it is); somewhat less goes black, at least what is below `black` of the range. `noise_shot`, `noise_read` are
-    standard deviations at white and at black in units of white, in pictures as wide as the sensor, `native_px`
-    (0: as wide as asked for); `noise_rows` is that of whole rows (bands, as a rolling shutter has them in low
-    light). `aperture_m` is the width of the lens's opening (0: all is sharp); it is focused on what is seen
+    range as it is); somewhat less goes black, at least what is below `black` of the range. `noise_shot`,
+    `noise_read` are standard deviations at white and at black in units of white, in pictures as wide as the sensor,
+    `native_px` (0: as wide as asked for); `noise_rows` is that of whole rows (bands, as a rolling shutter has them
+    in low light). `aperture_m` is the width of the lens's opening (0: all is sharp); it is focused on what is seen
     at `focus_at`, in shares of the width and height from the middle, but for an error: the distance is `focus_miss`
     times that. `motion_px`, `motion_rad` are a linear shake; `jpeg_quality` 0 means no extra compression.
     """

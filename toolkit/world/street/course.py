@@ -163,9 +163,9 @@ def patches(
     b.triangles(world.reshape(-1, 3), faces, material, local=local.reshape(-1, 3))
 
 
-def relief(seed_phase: Sequence[float], x: Array, y: Array) -> NDArray[np.float64]:
+def relief(seed_phase: Sequence[float], x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
     """Smooth bumps of unit size over the plane, from a sum of four waves."""
-    p = seed_phase
+    p, x, y = seed_phase, np.asarray(x), np.asarray(y)
     return np.asarray(
         np.sin(x * 0.021 + p[0]) * np.cos(y * 0.017 + p[1])
         + 0.5 * np.sin(x * 0.05 + y * 0.03 + p[2])

@@ -27,7 +27,7 @@ class Crowd:
         self.site.obstacles.add(position, yaw, 0.28, 0.25)
         dice = self.site.dice
         posture: Posture = "walking" if dice.chance(0.6) else "standing"
-        person(self.site.builder, dice, position, yaw, posture, segments=5)
+        person(self.site.builder, dice, self.site.on_land(position), yaw, posture, segments=5)
         return True
 
     def group(self, course: Course, s: float, t: float, h: float = 0.0) -> None:

@@ -149,6 +149,14 @@ def land(
     s = course.stations(course.start, course.end, step)
     if bumps > 0 and len(s) == 2:
         s = np.linspace(course.start, course.end, 50)
+    if bumps > 0:
+        line = course.points(np.arange(course.start, course.end))[:, :2]
+
+        def rise_at(plan: Array) -> float:
+            out = np.hypot(*(line - plan).T).min() - (left + right) / 2
+            return float(bumps * np.clip((out - 1.0) / 25, 0, 1) * relief(phase, plan[0], plan[1]))
+
+        site.rise = rise_at
     b.begin(semantic)
     for side, edge in ((-1, left), (1, right)):
         out = steps[steps <= max(reach - edge, 1.0)]

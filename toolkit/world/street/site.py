@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -57,6 +57,11 @@ class Site:
     builder: SceneBuilder
     weather: Weather
     obstacles: Obstacles = field(default_factory=Obstacles)
+    rise: Callable[[Array], float] | None = None  # of the land's bumps at a plan point (2,), where it has any
+
+    def on_land(self, position: Array) -> Array:
+        """A point (3,) that is level with the line, lifted or lowered with the bumps of the land."""
+        return position if self.rise is None else position + np.array([0.0, 0.0, self.rise(position[:2])])
 
     def free(self, position: ArrayLike, radius: float) -> bool:
         """Whether a circle on the ground touches nothing."""

@@ -182,8 +182,9 @@ def _bare(b: SceneBuilder, dice: Dice) -> Species:
 def _shrub(b: SceneBuilder, dice: Dice) -> Species:
     count = dice.integer(2, 4)
     centres = np.column_stack([0.8 * (_draws(dice, count, 2) - 0.5), 0.35 + 0.25 * _draws(dice, count)])
-    radii = 0.35 + 0.2 * _draws(dice, count, 3)
-    crown = _merge([blobs(dice, centres, radii, rings=6, segments=8), leaf_cards(dice, centres, radii, 40, 0.1)])
+    radii = (0.35 + 0.2 * _draws(dice, count, 3)) * [1.0, 1.0, 1.25]
+    centres[:, 2] = np.minimum(centres[:, 2], 0.5 * radii[:, 2])  # dents take 0.45 of a radius: all reach the ground
+    crown = _merge([blobs(dice, centres, radii, rings=8, segments=12), leaf_cards(dice, centres, radii, 40, 0.1)])
     return Species(crown, blobs(dice, centres, radii, rings=5, segments=6), None, _leaf(b, dice), 0, (0.5, 2.2), 0.5)
 
 
@@ -222,7 +223,7 @@ class Flora:
 
     def _stamp(self, species: Species, position: Array, height: float) -> None:
         b, dice = self.site.builder, self.site.dice
-        b.begin("tree", position, dice.uniform(0, 2 * np.pi))
+        b.begin("tree", self.site.on_land(position), dice.uniform(0, 2 * np.pi))
         wide = height * dice.uniform(0.85, 1.2)
         far = self._near_left <= 0 or float(np.hypot(position[0], position[1])) > _FAR_M
         self._near_left -= 0 if far else 1

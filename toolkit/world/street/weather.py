@@ -9,7 +9,6 @@ import numpy as np
 from edgedepth.world.builder import Dice, SceneBuilder
 from edgedepth.world.scene import Colour, Sky
 
-
 _SKY_ON_GROUND = 0.6  # what a sky of intensity 1 gives level ground, in the unit of the sun's colour
 
 
