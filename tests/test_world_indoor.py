@@ -2,17 +2,22 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
+
+pytest.importorskip("warp", reason="the procedural world needs warp-lang: pip install 'edgedepth[world]'")
 
 from edgedepth.world import palette
 from edgedepth.world.builder import Dice, SceneBuilder
 from edgedepth.world.categories import NEAR_CATEGORIES
 from edgedepth.world.indoor.placing import FloorPlan, Footprint, Kit, Piece, Pose, Wall
 from edgedepth.world.indoor.recipes import INDOOR_RECIPES
+from edgedepth.world.indoor.rooms import _corner_gaps
 from edgedepth.world.indoor.viewpoints import clear_view, first_hits
 from edgedepth.world.people import person
 from edgedepth.world.recipe import dice_for
+from edgedepth.world.render.renderer import Renderer
 from edgedepth.world.scene import SEMANTIC_CLASSES, SEMANTIC_ID, Scene
 
 SEEDS = (0, 1, 2)
@@ -200,3 +205,20 @@ def test_palette_materials_are_registered() -> None:
     indices = [maker(b, dice) for maker in makers]
     assert indices == list(range(len(makers)))
     assert all(m.scale_m > 0 for m in b.materials)
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_no_sky_shines_through_the_seams_of_a_shut_door(seed: int) -> None:
+    built = INDOOR_RECIPES["corridor"](dice_for(5, seed))
+    renderer = Renderer()
+    renderer.load(built.scene)
+    depth_m, _ = renderer.survey(built.sample_view(dice_for(11, 1)), (320, 240))
+    count, _, stats, _ = cv2.connectedComponentsWithStats((depth_m == 0).astype(np.uint8), connectivity=8)
+    assert not [size for size in stats[1:count, cv2.CC_STAT_AREA] if size <= 4]
+
+
+def test_walls_overlap_around_corners_and_stay_out_of_the_room() -> None:
+    corners = [(0.0, 0.0), (4.0, 0.0), (4.0, 2.0), (2.0, 2.0), (2.0, 4.0), (0.0, 4.0)]
+    walls = [Wall(a, b) for a, b in zip(corners, [*corners[1:], corners[0]], strict=True)]
+    gaps = [_corner_gaps(walls, index, 0.2) for index in range(6)]
+    assert gaps == [(0.2, 0.2), (0.2, 0.2), (0.2, 0.0), (0.0, 0.2), (0.2, 0.2), (0.2, 0.2)]

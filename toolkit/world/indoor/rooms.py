@@ -13,6 +13,8 @@ from edgedepth.world.builder import Dice, rotation_y
 from edgedepth.world.indoor.placing import FloorPlan, Kit, Pose, Wall
 from edgedepth.world.scene import PointLight, Texture
 
+_OVERLAP_M = 0.005  # of parts that meet
+
 OpeningKind = Literal["door", "window"]
 
 
@@ -75,7 +77,7 @@ def build_room(kit: Kit, shape: Shape) -> Room:
     for index, wall in enumerate(plan.walls):
         material = kit.look.accent_wall if index == 0 else kit.look.wall
         thickness = dice.uniform(0.12, 0.3)
-        _wall(kit, wall, openings[index], height, thickness, material)
+        _wall(kit, wall, openings[index], height, thickness, material, _corner_gaps(plan.walls, index, thickness))
         for opening in openings[index]:
             if opening.kind == "window":
                 windows.append(_window(kit, wall, opening, thickness))
@@ -133,14 +135,31 @@ def _openings(kit: Kit, plan: FloorPlan, shape: Shape, ceiling: float) -> list[l
     return holes
 
 
-def _wall(kit: Kit, wall: Wall, openings: list[Opening], height: float, thickness: float, material: int) -> None:
-    """Boxes around the openings, thick to the outside, and a skirting board."""
+def _corner_gaps(walls: list[Wall], index: int, thickness: float) -> tuple[float, float]:
+    """How far a wall reaches beyond its ends: around the corners of the room, but not into it where it is L-shaped."""
+    here, turns = walls[index], []
+    for first, second in ((walls[index - 1], here), (here, walls[(index + 1) % len(walls)])):
+        turns.append(math.sin(second.yaw - first.yaw) > 0)
+    return thickness if turns[0] else 0.0, thickness if turns[1] else 0.0
+
+
+def _wall(
+    kit: Kit, wall: Wall, openings: list[Opening], height: float, thickness: float, material: int,
+    corner_gaps: tuple[float, float],
+) -> None:  # fmt: skip
+    """Boxes around the openings, thick to the outside, and a skirting board.
+
+    The boxes overlap each other, and those of the next walls by `corner_gaps`: seams would let the sky through.
+    """
     b = kit.b
     kit.begin("wall", wall.pose(0.0))
+    before, after = corner_gaps
     skirting = kit.dice.uniform(0.05, 0.14) if kit.dice.chance(0.75) else 0.0
 
     def piece(low: float, high: float, bottom: float, top: float) -> None:
         if high - low > 1e-3 and top - bottom > 1e-3:
+            low -= _OVERLAP_M if low > 0 else before
+            high += _OVERLAP_M if high < wall.length else after
             middle = ((low + high) / 2, -thickness / 2, (bottom + top) / 2)
             b.box(middle, (high - low, thickness, top - bottom), material)
 
@@ -167,7 +186,8 @@ def _frame(kit: Kit, opening: Opening, width: float, depth: float, y: float) -> 
         tall = opening.top - opening.sill
         kit.b.box((x, y, opening.sill + tall / 2), (width, depth, tall), kit.look.trim)
     middle = (opening.low + opening.high) / 2
-    kit.b.box((middle, y, opening.top - width / 2), (opening.high - opening.low, depth, width), kit.look.trim)
+    wide = opening.high - opening.low + 2 * _OVERLAP_M
+    kit.b.box((middle, y, opening.top - width / 2), (wide, depth, width + 2 * _OVERLAP_M), kit.look.trim)
 
 
 def _door(kit: Kit, plan: FloorPlan, wall: Wall, opening: Opening, thickness: float) -> None:
@@ -178,8 +198,8 @@ def _door(kit: Kit, plan: FloorPlan, wall: Wall, opening: Opening, thickness: fl
     wide, tall = opening.high - opening.low - 0.12, opening.top - 0.07
     is_open = wall.outer and dice.chance(0.45)
     leaf = kit.make(palette.surface) if dice.chance(0.6) else kit.look.trim
-    if not is_open:
-        _leaf(kit, wall.pose(opening.low + 0.06, -0.05), wide, tall, leaf)
+    if not is_open:  # into its frame: nothing stands behind it
+        _leaf(kit, wall.pose(opening.low + 0.06 - _OVERLAP_M, -0.05), wide + 2 * _OVERLAP_M, tall + 0.02, leaf)
         return
     if dice.chance(0.75):
         inward = dice.chance(0.6)
