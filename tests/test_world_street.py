@@ -14,6 +14,7 @@ from edgedepth.world.street.avenue import StreetPlan, traffic
 from edgedepth.world.street.course import Course, patches, random_course, sweep
 from edgedepth.world.street.recipes import JAM_RECIPES, STREET_RECIPES
 from edgedepth.world.street.site import Obstacles, new_site
+from edgedepth.world.street.vehicles import Maker, bicycle, motorbike, park
 from edgedepth.world.walk.walk import build_walk
 
 SEEDS = (1, 2)
@@ -204,3 +205,30 @@ def test_a_jam_leaves_room_for_the_camera() -> None:
         for number in range(3):
             position = np.asarray(built.sample_view(dice_for(seed, 1 + number)).position)
             assert np.linalg.norm(cars - position, axis=1).min() > 0.4
+
+
+def test_vehicles_lie_along_the_slope() -> None:
+    site, course = new_site(dice_for(3)), Course(slope=[(0.0, 0.08)])
+    traffic(site, course, StreetPlan(lanes_back=1, lanes_ahead=1, lane=3.4), spacing=20.0)
+    scene = site.builder.finish("x")
+    cars = np.unique(scene.instance[scene.semantic == SEMANTIC_ID["car"]])
+    assert len(cars) > 5
+    for number in cars:
+        corners = scene.positions[scene.instance == number].reshape(-1, 3)
+        y = corners[:, 1]  # the course runs along it
+        for end in (y < np.quantile(y, 0.2), y > np.quantile(y, 0.8)):
+            lowest = corners[end][corners[end][:, 2].argmin()]
+            assert lowest[2] == pytest.approx(0.08 * lowest[1], abs=0.1)
+
+
+@pytest.mark.parametrize("maker", [bicycle, motorbike])
+def test_two_wheelers_in_traffic_have_riders(maker: Maker) -> None:
+    for driving in (False, True):
+        site = new_site(dice_for(3))
+        assert park(site, np.array([5.0, 9.0, 1.0]), 0.7, (maker,), driving=driving)
+        scene = site.builder.finish("x")
+        rider = scene.positions[scene.semantic == SEMANTIC_ID["person"]].reshape(-1, 3)
+        assert bool(len(rider)) == driving
+    assert 1.1 < rider[:, 2].min() < 1.6  # the feet are off the ground
+    assert 2.4 < rider[:, 2].max() < 3.1
+    assert np.abs(rider[:, :2] - [5.0, 9.0]).max() < 1.0

@@ -91,11 +91,17 @@ class SceneBuilder:
     # -- objects and materials ---------------------------------------------------------------------------
 
     def begin(
-        self, semantic: str, position: ArrayLike = (0, 0, 0), yaw: float = 0.0, *, same_instance: bool = False
+        self,
+        semantic: str,
+        position: ArrayLike = (0, 0, 0),
+        yaw: float = 0.0,
+        *,
+        pitch: float = 0.0,
+        same_instance: bool = False,
     ) -> None:
-        """Open an object of a semantic class at a position, turned by `yaw` radians about z."""
+        """Open an object of a semantic class at a position, turned by `yaw` about z, its y axis raised by `pitch`."""
         self._class = SEMANTIC_ID[semantic]
-        self._rotation = rotation_z(yaw)
+        self._rotation = rotation_z(yaw) @ rotation_x(pitch) if pitch else rotation_z(yaw)
         self._origin = np.asarray(position, np.float64)
         if not same_instance:
             self._instances += 1

@@ -16,7 +16,8 @@ from edgedepth.world import palette
 from edgedepth.world.builder import Dice, SceneBuilder
 from edgedepth.world.scene import Array, Texture
 
-Posture = Literal["standing", "walking", "sitting"]
+Posture = Literal["standing", "walking", "sitting", "riding"]
+_SEATED = ("sitting", "riding")
 Section = tuple[float, float, float, float]  # y, z of an ellipse's centre and its half width and half depth
 
 
@@ -88,7 +89,7 @@ def person(
     seat_m: float = 0.45,
     segments: int = 7,
 ) -> None:
-    """Add a person facing +y of `yaw`; `seat_m` is the seat's height for sitting.
+    """Add a person facing +y of `yaw`; `seat_m` is the height of the seat, or of the saddle for riding.
 
     `segments` sets the detail: 7 makes about 1100 triangles, 5 (for people far away) about 700.
     """
@@ -96,9 +97,9 @@ def person(
     height = _height(dice) if height_m is None else height_m
     clothes = _clothes(b, dice)
     k = height / 1.8
-    stride = {"standing": 0.12, "walking": 0.5, "sitting": 0.0}[posture] * dice.uniform(0.4, 1.1)
-    hip = seat_m + 0.1 * k if posture == "sitting" else (0.1 + 0.84 * float(np.cos(stride))) * k
-    lean = dice.uniform(-0.25, 0.35) if posture == "sitting" else dice.uniform(-0.02, 0.14)
+    stride = {"standing": 0.12, "walking": 0.5, "sitting": 0.0, "riding": 0.0}[posture] * dice.uniform(0.4, 1.1)
+    hip = seat_m + 0.1 * k if posture in _SEATED else (0.1 + 0.84 * float(np.cos(stride))) * k
+    lean = dice.uniform(*{"sitting": (-0.25, 0.35), "riding": (0.15, 0.45)}.get(posture, (-0.02, 0.14)))
     body = _Body(k=k, girth=dice.uniform(0.82, 1.3), hip_z=hip, lean=lean, segments=segments)
     _legs(b, dice, body, clothes, posture, stride)
     _torso(b, dice, body, clothes, posture)
@@ -135,6 +136,8 @@ def _legs(b: SceneBuilder, dice: Dice, body: _Body, clothes: _Clothes, posture: 
         if posture == "sitting":
             thigh = 1.5 + dice.uniform(-0.12, 0.05)
             bend = 1.5 + dice.uniform(-0.25, 0.3)
+        elif posture == "riding":  # one foot up, one down, on pedals or pegs
+            thigh, bend = 1.0 + 0.3 * side, 1.05 + 0.25 * side
         apart = side * (0.09 + (dice.uniform(0.0, 0.08) if posture == "sitting" else 0.0)) * k
         hip = np.array([side * 0.085 * k, 0.0, body.hip_z])
         knee = hip + 0.43 * k * np.array([0.0, np.sin(thigh), -np.cos(thigh)])
@@ -156,7 +159,7 @@ def _torso(b: SceneBuilder, dice: Dice, body: _Body, clothes: _Clothes, posture:
         y, z = body.spine(height)
         sections.append((y, z, half_width * k * girth, half_depth * k * girth))
     loft(b, sections, clothes.top, body.segments + 2)
-    if posture != "sitting" and dice.chance(0.25):  # a skirt or the tail of a coat
+    if posture not in _SEATED and dice.chance(0.25):  # a skirt or the tail of a coat
         hem = body.hip_z - dice.uniform(0.2, 0.6) * k
         wide = dice.uniform(0.17, 0.3) * k * girth
         waist = body.hip_z + 0.05 * k
@@ -177,6 +180,8 @@ def _arms(b: SceneBuilder, dice: Dice, body: _Body, clothes: _Clothes, posture: 
         swing, bend = -side * stride * dice.uniform(0.6, 1.0), dice.uniform(0.1, 0.4)
         if posture == "sitting":
             swing, bend = dice.uniform(0.2, 0.8), dice.uniform(0.5, 1.3)
+        elif posture == "riding":  # hands on the bar
+            swing, bend = dice.uniform(0.65, 0.95), dice.uniform(0.1, 0.25)
         elif dice.chance(0.25):  # carrying, pointing, a telephone, hands in front
             swing, bend = dice.uniform(0.0, 0.9), dice.uniform(0.6, 2.1)
         outward = side * dice.uniform(0.05, 0.22)
@@ -187,7 +192,7 @@ def _arms(b: SceneBuilder, dice: Dice, body: _Body, clothes: _Clothes, posture: 
         b.capsule(elbow, wrist, 0.042 * k, clothes.sleeve, end_radius=0.03 * k, segments=body.segments)
         hand = wrist + 0.07 * k * _direction(swing + bend, 0.0)
         b.ellipsoid(hand, (0.03 * k, 0.05 * k, 0.07 * k), clothes.skin, segments=6, rings=5)
-        if posture != "sitting" and bend < 0.4 and dice.chance(0.2):  # a bag in the hand
+        if posture not in _SEATED and bend < 0.4 and dice.chance(0.2):  # a bag in the hand
             bag = (0.12 * k, dice.uniform(0.2, 0.4) * k, dice.uniform(0.2, 0.38) * k)
             b.box(np.subtract(hand, (0, 0, bag[2] / 2 + 0.05 * k)), bag, palette.thing(b, dice))
 

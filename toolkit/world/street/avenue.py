@@ -139,7 +139,7 @@ def parked_cars(site: Site, course: Course, plan: StreetPlan, *, density: float,
             if dice.chance(density) and all(abs(s - gap) > 11 for gap in gaps):
                 turn = (0.0 if side > 0 else np.pi) + dice.normal(0.02)
                 position, yaw = course.place(s, side * (plan.half[index] - strip / 2 + dice.normal(0.08)), 0.0, turn)
-                park(site, position, yaw, PARKED)
+                park(site, position, yaw, PARKED, pitch=course.pitch(s, turn))
             s += dice.uniform(5.2, 7.0)
 
 
@@ -161,7 +161,7 @@ def traffic(
         while s < reach:
             turn = (0.0 if ahead else np.pi) + dice.normal(0.015)
             position, yaw = course.place(s, t + dice.normal(0.2), 0.0, turn)
-            park(site, position, yaw, makers, driving=True)
+            park(site, position, yaw, makers, driving=True, pitch=course.pitch(s, turn))
             s += max(6.5, spacing * dice.uniform(0.25, 1.75))
 
 
@@ -178,7 +178,7 @@ def _queues(site: Site, course: Course, plan: StreetPlan, makers: Sequence[Maker
             maker = truck if dice.chance(lorries) else dice.choice(makers)
             length = room_length(maker)
             position, yaw = course.place(s + length / 2, t + dice.normal(0.15), 0.0, turn + dice.normal(0.015))
-            park(site, position, yaw, (maker,), driving=True)
+            park(site, position, yaw, (maker,), driving=True, pitch=course.pitch(s + length / 2, turn))
             s += length + (dice.uniform(4.0, 11.0) if dice.chance(0.25) else dice.uniform(0.2, 2.5))
 
 

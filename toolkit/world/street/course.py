@@ -76,6 +76,10 @@ class Course:
         """Rise over run at s."""
         return float(np.interp(s, self._s, self._slope))
 
+    def pitch(self, s: float, turn: float = 0.0) -> float:
+        """How far an object placed at s with this `turn` is tipped up in front by the slope, in radians."""
+        return float(np.arctan(self.slope(s) * np.cos(turn)))
+
     def place(self, s: float, t: float = 0.0, h: float = 0.0, turn: float = 0.0) -> tuple[Array, float]:
         """Position and yaw for an object whose y axis points forward (then turned by `turn`)."""
         return self.points(s, t, h), self.heading(s) - np.pi / 2 + turn

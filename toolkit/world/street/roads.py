@@ -201,9 +201,9 @@ def alley(dice: Dice) -> BuiltScene:
             elif draw < 0.46:
                 crowd.group(course, at, side * dice.uniform(0.2, plan.half[index]))
     if dice.chance(0.4):
-        position, yaw = course.place(dice.uniform(12, 35), dice.choice((-1, 1)) * (plan.half[0] - 1.05), 0.0,
-                                     dice.choice((0.0, np.pi)))  # fmt: skip
-        park(site, position, yaw)
+        s, t, turn = dice.uniform(12, 35), dice.choice((-1, 1)) * (plan.half[0] - 1.05), dice.choice((0.0, np.pi))
+        position, yaw = course.place(s, t, 0.0, turn)
+        park(site, position, yaw, pitch=course.pitch(s, turn))
     ground.skyline(site, trees=0.2, town=0.5, hills=0.2)
     width = plan.half[0] * 0.6
     stands = [

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgedepth.world import palette
 from edgedepth.world.builder import Dice, SceneBuilder, rotation_x
+from edgedepth.world.people import person
 from edgedepth.world.scene import Array, Colour, Texture
 from edgedepth.world.solids import boxes, limbs, repeated_faces, stamp
 from edgedepth.world.street.site import Site
@@ -287,18 +288,29 @@ _ROOM: dict[Maker, tuple[float, float]] = {
     motorbike: (0.4, 1.0),
 }  # fmt: skip
 
+# Where the rider of a two-wheeler sits: y and height.
+_SADDLE: dict[Maker, tuple[float, float]] = {bicycle: (-0.23, 0.94), motorbike: (-0.3, 0.84)}
+
 
 def room_length(maker: Maker) -> float:
     """Metres of a lane that a vehicle of this kind takes at most."""
     return 2 * _ROOM[maker][1]
 
 
-def park(site: Site, position: Array, yaw: float, makers: Sequence[Maker] = PARKED, *, driving: bool = False) -> bool:
+def park(
+    site: Site, position: Array, yaw: float, makers: Sequence[Maker] = PARKED, *, driving: bool = False,
+    pitch: float = 0.0,
+) -> bool:  # fmt: skip
     """Put a vehicle at a place and heading if there is room; returns whether it fitted."""
     maker = site.dice.choice(makers)
     half_width, half_length = _ROOM[maker]
     if not site.take(position, yaw, half_width, half_length):
         return False
-    site.builder.begin("car", position, yaw)
-    maker(site.builder, site.dice, lit=driving and (site.weather.dark or site.dice.chance(0.25)))
+    b = site.builder
+    b.begin("car", position, yaw, pitch=pitch)
+    maker(b, site.dice, lit=driving and (site.weather.dark or site.dice.chance(0.25)))
+    if driving and maker in _SADDLE:
+        y, z = _SADDLE[maker]
+        person(b, site.dice, b.to_world((0.0, y, 0.0)), yaw, "riding", height_m=site.dice.uniform(1.55, 1.9), seat_m=z,
+               segments=5)  # fmt: skip
     return True
