@@ -79,7 +79,7 @@ def test_views_look_like_photographs_from_free_places(name: str) -> None:
         built = INDOOR_RECIPES[name](dice_for(seed, 1))
         for k in range(3):
             view = built.sample_view(dice_for(seed, k))
-            assert 0.15 <= view.position[2] <= 2.6
+            assert 0.05 <= view.position[2] <= 2.6
             assert math.radians(-75) <= view.pitch <= math.radians(20)
             assert 45 <= view.hfov_deg <= 95
             assert _enclosed(built.scene, view.position)
@@ -222,3 +222,15 @@ def test_walls_overlap_around_corners_and_stay_out_of_the_room() -> None:
     walls = [Wall(a, b) for a, b in zip(corners, [*corners[1:], corners[0]], strict=True)]
     gaps = [_corner_gaps(walls, index, 0.2) for index in range(6)]
     assert gaps == [(0.2, 0.2), (0.2, 0.2), (0.2, 0.0), (0.0, 0.2), (0.2, 0.2), (0.2, 0.2)]
+
+
+def test_some_views_are_those_of_floor_robots_with_room_ahead() -> None:
+    built = INDOOR_RECIPES["living_room"](dice_for(3, 0))
+    views = [built.sample_view(dice_for(4, number)) for number in range(60)]
+    low = [view for view in views if view.position[2] < 0.25 and view.pitch >= 0]
+    assert 2 <= len(low) <= 14
+    for view in low:
+        assert view.position[2] >= 0.06
+        assert view.pitch <= math.radians(12)
+        ahead = np.array([[math.cos(view.yaw), math.sin(view.yaw), 0.0]])
+        assert first_hits(built.scene, np.asarray(view.position), ahead)[0][0] > 0.6

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgedepth.world.builder import Dice
 from edgedepth.world.indoor.bare import emptied, painted
+from edgedepth.world.indoor.viewpoints import on_floor
 from edgedepth.world.recipe import Build, BuiltScene
 from edgedepth.world.scene import SEMANTIC_ID, Scene, View
 
@@ -64,7 +65,8 @@ def turned_to(view: View, people: Feet, dice: Dice) -> View:
         return view
     x, y, _ = here[dice.integer(0, len(here) - 1)]
     yaw = math.atan2(y - view.position[1], x - view.position[0])
-    return replace(view, yaw=yaw + dice.normal(0.25), pitch=dice.uniform(-0.3, 0.05))
+    yaw, pitch = yaw + dice.normal(0.25), dice.uniform(-0.3, 0.05)
+    return replace(view, yaw=yaw, pitch=view.pitch if on_floor(view) else pitch)
 
 
 def close_to(view: View, people: Feet, dice: Dice) -> View:

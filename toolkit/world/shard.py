@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgedepth.core.files import write_atomic
 from edgedepth.world.builder import Dice
 from edgedepth.world.categories import NEAR_CATEGORIES
+from edgedepth.world.indoor.viewpoints import on_floor
 from edgedepth.world.recipe import Build, BuiltScene, dice_for
 from edgedepth.world.render.falling import with_fall
 from edgedepth.world.render.pose import world_from_camera
@@ -49,6 +50,7 @@ _JPEG_QUALITY = 95
 _VIEW_TRIES = 24
 _SURVEY_WIDTH = 48
 _NEAR_M: dict[World, float] = {world: 1.2 if world in STREETS else 0.4 for world in WORLDS} | {"close": 0.25}
+_NEAR_ON_FLOOR_M = 0.12  # the floor itself is this near
 _MOST_NEAR = 0.2  # share of pixels that may be nearer than that
 _MOST_ONE_OBJECT = 0.9  # share of pixels that may belong to one object: no views of a bare wall
 _WALK_FAR_M = 10.0  # a frame of a walk is far when this share of it is beyond this depth
@@ -220,7 +222,8 @@ def choose_view(renderer: Renderer, built: BuiltScene, dice: Dice, job: ShardJob
     wh = (_SURVEY_WIDTH, max(1, round(_SURVEY_WIDTH * job.wh[1] / job.wh[0])))
     for _ in range(_VIEW_TRIES):
         depth_m, instance = renderer.survey(view, wh)
-        near = float(np.mean((depth_m > 0) & (depth_m < _NEAR_M[job.world])))
+        near_m = _NEAR_ON_FLOOR_M if job.world in ROOMS and on_floor(view) else _NEAR_M[job.world]
+        near = float(np.mean((depth_m > 0) & (depth_m < near_m)))
         largest = float(np.bincount(instance.ravel()).max() / instance.size)
         badness = max(near / _MOST_NEAR, largest / _MOST_ONE_OBJECT)
         if badness <= 1.0:

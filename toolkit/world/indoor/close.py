@@ -13,7 +13,7 @@ import numpy as np
 
 from edgedepth.world.builder import Dice
 from edgedepth.world.indoor.recipes import INDOOR_RECIPES
-from edgedepth.world.indoor.viewpoints import first_hits
+from edgedepth.world.indoor.viewpoints import first_hits, on_floor
 from edgedepth.world.recipe import Build, BuiltScene
 from edgedepth.world.scene import SEMANTIC_ID, Scene, View
 
@@ -36,7 +36,12 @@ def close(build: Build) -> Build:
 
 
 def come_close(view: View, scene: Scene, dice: Dice) -> View:
-    """The view from 0.4 to 1.4 m before a thing that it shows, along the free line to it; as it is if it shows none."""
+    """The view from 0.4 to 1.4 m before a thing that it shows, along the free line to it.
+
+    It stays as it is if it shows none, or if its camera is a floor robot's.
+    """
+    if on_floor(view):
+        return view
     half = math.radians(view.hfov_deg) / 2
     yaw = np.array([view.yaw + dice.uniform(-half, half) for _ in range(_RAYS)])
     pitch = np.array([view.pitch + dice.uniform(-0.75 * half, 0.75 * half) for _ in range(_RAYS)])

@@ -14,6 +14,8 @@ from edgedepth.world.indoor.rooms import Room
 from edgedepth.world.scene import Scene, View
 
 _COLUMNS, _ROWS = 7, 4  # the coarse grid of probing rays
+_FLOOR_ROBOTS = 0.1  # share of the views of rooms
+_FLOOR_M = (0.06, 0.25)  # height of their cameras
 
 
 def first_hits(
@@ -100,9 +102,31 @@ def room_views(scene: Scene, room: Room) -> Callable[[Dice], View]:
             if clear_view(scene, view, near, typical, objects=max(objects - attempt // 4, 2)):
                 break
             view = _candidate(dice, room)
-        return view
+        return _from_floor(dice, scene, room, view) if dice.chance(_FLOOR_ROBOTS) else view
 
     return sample
+
+
+def on_floor(view: View) -> bool:
+    """Whether the camera of a room is that of a robot as low as a vacuum cleaner: it sees floor from very close."""
+    return view.position[2] < _FLOOR_M[1]
+
+
+def _from_floor(dice: Dice, scene: Scene, room: Room, view: View) -> View:
+    """A view from just above the floor, level or slightly upwards, with free room ahead; `view` if none is found."""
+    for _ in range(24):
+        x, y, z = dice.uniform(0, room.width), dice.uniform(0, room.length), dice.uniform(*_FLOOR_M)
+        yaw, _ = _aim(dice, room, x, y, z, 0.0)
+        hfov_deg = dice.uniform(60, 95)
+        if not stands_free(room.plan, x, y, z, 0.2):
+            continue
+        turns = yaw + math.radians(hfov_deg) * np.linspace(-0.45, 0.45, 7)
+        level = np.stack([np.cos(turns), np.sin(turns), 0 * turns], 1)
+        ahead, _ = first_hits(scene, np.array([x, y, z]), level)
+        if ahead.min() > 0.6 and np.median(ahead) > 1.2:
+            pitch, roll = math.radians(dice.uniform(0, 12)), math.radians(dice.normal(1.0))
+            return View(position=(x, y, z), yaw=yaw, pitch=pitch, roll=roll, hfov_deg=hfov_deg)
+    return view
 
 
 def _candidate(dice: Dice, room: Room) -> View:
