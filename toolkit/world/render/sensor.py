@@ -197,9 +197,9 @@ class SensorModel:
         """Linear light to display values in [0, 1]."""
         image = np.maximum(image, 0.0)
         if self.burnt > 0:
-            dark, white = np.quantile(image @ _LUMA, (0.7 * self.burnt, 1 - self.burnt))
-            white = max(float(white), _LEAST_WHITE)
-            black = max(self.black, min(float(dark) / white, _MOST_BLACK))
+            dark, middle, bright = np.quantile(image @ _LUMA, (0.7 * self.burnt, 0.5, 1 - self.burnt)).tolist()
+            white = max(bright, 1.35 * middle, _LEAST_WHITE)  # where all is as bright, as on snow, most of it stays
+            black = max(self.black, min(dark / white, _MOST_BLACK))
             image = np.maximum(image / white - black, 0.0) / np.float32(1 - black)
         if self.curve == "film":
             image = image * (1 + image / 6.25) / (1 + image * 0.84)  # extended Reinhard: white at 2.05
