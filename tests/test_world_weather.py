@@ -153,7 +153,7 @@ def test_the_upper_side_of_everything_in_a_street_is_found() -> None:
     for number in np.unique(scene.instance[cars])[:8]:
         own = scene.instance == number
         z = scene.positions[own][..., 2].mean(axis=1)
-        roof = z > z.max() - 0.02
+        roof = z > z.max() - 0.15  # the car may stand on a slope
         assert slope[own][roof].max() > 0.9
         assert slope[own][z < z.min() + 0.3].max() < 0.5  # nothing lies below a car
 
