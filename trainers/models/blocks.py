@@ -88,7 +88,9 @@ class ResidualFull(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(ConvBN(channels, channels), ConvBN(channels, channels, act=False))
-        nn.init.zeros_(self.body[1][1].weight)
+        for norm in self.body[1].modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                nn.init.zeros_(norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) to the same shape."""
