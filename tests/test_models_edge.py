@@ -14,7 +14,6 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 from edgedepth.core.bins import Bins  # noqa: E402
 from edgedepth.core.errors import InputError, UnknownNameError  # noqa: E402
 from edgedepth.trainers import classifier_names, create_network, network_names  # noqa: E402
-from edgedepth.trainers.checkpoint import load_state  # noqa: E402
 from edgedepth.trainers.models.blocks import ShuffleUp, crop, halve, upsample  # noqa: E402
 from edgedepth.trainers.models.heads import DepthHeads, SoftArgmax, depth_of_index  # noqa: E402
 from edgedepth.trainers.models.registry import default_spec, resolve_options  # noqa: E402
@@ -96,6 +95,12 @@ def test_the_regression_branch_is_optional() -> None:
     network = create_network("edge-low", **TINY, regression=False)
     assert network(torch.rand(2, 3, 32, 32)).depth_m is None
     assert not any("regression" in name for name in network.state_dict())
+
+
+@pytest.mark.parametrize("name", ["context", "regression", "half"])
+def test_switches_are_true_or_false(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name} must be true or false, but got 'False'"):
+        create_network("edge-low", **TINY, **{name: "False"})
 
 
 def test_training_starts_at_the_middle_of_the_range() -> None:
@@ -227,57 +232,3 @@ def test_impossible_options_are_refused_in_one_line(options: dict[str, object]) 
     with pytest.raises(InputError) as refusal:
         create_network("edge-low", **options)
     assert "\n" not in str(refusal.value)
-
-
-def test_full_convolutions_leave_a_trained_network_as_it_is_until_they_learn() -> None:
-    torch.manual_seed(0)
-    network = create_network("edge-low", **TINY).eval()
-    torch.nn.init.normal_(network.logits.weight)  # so that the guess is no constant
-    grown = create_network("edge-low", **TINY, full=(0, 0, 1, 2, 1), decoder_full=(1, 1)).eval()
-    load_state(grown, network.state_dict(), "edge-low", rebuilt=True)
-    image = torch.rand(1, 3, 64, 96)
-    with torch.no_grad():
-        assert torch.equal(network(image), grown(image))
-    added = sum(p.numel() for p in grown.parameters()) - sum(p.numel() for p in network.parameters())
-    # two 3x3 convolutions and two batch norms a block: at 1/8, twice at 1/16, at 1/32, and in the decoder
-    assert added == sum(2 * (9 * c * c + 2 * c) for c in (16, 16, 16, 16, 16, 8))
-    grown.train()(image.repeat(2, 1, 1, 1)).indices[-1].square().mean().backward()
-    scales = [p.grad for name, p in grown.named_parameters() if name.endswith("body.1.1.weight") and p.grad is not None]
-    assert len(scales) == 6
-    assert all(grad.abs().sum() > 0 for grad in scales)
-
-
-@pytest.mark.parametrize("hw", [(64, 96), (61, 83)])
-def test_unrefined_it_answers_its_first_guess_and_keeps_the_corrections(hw: tuple[int, int]) -> None:
-    torch.manual_seed(0)
-    refined = create_network("edge-low", **TINY)
-    torch.nn.init.normal_(refined.logits.weight)
-    for level in (refined.refine4, refined.refine2, refined.refine1, refined.refine_all):
-        torch.nn.init.normal_(level.correction.weight)
-    network = create_network("edge-low", **TINY, refined=False)
-    network.load_state_dict(refined.state_dict())
-    image = torch.rand(2, 3, *hw)
-    heads = network(image)
-    assert [i.shape for i in heads.indices] == [i.shape for i in refined(image).indices]
-    assert torch.equal(heads.indices[2], upsample(heads.indices[1], tuple(heads.indices[2].shape[2:])))
-    assert heads.depth_m is None
-    heads.indices[-1].square().mean().backward()
-    assert network.logits.weight.grad.abs().sum() > 0
-    untouched = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is None}
-    assert untouched == {"refine4", "refine2", "refine1", "refine_all", "regression"}
-    network.eval()
-    with torch.no_grad():
-        depth_m, confidence = network(image, confidence=True)
-    assert depth_m.shape == confidence.shape == (2, 1, *hw)
-
-
-@pytest.mark.parametrize("name", ["context", "regression", "half", "refined"])
-def test_switches_are_true_or_false(name: str) -> None:
-    with pytest.raises(InputError, match=f"{name} must be true or false, but got 'False'"):
-        create_network("edge-low", **TINY, **{name: "False"})
-
-
-@pytest.mark.parametrize("options", [{"full": (0, 0, 1)}, {"decoder_full": (-1, 0)}])
-def test_counts_of_full_blocks_are_held_to_their_form(options: dict[str, tuple[int, ...]]) -> None:
-    with pytest.raises(InputError, match=f"{next(iter(options))} must be"):
-        create_network("edge-low", **TINY, **options)

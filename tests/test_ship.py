@@ -10,21 +10,26 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from edgedepth.core.errors import InputError  # noqa: E402
+from edgedepth.trainers import create_network  # noqa: E402
 from edgedepth.trainers.checkpoint import load_checkpoint, save_checkpoint, shipped_checkpoint  # noqa: E402
 from edgedepth.trainers.ship import FINISHED, ship  # noqa: E402
 
 
-def _finish(run: Path, network: str, stage: str) -> None:
-    """A stage's checkpoint: the shipped weights, one larger."""
+def _finish(run: Path, network: str, stage: str, *, shift: float = 0.0, without: str = " ") -> None:
+    """A stage's checkpoint: the shipped weights, shifted, perhaps without a layer."""
     given = load_checkpoint(shipped_checkpoint(network))
     built = given.build()
-    built.load_state_dict({name: tensor + 1 for name, tensor in given.state.items()})
+    options = dict(given.options)
+    if without == "refine_all":
+        options["half"] = False
+        built = create_network(network, **options)
+    built.load_state_dict({name: given.state[name] + shift for name in built.state_dict()})
     (run / stage).mkdir()
     save_checkpoint(
         run / stage / f"{network}.safetensors",
         built,
         network=network,
-        options=given.options,
+        options=options,
         spec=given.spec,
         provenance={"steps": stage},
     )
@@ -35,9 +40,10 @@ def test_weights_are_shipped_with_the_first_stages_baseline(tmp_path: Path) -> N
     run.mkdir()
     folder.mkdir()
     _finish(run, "scene-small", "router")
-    _finish(run, "edge-low", "low-corrected")
-    _finish(run, "edge-high", "high-corrected")
-    for stage, value in (("low-third", 1.0), ("low-corrected", 2.0)):
+    _finish(run, "edge-low", "low")
+    _finish(run, "edge-high", "high-whole")
+    _finish(run, "edge-high", "high-halls", shift=1.0, without="refine_all")
+    for stage, value in (("low-third", 1.0), ("low", 2.0)):
         (run / stage).mkdir(exist_ok=True)
         np.save(run / stage / "edge-low.baseline.npy", np.full((240, 320), value, np.float32))
     (run / "router" / "scene-small.rule.json").write_text("{}")
@@ -51,10 +57,12 @@ def test_weights_are_shipped_with_the_first_stages_baseline(tmp_path: Path) -> N
         given, taken = load_checkpoint(shipped_checkpoint(network)), load_checkpoint(path)
         assert taken.options == given.options
         assert taken.spec == given.spec
-        assert taken.provenance == {"steps": FINISHED[network]}
         for name, tensor in given.state.items():
+            # of edge-high all is one larger but what the later stage lacks
+            moved = 1.0 if network == "edge-high" and not name.startswith("refine_all") else 0.0
             if tensor.is_floating_point():
-                assert torch.allclose(taken.state[name].float(), tensor.float() + 1, rtol=2e-3, atol=2e-3), name
+                assert torch.allclose(taken.state[name].float(), tensor.float() + moved, rtol=2e-3, atol=2e-3), name
+    assert load_checkpoint(shipped[2]).provenance == {"steps": "high-halls", "rest": "high-whole"}
 
 
 def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ class Recipe:
 def run_recipe(recipe: Recipe, say: Say = print) -> dict[str, FitResult]:
     """Run the stages that are not done yet, in order; answers the results of those that ran, by stage.
 
-    Every stage leaves its checkpoint in its folder, as `<out>/low-guess/edge-low.safetensors`; `ship.FINISHED` says
-    which of them are the finished ones.
+    Every stage leaves its checkpoint in its folder, as `<out>/low/edge-low.safetensors`; `ship.FINISHED` says which of
+    them are the finished ones.
 
     Raises:
         InputError: data are missing or no stage can run.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,8 +16,23 @@ from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edgedepth.trainers.stages import STAGES
 
-# what is shipped of a network: the weights of this stage
-FINISHED = {"scene-small": "router", "edge-low": "low-corrected", "edge-high": "high-corrected"}
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What is shipped of a network: the weights of a stage.
+
+    rest: the stage whose layers are taken where `stage` has none, because it saw small images.
+    """
+
+    stage: str
+    rest: str | None = None
+
+
+FINISHED = {
+    "scene-small": Finished(stage="router"),
+    "edge-low": Finished(stage="low"),
+    "edge-high": Finished(stage="high-halls", rest="high-whole"),
+}
 
 
 def ship(run: Path, folder: Path) -> list[Path]:
@@ -29,9 +45,12 @@ def ship(run: Path, folder: Path) -> list[Path]:
 
 
 def _ship_network(run: Path, network: str, folder: Path) -> Path:
-    stage = FINISHED[network]
-    checkpoint = _of_stage(run, network, stage)
-    spec, size = checkpoint.spec, STAGES[stage].size
+    finished = FINISHED[network]
+    checkpoint = _of_stage(run, network, finished.stage)
+    if finished.rest is not None:
+        checkpoint = completed(checkpoint, _of_stage(run, network, finished.rest), finished.rest)
+    size = STAGES[finished.rest or finished.stage].size
+    spec = checkpoint.spec
     if isinstance(spec, DepthSpec) and size is not None:
         spec = spec.at_size(size)  # a network is at its best at the size it was last trained at
     target = folder / f"{network}.safetensors"
@@ -44,7 +63,7 @@ def _ship_network(run: Path, network: str, folder: Path) -> Path:
         provenance=checkpoint.provenance,
         dtype="float16",
     )
-    rule = run / stage / f"{network}.rule.json"
+    rule = run / finished.stage / f"{network}.rule.json"
     baseline = run / _first(network) / f"{network}.baseline.npy"
     if rule.is_file():
         write_atomic(folder / rule.name, rule.read_bytes())
@@ -53,6 +72,12 @@ def _ship_network(run: Path, network: str, folder: Path) -> Path:
         np.save(buffer, np.load(baseline, allow_pickle=False).astype(np.float16))
         write_atomic(folder / baseline.name, buffer.getvalue())
     return target
+
+
+def completed(later: Checkpoint, whole: Checkpoint, stage: str) -> Checkpoint:
+    """The later weights in the form of the whole ones; layers that they lack are those of `stage`."""
+    known = {key: value for key, value in later.provenance.items() if not key.startswith("validation_")}  # of a part
+    return replace(whole, state={**whole.state, **later.state}, provenance={**known, "rest": stage})
 
 
 def _of_stage(run: Path, network: str, stage: str) -> Checkpoint:

@@ -71,10 +71,7 @@ RENDERINGS: Mapping[str, Rendering] = {
     "jam-bent": Rendering(world="jam", count=800, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
     "crossing-bent": Rendering(world="crossing", count=600, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
     "close": Rendering(world="close", count=1600, wh=(208, 156), seed=5, views_per_scene=2, lens="mixed"),
-    "indoor-fourth": Rendering(world="indoor", count=1806, wh=(208, 156), seed=6, views_per_scene=2, lens="mixed"),
     "jam-more": Rendering(world="jam", count=1600, wh=(288, 165), seed=5, views_per_scene=2, lens="mixed"),
-    "street-fine": Rendering(world="street", count=420, wh=(448, 256), seed=8, views_per_scene=2, lens="mixed"),
-    "jam-fine": Rendering(world="jam", count=180, wh=(448, 256), seed=8, views_per_scene=2, lens="mixed"),
     "weather": Rendering(world="weather", count=400, wh=(288, 165), seed=5, views_per_scene=2, lens="mixed"),
     "halls": Rendering(world="halls", count=1200, wh=(256, 168), seed=5, views_per_scene=2, lens="mixed"),
 }
@@ -94,8 +91,6 @@ _LATER_SCENES = (
     "indoor-third", "street-third", "company-bent", "gallery-bent", "crossing-bent", "jam-bent", "close", "weather",
     "halls",
 )  # fmt: skip
-_NEAR = ("indoor-third", "indoor-fourth", "indoor-bent")
-_FAR = ("street-third", "jam-bent", "jam-more", "crossing-bent", "weather", "halls")
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
 _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
@@ -117,16 +112,11 @@ _ROLLED = AugmentConfig(max_zoom=1.3, reshape=0.3, photometric=0.9, spectra=0.2,
 _ROLLED_FINE = AugmentConfig(max_zoom=1.2, reshape=0.2, photometric=0.8, spectra=0.15, texture=0.15, roll_deg=4.0)
 _ROLLED_WIDE = replace(_ROLLED, reshape=0.4, aspects=_WIDE.aspects, roll_deg=2.0)
 _ROLLED_PART_WIDE = replace(_ROLLED_WIDE, reshape=0.5, photometric=0.8, spectra=0.1, texture=0.15)
-_ROLLED_WIDER = replace(
-    _ROLLED_WIDE, aspects=(1.2, 3.8), whole=0.2, reshape=0.7, photometric=0.8, spectra=0.15, texture=0.2
-)
 # Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
 _RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
 # What is left then is soft: the last stage asks for steps where the scene has them.
 _RELATIVE_AND_EDGES = LossConfig(relative=2.0, gradient=2.0)
 _RELATIVE_AND_PLANES = LossConfig(relative=2.0, gradient=1.0)
-# Corrections stand still while the guess alone is trained, and go on from there.
-_REFINED = {"refined": True, "half": True}
 
 # What is learned first, how large things are and how they lie, does not need many pixels: a step at a third of the size
 # costs a tenth. Each stage goes on from the one before; the size of the last one is the size that is shipped.
@@ -334,28 +324,16 @@ STAGES: Mapping[str, Stage] = {
         augment=_ROLLED,
         loss=_RELATIVE_AND_PLANES,
     ),
-    "low-guess": Stage(
+    "low": Stage(
         network="edge-low",
-        minutes=88,
-        lr=1e-3,
+        minutes=12,
+        lr=4e-4,
         batch=16,
-        size=(160, 120),
         after="low-people",
-        data=(*_NEAR, *_NEAR, "company-bent", "gallery-bent", "close", "halls"),
-        augment=_ROLLED,
-        loss=_RELATIVE_MORE,
-        options={"refined": False, "full": (0, 0, 1, 3, 1), "decoder_full": (0, 1)},
-    ),
-    "low-corrected": Stage(
-        network="edge-low",
-        minutes=20,
-        lr=5e-4,
-        batch=16,
-        after="low-guess",
-        data=(*("indoor-bent",) * 4, "indoor-third", "indoor-fourth", "company-bent", "gallery-bent", "close", "halls"),
+        data=("indoor-bent", "indoor-bent", "company-bent", "gallery-bent"),
         augment=_ROLLED_FINE,
         loss=_RELATIVE_AND_EDGES,
-        options=_REFINED,
+        options=_HALF,
     ),
     "high-third": Stage(
         network="edge-high",
@@ -475,32 +453,9 @@ STAGES: Mapping[str, Stage] = {
         batch=16,
         size=(224, 128),
         after="high-people",
-        data=_FAR,
+        data=("street-third", "jam-bent", "jam-more", "crossing-bent", "weather", "halls"),
         augment=_ROLLED_PART_WIDE,
         loss=_RELATIVE_AND_PLANES,
-    ),
-    "high-guess": Stage(
-        network="edge-high",
-        minutes=88,
-        lr=1e-3,
-        batch=16,
-        size=(224, 128),
-        after="high-halls",
-        data=_FAR,
-        augment=_ROLLED_WIDER,
-        loss=_RELATIVE_MORE,
-        options={"refined": False, "full": (0, 0, 1, 2, 0)},
-    ),
-    "high-corrected": Stage(
-        network="edge-high",
-        minutes=20,
-        lr=5e-4,
-        batch=16,
-        after="high-guess",
-        data=(*("street-fine", "jam-fine") * 3, *_FAR),  # most others are smaller than the last correction sees
-        augment=_ROLLED_WIDER,
-        loss=_RELATIVE_AND_EDGES,
-        options=_REFINED,
     ),
     "ds-sidenet-low-half": Stage(
         network="ds-sidenet-low", minutes=30, lr=1e-3, batch=32, size=(160, 120), precision="bf16", gpu=True

@@ -78,25 +78,6 @@ class ResidualSeparable(nn.Module):
         return F.relu(x + self.body(x))
 
 
-class ResidualFull(nn.Module):
-    """ReLU of the input plus two full 3x3 convolutions of it, the sum starting as the input alone.
-
-    Where maps are small these are cheap: a CPU's and a tensor core's arithmetic runs at its full speed in them, several
-    times that of a depthwise convolution. The identity at the start lets a trained network grow by them.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(ConvBN(channels, channels), ConvBN(channels, channels, act=False))
-        for norm in self.body[1].modules():
-            if isinstance(norm, nn.BatchNorm2d):
-                nn.init.zeros_(norm.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to the same shape."""
-        return F.relu(x + self.body(x))
-
-
 class GlobalContext(nn.Module):
     """Adds to every position a vector computed from the mean over all positions."""
 
@@ -116,25 +97,20 @@ class SeparableEncoder(nn.Module):
 
     widths: channels at 1/2, 1/4, 1/8, ...
     depths: residual layers after each of these reductions.
-    full: residual blocks of full convolutions behind those, none by default.
     context: add the global context vector to the last map.
     """
 
-    def __init__(
-        self, widths: Sequence[int], depths: Sequence[int], *, context: bool, full: Sequence[int] | None = None
-    ) -> None:
+    def __init__(self, widths: Sequence[int], depths: Sequence[int], *, context: bool) -> None:
         super().__init__()
         stages = []
-        full = full or (0,) * len(widths)
-        for level, (width, depth, blocks) in enumerate(zip(widths, depths, full, strict=True)):
+        for level, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             # 5x5 where maps are small enough for it to be cheap: twice the receptive field per layer.
             kernel = 5 if level >= 2 else 3
             if level == 0:
                 reduce: nn.Module = ConvBN(3, width, stride=2)
             else:
                 reduce = DepthwiseSeparable(widths[level - 1], width, kernel, stride=2)
-            layers = [ResidualSeparable(width, kernel) for _ in range(depth)]
-            stages.append(nn.Sequential(reduce, *layers, *(ResidualFull(width) for _ in range(blocks))))
+            stages.append(nn.Sequential(reduce, *(ResidualSeparable(width, kernel) for _ in range(depth))))
         self.stages = nn.ModuleList(stages)
         self.context = GlobalContext(widths[-1]) if context else nn.Identity()
 

@@ -13,7 +13,6 @@ half its size, the last one sees all of it. That is a third of the work of a net
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +21,6 @@ from edgedepth.trainers.models.blocks import (
     ConvBN,
     DepthwiseSeparable,
     Normalise,
-    ResidualFull,
     ResidualSeparable,
     SeparableEncoder,
     ShuffleUp,
@@ -43,34 +41,25 @@ class EdgeOptions(BinnedOptions):
     widths: channels of the encoder at 1/2, 1/4, 1/8, 1/16 and 1/32; multiples of 8.
     depths: residual layers after each of these reductions.
     decoder_widths: channels of branch I at 1/16, 1/8, 1/4 and 1/2; multiples of 8.
-    full: residual blocks of full 3x3 convolutions behind these.
-    decoder_full: the same in branch I at 1/16 and 1/8.
     context: add the global context vector at 1/32.
     regression: a second, training-only output that regresses depth (the multi-task loss of papers/1).
     half: everything but one last correction sees the image at half its size.
-    refined: False leaves the corrections and the second output as they are and answers the first guess, enlarged:
-        what takes a network longest to learn is all in the guess, and half of a training step is spent behind it.
     """
 
     widths: tuple[int, int, int, int, int]
     depths: tuple[int, int, int, int, int]
     decoder_widths: tuple[int, int, int, int]
-    full: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
-    decoder_full: tuple[int, int] = (0, 0)
     context: bool = True
     regression: bool = True
     half: bool = False
-    refined: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("context", "regression", "half", "refined"):
+        for name in ("context", "regression", "half"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be true or false, but got {getattr(self, name)!r}")
         check_counts("widths", self.widths, length=5, least=8, multiple=8)
         check_counts("depths", self.depths, length=5, least=0)
-        check_counts("full", self.full, length=5, least=0)
-        check_counts("decoder_full", self.decoder_full, length=2, least=0)
         check_counts("decoder_widths", self.decoder_widths, length=4, least=8, multiple=8)
 
 
@@ -127,12 +116,6 @@ class FullSizeRefinement(nn.Module):
         return x, guess + self.correction(x)
 
 
-def _join(c_in: int, c_out: int, blocks: int) -> nn.Sequential:
-    """Branch I behind a join: narrowed by a 1x1 convolution, then residual layers, `blocks` of them full."""
-    layers = [ResidualSeparable(c_out, 5), ResidualSeparable(c_out, 5)]
-    return nn.Sequential(ConvBN(c_in, c_out, 1), *layers, *(ResidualFull(c_out) for _ in range(blocks)))
-
-
 class EdgeNet(nn.Module):
     """Encoder, first guess at 1/8, refinements at 1/4, 1/2 and full size; see `EdgeOptions.half`."""
 
@@ -144,11 +127,11 @@ class EdgeNet(nn.Module):
         w2, w4, w8, w16, w32 = options.widths
         d16, d8, d4, d2 = options.decoder_widths
         self.normalise = Normalise()
-        self.encoder = SeparableEncoder(options.widths, options.depths, context=options.context, full=options.full)
+        self.encoder = SeparableEncoder(options.widths, options.depths, context=options.context)
         self.up16 = ShuffleUp(w32, d16)
-        self.join16 = _join(d16 + w16, d16, options.decoder_full[0])
+        self.join16 = nn.Sequential(ConvBN(d16 + w16, d16, 1), ResidualSeparable(d16, 5), ResidualSeparable(d16, 5))
         self.up8 = ShuffleUp(d16, d8)
-        self.join8 = _join(d8 + w8, d8, options.decoder_full[1])
+        self.join8 = nn.Sequential(ConvBN(d8 + w8, d8, 1), ResidualSeparable(d8, 5), ResidualSeparable(d8, 5))
         self.logits = nn.Conv2d(d8, options.num_bins, 1)
         self.soft_argmax = SoftArgmax(options.num_bins)
         self.refine4 = Refinement(d8, w4, d4, options.num_bins)
@@ -157,10 +140,6 @@ class EdgeNet(nn.Module):
         self.refine_all = FullSizeRefinement(8, options.num_bins) if options.half else None
         self.regression = RegressionOutput(d2, self.bins) if options.regression else None
         self.reset()
-        if not options.refined:
-            for module in (self.refine4, self.refine2, self.refine1, self.refine_all, self.regression):
-                if module is not None:
-                    module.requires_grad_(False)
 
     def reset(self) -> None:
         """Random weights; the first guess is the middle of the range and all corrections are zero."""
@@ -179,27 +158,24 @@ class EdgeNet(nn.Module):
         """
         whole = self.normalise(image)
         image1 = whole if self.refine_all is None else halve(whole)
+        image2 = halve(image1)
+        image4 = halve(image2)
         f2, f4, f8, f16, f32 = self.encoder(image1)
         x = self.join16(torch.cat((self.up16(f32, size_of(f16)), f16), dim=1))  # (B, d16, H/16, W/16)
         x = self.join8(torch.cat((self.up8(x, size_of(f8)), f8), dim=1))  # (B, d8, H/8, W/8)
         logits = self.logits(x)  # (B, K, H/8, W/8)
         index8, probabilities = self.soft_argmax(logits)
-        depth_m = None
-        if not self.options.refined:
-            sizes = [size_of(f4), size_of(f2), size_of(image1), *([] if self.refine_all is None else [size_of(whole)])]
-            indices = list(accumulate(sizes, upsample, initial=index8))
-        else:
-            image2 = halve(image1)
-            x, index4 = self.refine4(x, f4, index8, halve(image2))
-            x, index2 = self.refine2(x, f2, index4, image2)
-            features, index1 = self.refine1(x, index2, image1)
-            indices = [index8, index4, index2, index1]
-            if self.refine_all is not None:
-                indices.append(self.refine_all(features, index1, whole)[1])
-            if self.training and self.regression is not None:
+        x, index4 = self.refine4(x, f4, index8, image4)
+        x, index2 = self.refine2(x, f2, index4, image2)
+        features, index1 = self.refine1(x, index2, image1)
+        indices = [index8, index4, index2, index1]
+        if self.refine_all is not None:
+            indices.append(self.refine_all(features, index1, whole)[1])
+        if self.training:
+            depth_m = None
+            if self.regression is not None:
                 depth_m = upsample(self.regression(x), size_of(image1))
                 depth_m = depth_m if self.refine_all is None else upsample(depth_m, size_of(whole))
-        if self.training:
             return DepthHeads(indices=tuple(indices), logits=logits, depth_m=depth_m)
         depth = depth_of_index(indices[-1], self.bins)
         if not confidence:
