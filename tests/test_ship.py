@@ -40,9 +40,10 @@ def test_weights_are_shipped_with_the_first_stages_baseline(tmp_path: Path) -> N
     run.mkdir()
     folder.mkdir()
     _finish(run, "scene-small", "router")
-    _finish(run, "edge-low", "low")
-    _finish(run, "edge-high", "high-whole")
-    _finish(run, "edge-high", "high-halls", shift=1.0, without="refine_all")
+    for network, finished in FINISHED.items():
+        if finished.rest is not None:
+            _finish(run, network, finished.rest)
+            _finish(run, network, finished.stage, shift=1.0, without="refine_all")
     for stage, value in (("low-third", 1.0), ("low", 2.0)):
         (run / stage).mkdir(exist_ok=True)
         np.save(run / stage / "edge-low.baseline.npy", np.full((240, 320), value, np.float32))
@@ -58,11 +59,11 @@ def test_weights_are_shipped_with_the_first_stages_baseline(tmp_path: Path) -> N
         assert taken.options == given.options
         assert taken.spec == given.spec
         for name, tensor in given.state.items():
-            # of edge-high all is one larger but what the later stage lacks
-            moved = 1.0 if network == "edge-high" and not name.startswith("refine_all") else 0.0
+            # all is one larger but what the later stage lacks
+            moved = 1.0 if FINISHED[network].rest and not name.startswith("refine_all") else 0.0
             if tensor.is_floating_point():
                 assert torch.allclose(taken.state[name].float(), tensor.float() + moved, rtol=2e-3, atol=2e-3), name
-    assert load_checkpoint(shipped[2]).provenance == {"steps": "high-halls", "rest": "high-whole"}
+    assert load_checkpoint(shipped[2]).provenance == {"steps": "high-tones", "rest": "high-whole"}
 
 
 def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:

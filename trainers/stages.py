@@ -72,6 +72,10 @@ RENDERINGS: Mapping[str, Rendering] = {
     "crossing-bent": Rendering(world="crossing", count=600, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
     "close": Rendering(world="close", count=1600, wh=(208, 156), seed=5, views_per_scene=2, lens="mixed"),
     "jam-more": Rendering(world="jam", count=1600, wh=(288, 165), seed=5, views_per_scene=2, lens="mixed"),
+    # Version 2 of the world: pictures with black and burnt parts, floor robots, cyclists; the ground has no seams.
+    "indoor-tones": Rendering(world="indoor", count=2600, wh=(208, 156), seed=9, views_per_scene=2, lens="mixed"),
+    "street-tones": Rendering(world="street", count=420, wh=(288, 165), seed=9, views_per_scene=2, lens="mixed"),
+    "jam-tones": Rendering(world="jam", count=950, wh=(288, 165), seed=9, views_per_scene=2, lens="mixed"),
     "weather": Rendering(world="weather", count=400, wh=(288, 165), seed=5, views_per_scene=2, lens="mixed"),
     "halls": Rendering(world="halls", count=1200, wh=(256, 168), seed=5, views_per_scene=2, lens="mixed"),
 }
@@ -111,6 +115,9 @@ _WHOLE = {"half": False}
 _ROLLED = AugmentConfig(max_zoom=1.3, reshape=0.3, photometric=0.9, spectra=0.2, texture=0.25, roll_deg=6.0)
 _ROLLED_FINE = AugmentConfig(max_zoom=1.2, reshape=0.2, photometric=0.8, spectra=0.15, texture=0.15, roll_deg=4.0)
 _ROLLED_WIDE = replace(_ROLLED, reshape=0.4, aspects=_WIDE.aspects, roll_deg=2.0)
+_ROLLED_WIDER = replace(
+    _ROLLED_WIDE, aspects=(1.2, 3.8), whole=0.2, reshape=0.7, photometric=0.8, spectra=0.1, texture=0.15
+)
 _ROLLED_PART_WIDE = replace(_ROLLED_WIDE, reshape=0.5, photometric=0.8, spectra=0.1, texture=0.15)
 # Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
 _RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
@@ -335,6 +342,18 @@ STAGES: Mapping[str, Stage] = {
         loss=_RELATIVE_AND_EDGES,
         options=_HALF,
     ),
+    "low-tones": Stage(
+        network="edge-low",
+        minutes=16,
+        lr=5e-4,
+        batch=16,
+        size=(160, 120),
+        after="low",
+        data=("indoor-tones", "indoor-tones", "indoor-third", "company-bent", "gallery-bent"),
+        augment=_ROLLED,
+        loss=_RELATIVE_AND_PLANES,
+        options=_WHOLE,
+    ),
     "high-third": Stage(
         network="edge-high",
         minutes=26,
@@ -455,6 +474,17 @@ STAGES: Mapping[str, Stage] = {
         after="high-people",
         data=("street-third", "jam-bent", "jam-more", "crossing-bent", "weather", "halls"),
         augment=_ROLLED_PART_WIDE,
+        loss=_RELATIVE_AND_PLANES,
+    ),
+    "high-tones": Stage(
+        network="edge-high",
+        minutes=16,
+        lr=5e-4,
+        batch=16,
+        size=(224, 128),
+        after="high-halls",
+        data=(*("street-tones", "jam-tones") * 2, "jam-more", "crossing-bent", "weather", "halls"),
+        augment=_ROLLED_WIDER,
         loss=_RELATIVE_AND_PLANES,
     ),
     "ds-sidenet-low-half": Stage(
