@@ -125,6 +125,7 @@ def test_parts_of_a_step_draw_colours_of_their_own(config: TrainConfig, monkeypa
         ("adam", "Adam", {"amsgrad": False}),
         ("amsgrad", "Adam", {"amsgrad": True}),
         ("sgd", "SGD", {"momentum": 0.9}),
+        ("muon", "Muon", {}),
     ],
 )
 def test_optimizers_by_name(config: TrainConfig, name: Any, kind: str, settings: dict[str, Any]) -> None:

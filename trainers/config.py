@@ -12,11 +12,11 @@ from edgedepth.trainers.pause import Deadline
 
 Precision = Literal["fp32", "bf16"]
 Schedule = Literal["cosine", "poly", "constant", "exponential"]
-Optimizer = Literal["adamw", "adam", "amsgrad", "sgd"]
+Optimizer = Literal["adamw", "adam", "amsgrad", "sgd", "muon"]
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 SCHEDULES: tuple[Schedule, ...] = ("cosine", "poly", "constant", "exponential")
-OPTIMIZERS: tuple[Optimizer, ...] = ("adamw", "adam", "amsgrad", "sgd")
+OPTIMIZERS: tuple[Optimizer, ...] = ("adamw", "adam", "amsgrad", "sgd", "muon")
 
 
 _POSITIVE = (

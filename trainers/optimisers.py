@@ -1,4 +1,4 @@
-"""The optimizers and schedules of the papers, by name."""
+"""Optimizers and schedules, those of the papers and our own, by name."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ import torch
 from torch import nn
 
 from edgedepth.trainers.config import TrainConfig
+from edgedepth.trainers.muon import Muon
 
 
 def optimizer_for(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     """The optimizer that `config.optimizer` names, over the parameters of `module` that are trained.
 
     "amsgrad" is Adam with the maximum of past second moments (papers/4); "sgd" has a momentum of 0.9, as DeepLab v2
-    (papers/2) has it. Only "adamw" decouples weight decay from the gradient.
+    (papers/2) has it. "muon" is `Muon`. Only "adamw" and "muon" decouple weight decay from the gradient.
     """
     groups = parameter_groups(module, config.weight_decay)
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=0.9)
     if config.optimizer in ("adam", "amsgrad"):
         return torch.optim.Adam(groups, lr=config.lr, amsgrad=config.optimizer == "amsgrad")
+    if config.optimizer == "muon":
+        return Muon(groups, config.lr)
     return torch.optim.AdamW(groups, lr=config.lr)
 
 

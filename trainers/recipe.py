@@ -130,6 +130,7 @@ def stage_config(recipe: Recipe, name: str, data: tuple[str, ...]) -> TrainConfi
         augment=stage.augment,
         loss=stage.loss,
         precision=stage.precision,
+        optimizer=stage.optimizer,
         blend=stage.blend,
         blend_from=other,
         options=dict(stage.options),

@@ -30,8 +30,8 @@ class Finished:
 
 FINISHED = {
     "scene-small": Finished(stage="router"),
-    "edge-low": Finished(stage="low-tones", rest="low"),
-    "edge-high": Finished(stage="high-tones", rest="high-whole"),
+    "edge-low": Finished(stage="low-world", rest="low"),
+    "edge-high": Finished(stage="high-world", rest="high-whole"),
 }
 
 

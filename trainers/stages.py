@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from edgedepth.trainers.config import AugmentConfig, LossConfig, Precision
+from edgedepth.trainers.config import AugmentConfig, LossConfig, Optimizer, Precision
 
 if TYPE_CHECKING:
     from edgedepth.world.shard import World  # imports warp, which only rendering needs
@@ -46,6 +46,7 @@ class Stage:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     precision: Precision = "fp32"
+    optimizer: Optimizer = "adamw"
     options: Mapping[str, object] = field(default_factory=dict)
     blend: float = 1.0
     blend_from: str | None = None
@@ -76,6 +77,12 @@ RENDERINGS: Mapping[str, Rendering] = {
     "indoor-tones": Rendering(world="indoor", count=2600, wh=(208, 156), seed=9, views_per_scene=2, lens="mixed"),
     "street-tones": Rendering(world="street", count=420, wh=(288, 165), seed=9, views_per_scene=2, lens="mixed"),
     "jam-tones": Rendering(world="jam", count=950, wh=(288, 165), seed=9, views_per_scene=2, lens="mixed"),
+    "indoor-world": Rendering(world="indoor", count=6000, wh=(208, 156), seed=12, views_per_scene=2, lens="mixed"),
+    "street-world": Rendering(world="street", count=2000, wh=(288, 165), seed=12, views_per_scene=2, lens="mixed"),
+    "jam-world": Rendering(world="jam", count=2000, wh=(288, 165), seed=12, views_per_scene=2, lens="mixed"),
+    "crossing-world": Rendering(world="crossing", count=600, wh=(288, 165), seed=12, views_per_scene=2, lens="mixed"),
+    "weather-world": Rendering(world="weather", count=500, wh=(288, 165), seed=12, views_per_scene=2, lens="mixed"),
+    "halls-world": Rendering(world="halls", count=800, wh=(256, 168), seed=12, views_per_scene=2, lens="mixed"),
     "weather": Rendering(world="weather", count=400, wh=(288, 165), seed=5, views_per_scene=2, lens="mixed"),
     "halls": Rendering(world="halls", count=1200, wh=(256, 168), seed=5, views_per_scene=2, lens="mixed"),
 }
@@ -118,6 +125,7 @@ _ROLLED_WIDE = replace(_ROLLED, reshape=0.4, aspects=_WIDE.aspects, roll_deg=2.0
 _ROLLED_WIDER = replace(
     _ROLLED_WIDE, aspects=(1.2, 3.8), whole=0.2, reshape=0.7, photometric=0.8, spectra=0.1, texture=0.15
 )
+_ROLLED_EVEN_WIDE = replace(_ROLLED_WIDER, aspects=(1.0, 3.6), reshape=0.6)  # as many ordinary frames as very wide ones
 _ROLLED_PART_WIDE = replace(_ROLLED_WIDE, reshape=0.5, photometric=0.8, spectra=0.1, texture=0.15)
 # Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
 _RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
@@ -354,6 +362,20 @@ STAGES: Mapping[str, Stage] = {
         loss=_RELATIVE_AND_PLANES,
         options=_WHOLE,
     ),
+    "low-world": Stage(
+        network="edge-low",
+        minutes=80,
+        lr=1e-3,
+        batch=16,
+        size=(160, 120),
+        after="low-tones",
+        blend=0.5,
+        blend_from="low-tones",
+        data=("indoor-world", "indoor-tones", "indoor-third", "company-bent", "gallery-bent"),
+        augment=_ROLLED,
+        loss=_RELATIVE_AND_PLANES,
+        optimizer="muon",
+    ),
     "high-third": Stage(
         network="edge-high",
         minutes=26,
@@ -486,6 +508,30 @@ STAGES: Mapping[str, Stage] = {
         data=(*("street-tones", "jam-tones") * 2, "jam-more", "crossing-bent", "weather", "halls"),
         augment=_ROLLED_WIDER,
         loss=_RELATIVE_AND_PLANES,
+    ),
+    "high-world": Stage(
+        network="edge-high",
+        minutes=88,
+        lr=1e-3,
+        batch=16,
+        size=(224, 128),
+        after="high-tones",
+        blend=0.5,
+        blend_from="high-tones",
+        data=(
+            "street-world",
+            "jam-world",
+            "street-tones",
+            "jam-tones",
+            "crossing-world",
+            "weather-world",
+            "halls-world",
+            "jam-more",
+            "street-third",
+        ),
+        augment=_ROLLED_EVEN_WIDE,
+        loss=_RELATIVE_AND_PLANES,
+        optimizer="muon",
     ),
     "ds-sidenet-low-half": Stage(
         network="ds-sidenet-low", minutes=30, lr=1e-3, batch=32, size=(160, 120), precision="bf16", gpu=True
