@@ -64,12 +64,12 @@ def test_unknown_encoding(convert: ModuleType) -> None:
 
 def test_camera_info(convert: ModuleType) -> None:
     info = SimpleNamespace(
-        height=480, width=640, k=[500.0, 0, 320.0, 0, 510.0, 240.0, 0, 0, 1], binning_x=0, binning_y=0
+        height=480, width=640, p=[500.0, 0, 320.0, 0, 0, 510.0, 240.0, 0, 0, 0, 1, 0], binning_x=0, binning_y=0
     )
     assert convert.camera_of(info) == Camera(fx=500, fy=510, cx=320, cy=240, width=640, height=480)
     info.binning_x = info.binning_y = 2
     assert convert.camera_of(info) == Camera(fx=500, fy=510, cx=320, cy=240, width=640, height=480).resized(320, 240)
-    info.k = [0.0] * 9
+    info.p = [0.0] * 12
     assert convert.camera_of(info) is None
 
 

@@ -87,6 +87,11 @@ def test_rectified_pictures_take_the_projection_matrix(tmp_path: Path) -> None:
     assert frames(write(tmp_path / "drive", topics))[0].camera.fx == pytest.approx(25.0)
 
 
+def test_a_name_that_only_contains_rect_is_not_rectified(tmp_path: Path) -> None:
+    topics = {"/direct/image_raw": [image(STORE, 0)], "/direct/camera_info": [info()]}
+    assert frames(write(tmp_path / "drive", topics))[0].camera.fx == pytest.approx(30.0)
+
+
 def test_a_topic_is_chosen(tmp_path: Path) -> None:
     path = write(tmp_path / "two", {"/a/image": [image(STORE, 0)], "/b/image": [image(STORE, 1), image(STORE, 2)]})
     with pytest.raises(InputError, match=r"choose a topic, as bag:.*topics with pictures: /a/image, /b/image"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,11 +13,14 @@ import pytest
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError, OutputError
+from edgedepth.core.manifest import MetricScale
 from edgedepth.core.results import DepthResult
 from edgedepth.core.routing import Route
 from edgedepth.io.frames import Frame, Source
 from edgedepth.io.sink import Sink
 from edgedepth.runtime.depth_runtime import DepthRuntime
+from edgedepth.runtime.metric_scale import store_scale
+from edgedepth.runtime.profiling import StageTimes
 from edgedepth.runtime.streaming import StreamOptions, StreamReport, run_stream, write_report
 from tests.networks import routed_bundle
 
@@ -183,3 +187,59 @@ def test_warnings_and_drops_of_the_source_are_reported(runtime: DepthRuntime) ->
     data = run_stream(runtime, source, Memory(), StreamOptions()).as_dict()
     assert data["warnings"] == ["1 of 9 frames could be read"]
     assert data["frames"]["dropped"] == 8
+
+
+def test_a_camera_is_asked_when_inference_is_ready(runtime: DepthRuntime) -> None:
+    """No frame waits between a camera and inference, and at most one behind a slow sink."""
+    asked: list[int] = []
+    ahead: list[int] = []
+    source = Levels([NEAR] * 12, asked.append)
+    source.live = True
+    slow = Memory(lambda index: time.sleep(0.02))
+    report = run_stream(
+        runtime,
+        source,
+        slow,
+        StreamOptions(max_frames=9),
+        lambda _, result: ahead.append(asked[-1] - result.frame_index),
+    )
+    assert ahead == [0] * 9
+    assert asked[-1] == 8
+    assert report.frames_read == report.frames_written == len(slow.results) == 9
+
+
+def test_an_unplugged_camera_ends_the_run_after_its_frames_are_written(runtime: DepthRuntime) -> None:
+    def fail(index: int) -> None:
+        if index == 4:
+            raise InputError("the camera was unplugged")
+
+    source, sink = Levels([NEAR] * 9, fail), Memory()
+    source.live = True
+    with pytest.raises(InputError, match="unplugged"):
+        run_stream(runtime, source, sink, StreamOptions())
+    assert (len(sink.results), sink.closed) == (4, 1)
+
+
+def test_a_scale_of_a_known_camera_warns_without_one(tmp_path: Path) -> None:
+    bundle = routed_bundle(tmp_path / "b")
+    scale = MetricScale(factor=1.5, source="tape", frames=1, residual=0.0, camera_given=True)
+    store_scale(bundle, {Route.LOW: scale})
+    with DepthRuntime.load(tmp_path / "b", backend="onnxruntime", threads=1) as scaled:
+        near = run_stream(scaled, Levels([NEAR]), Memory(), StreamOptions(route=Route.LOW))
+        far = run_stream(scaled, Levels([FAR]), Memory(), StreamOptions(route=Route.HIGH))
+        camera = StreamOptions(route=Route.LOW, camera=lambda wh: Camera.from_hfov(60, *wh))
+        given = run_stream(scaled, Levels([NEAR]), Memory(), camera)
+    assert len(near.warnings) == 1
+    assert "was measured with intrinsics and none are given" in near.warnings[0]
+    assert far.warnings == given.warnings == []
+
+
+def test_times_of_a_long_run_take_bounded_memory() -> None:
+    times = StageTimes()
+    for index in range(25_000):
+        times.add({"infer": index % 1000})
+    assert len(times._samples["infer"]) == 10_000
+    assert times.total_s("infer") == pytest.approx(25 * 499.5)  # every frame counts in the sum
+    found = times.percentiles()["infer"]
+    assert found["p50"] == pytest.approx(500, abs=25)
+    assert found["p99"] == pytest.approx(990, abs=10)

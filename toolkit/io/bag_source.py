@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 BAG_SUFFIXES = (".bag", ".mcap", ".db3")
 _RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 _INFO = "sensor_msgs/msg/CameraInfo"
+_RECTIFIED = re.compile(r"(?:^|[/_])rect(?:ified)?(?:[/_]|$)")  # by convention, as in image_rect_color
 _METADATA, _METADATA_KEY = "metadata.yaml", b"rosbag2_bagfile_information"
 
 # Encodings of sensor_msgs/Image: channels, and what brings them to BGR (None where they are).
@@ -150,7 +152,7 @@ def _camera_beside(reader: AnyReader, topic: str) -> Camera | None:
     for connection, _, data in reader.messages(connections=connections) if connections else ():
         info: Any = reader.deserialize(data, connection.msgtype)
         matrix = np.asarray(info.P if hasattr(info, "P") else info.p).reshape(3, 4)
-        if "rect" not in topic:
+        if not _RECTIFIED.search(topic):
             matrix = np.asarray(info.K if hasattr(info, "K") else info.k).reshape(3, 3)
         if matrix[0, 0] <= 0 or info.width <= 0:
             return None

@@ -14,6 +14,7 @@ from edgedepth.core.errors import InputError
 from edgedepth.io.frames import Frame, Source
 
 _SILENCE_S = 15.0  # OpenCV itself gives up on a V4L2 device after 10 s
+_STALE_S = 1.0  # a frame that waited longer for the first receiver shows what was
 _FAILED_READS = 5  # a single bad transfer on a USB bus is no reason to stop
 
 
@@ -43,6 +44,10 @@ class LiveSource(Source):
     def __iter__(self) -> Iterator[Frame]:
         first_s: float | None = None
         index = 0
+        with self._news:
+            self.dropped = 0  # what came before anybody asked was not missed
+            if self._latest is not None and time.monotonic() - self._latest[1] > _STALE_S and not self._lost:
+                self._latest = None
         while (latest := self._take(index)) is not None:
             image, taken_s = latest
             first_s = taken_s if first_s is None else first_s

@@ -105,7 +105,8 @@ def run_stream(
 ) -> StreamReport:
     """Run every frame of a source through the runtime into a sink.
 
-    Decoding and encoding have a thread each, so that they overlap with inference; the sink is written and closed in
+    Decoding and encoding have a thread each, so that they overlap with inference; a camera, which has a thread of its
+    own, is asked for its newest frame when inference is ready. The sink is written and closed in
     the thread of encoding. On Ctrl-C what was inferred is still written, the sink is closed well and `interrupted` is
     set. On an error the sink is closed too and the error is raised: who gives a `report` of his own has in it what
     was done until then.
@@ -119,8 +120,9 @@ def run_stream(
     report.bundle = {"name": runtime.bundle.manifest.name, "digest": runtime.bundle.digest}
     report.steady = options.steady if source.ordered else 0.0
     start = time.perf_counter()
-    reader = _Reader(source, report, options.max_frames)
-    writer = _Writer(sink, report)
+    frames = _LiveFrames if source.live else _Reader
+    reader = frames(source, report, options.max_frames)
+    writer = _Writer(sink, report, queued=1 if source.live else QUEUE_FRAMES)
     try:
         try:
             for frame, result in _results(runtime, source, reader, options):
@@ -143,6 +145,11 @@ def run_stream(
         report.wall_s = time.perf_counter() - start
         report.frames_dropped = source.dropped
         report.warnings += source.warnings
+        if report.camera == "assumed" and (scaled := _scaled_by_camera(runtime, report)):
+            report.warnings.append(
+                f"the scale of {scaled} was measured with intrinsics and none are given here: depth is off by the"
+                " ratio of the focal lengths; give the same --camera"
+            )
     return report
 
 
@@ -165,6 +172,12 @@ def _results(
         yield frame, result.at(frame.index, frame.time_s)
 
 
+def _scaled_by_camera(runtime: DepthRuntime, report: StreamReport) -> str:
+    """Networks that ran and whose stored scale holds for a known camera only."""
+    ran = (runtime.bundle.manifest.networks[route] for route in Route if report.routes[route.value])
+    return ", ".join(each.network for each in ran if each.scale is not None and each.scale.camera_given)
+
+
 def _rate(count: int, seconds: float) -> float:
     return round(count / seconds, 2) if seconds > 0 else 0.0
 
@@ -172,7 +185,7 @@ def _rate(count: int, seconds: float) -> float:
 class _Worker(Generic[T]):
     """A thread whose first error is kept and raised in the caller's thread."""
 
-    def __init__(self, name: str, queued: int = QUEUE_FRAMES) -> None:
+    def __init__(self, name: str, queued: int) -> None:
         self._queue: queue.Queue[T | None] = queue.Queue(queued)
         self._stop = threading.Event()
         self._error: BaseException | None = None
@@ -212,8 +225,7 @@ class _Reader(_Worker[Frame]):
 
     def __init__(self, source: Source, report: StreamReport, max_frames: int | None) -> None:
         self._source, self._report, self._max_frames = source, report, max_frames
-        # a camera keeps its newest frame itself: every frame queued here would only be older
-        super().__init__("edgedepth-decode", queued=1 if source.live else QUEUE_FRAMES)
+        super().__init__("edgedepth-decode", QUEUE_FRAMES)
 
     def _ended(self) -> None:
         self._offer(None)  # after an error too: what was decoded before it is still run and written
@@ -242,13 +254,37 @@ class _Reader(_Worker[Frame]):
         self._thread.join(timeout=2)
 
 
+class _LiveFrames:
+    """The frames of a camera, each taken when inference is ready for it.
+
+    A camera keeps its newest frame in a thread of its own: what is read ahead of inference would only be older.
+    """
+
+    def __init__(self, source: Source, report: StreamReport, max_frames: int | None) -> None:
+        self._source, self._report, self._max_frames = source, report, max_frames
+
+    def __iter__(self) -> Iterator[Frame]:
+        frames = iter(self._source)
+        while self._max_frames is None or self._report.frames_read < self._max_frames:
+            start = time.perf_counter()
+            frame = next(frames, None)
+            if frame is None:
+                return
+            self._report.times.add({"decode": (time.perf_counter() - start) * 1e3})
+            self._report.frames_read += 1
+            yield frame
+
+    def stop(self) -> None:
+        """Nothing runs on: the source is closed by whoever opened it."""
+
+
 class _Writer(_Worker[tuple[Frame, DepthResult]]):
     """Encodes behind inference, and closes the sink where it wrote to it: a window dies in the thread it lives in."""
 
-    def __init__(self, sink: Sink, report: StreamReport) -> None:
+    def __init__(self, sink: Sink, report: StreamReport, queued: int) -> None:
         self._sink, self._report = sink, report
         self._outputs: list[Path] = []
-        super().__init__("edgedepth-encode")
+        super().__init__("edgedepth-encode", queued)
 
     def _ended(self) -> None:
         self._stop.set()  # nothing more can be handed over

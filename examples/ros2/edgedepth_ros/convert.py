@@ -42,7 +42,7 @@ class CameraInfoMessage(Protocol):
 
     height: int
     width: int
-    k: Any
+    p: Any
     binning_x: int
     binning_y: int
 
@@ -64,8 +64,8 @@ def bgr_of(message: ImageMessage) -> NDArray[np.uint8]:
 
 
 def camera_of(info: CameraInfoMessage) -> Camera | None:
-    """Intrinsics of a rectified image; None where the camera is not calibrated (K is zero, by convention)."""
-    fx, fy, cx, cy = (float(info.k[i]) for i in (0, 4, 2, 5))
+    """Intrinsics of a rectified image, which are those of P; None where the camera is not calibrated (P is zero)."""
+    fx, fy, cx, cy = (float(info.p[i]) for i in (0, 5, 2, 6))
     if fx == 0:
         return None
     camera = Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=info.width, height=info.height)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rclpy
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
 import edgedepth
@@ -27,7 +27,8 @@ class DepthNode(Node):  # type: ignore[misc]  # rclpy has no types
         self._info_publisher = self.create_publisher(CameraInfo, "depth/camera_info", qos_profile_sensor_data)
         self.create_subscription(CameraInfo, "camera_info", self._on_info, qos_profile_sensor_data)
         # a depth of one keeps the latest frame only: a slow device drops frames instead of lagging
-        self.create_subscription(Image, "image", self._on_image, qos_profile_sensor_data)
+        newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self.create_subscription(Image, "image", self._on_image, newest)
         self.get_logger().info(f"edgedepth on {self._runtime.backend}; depth is in metres along the optical axis")
 
     def _on_info(self, info: CameraInfo) -> None:
@@ -37,9 +38,9 @@ class DepthNode(Node):  # type: ignore[misc]  # rclpy has no types
         camera = camera_of(self._info) if self._info is not None else None
         if camera is None:
             self.get_logger().warning("no calibrated camera_info yet: scale is assumed", once=True)
-        frame = bgr_of(image)
-        same_size = self._result is not None and self._result.depth_m.shape == frame.shape[:2]
         try:
+            frame = bgr_of(image)
+            same_size = self._result is not None and self._result.depth_m.shape == frame.shape[:2]
             self._result = self._runtime(
                 frame, camera=camera, keeper=self._keeper, out=self._result if same_size else None
             )
