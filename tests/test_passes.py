@@ -428,6 +428,12 @@ def shuffled_dcr(net: Net) -> Sequence[str]:
     return [net.op("DepthToSpace", maps, blocksize=2, mode="DCR")]
 
 
+def shuffled_computed_bias(net: Net) -> Sequence[str]:
+    bias = net.op("Relu", net.input("bias", 8))
+    maps = net.op("Conv", net.input("x", 1, 3, 4, 5), net.random(8, 3, 1, 1), bias)
+    return [net.op("DepthToSpace", maps, blocksize=2, mode="CRD")]
+
+
 def shuffled_3x3(net: Net) -> Sequence[str]:
     maps = net.conv(net.input("x", 1, 2, 3, 3), 2, 8, 3, bias=False)
     return [net.op("DepthToSpace", maps, blocksize=2, mode="CRD")]
@@ -527,6 +533,8 @@ REFUSES: list[tuple[Rewrite[Any], Build, str]] = [
     (CONV_SHUFFLE, shuffled_and_joined, "one kernel with the shuffle"),
     (CONV_SHUFFLE, shuffled_dcr, "DCR"),
     (CONV_SHUFFLE, shuffled_3x3, "not a dense 1x1"),
+    (CONV_SHUFFLE, shuffled_computed_bias, "the bias is computed"),
+    (CONV_SHUFFLE_MAP, shuffled_computed_bias, "the bias is computed"),
     (CONV_SHUFFLE, shuffled_and_read_before, "others read"),
     (CONV_SHUFFLE_MAP, shuffled_dcr, "DCR"),
     (CONV_SHUFFLE_MAP, shuffled_3x3, "not a dense 1x1"),

@@ -60,6 +60,8 @@ def _refuse(graph: Graph, match: _Match) -> str | None:
     weight = graph.constant(conv.input[1])
     if weight is None or weight.shape[2:] != (1, 1) or attribute(conv, "group", 1) != 1:
         return "the convolution is not a dense 1x1 of constant weights"
+    if len(conv.input) > 2 and conv.input[2] and graph.constant(conv.input[2]) is None:
+        return "the bias is computed"
     if attribute(conv, "strides", [1, 1]) != [1, 1] or any(attribute(conv, "pads", [0] * 4)):
         return "the convolution is strided or padded"
     between = [conv.output[0]] if match.activation is None else [conv.output[0], match.activation.output[0]]

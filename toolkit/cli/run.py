@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -60,13 +61,16 @@ def run(
     Example: edgedepth run video.mp4 --save video,png16
     """
     from edgedepth.core.spec import parse_size
-    from edgedepth.io.sinks import open_sinks, run_folder
+    from edgedepth.io.sinks import check_kinds, open_sinks, run_folder
     from edgedepth.io.sources import open_source
     from edgedepth.runtime.depth_runtime import DepthRuntime
     from edgedepth.runtime.streaming import StreamOptions, StreamReport, run_stream
 
     intrinsics = None if camera is None else parse_camera(camera)
+    names = _names(save, show)
+    check_kinds(names)
     with (
+        _stopped_well(),
         open_source(source) as opened,
         DepthRuntime.load(
             bundle,
@@ -80,7 +84,7 @@ def run(
         colours = _colours(runtime, colour_range, colormap)
         folder = run_folder() if output is None else output
         sinks = open_sinks(
-            _names(save, show),
+            names,
             folder,
             name=opened.name,
             ordered=opened.ordered,
@@ -100,6 +104,16 @@ def run(
         with _reported(report, folder / "run.json", as_json), _progress(opened, max_frames) as on_frame:
             run_stream(runtime, opened, sinks, options, on_frame, report)
     _finish(report, as_json)
+
+
+@contextmanager
+def _stopped_well() -> Iterator[None]:
+    """Take SIGTERM, with which containers and services are stopped, for Ctrl-C: what was inferred is still written."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _names(save: str, show: bool) -> list[str]:

@@ -99,15 +99,25 @@ def open_sinks(
         UnknownNameError: a name is not of the table.
         OutputError: the folder cannot be made or written, or a file would be written over a photo or twice.
     """
+    check_kinds(names)
     kinds = {kind.name: kind for kind in SINK_KINDS}
-    for wanted in names:
-        if wanted not in kinds:
-            raise UnknownNameError.of("output", wanted, kinds)
     options = SinkOptions(folder=folder, name=name, ordered=ordered, colours=colours, fps=fps, max_m=max_m)
     _check_writable(folder)
     sinks = {wanted: kinds[wanted].open(options) for wanted in dict.fromkeys(names)}
     _check_apart(sinks, photos or {})
     return SinkGroup(tuple(sinks.values()))
+
+
+def check_kinds(names: Sequence[str]) -> None:
+    """Refuse names of outputs that are not of `SINK_KINDS`, before a folder is made for them.
+
+    Raises:
+        UnknownNameError: the first that is not; the message lists those that are.
+    """
+    kinds = [kind.name for kind in SINK_KINDS]
+    for wanted in names:
+        if wanted not in kinds:
+            raise UnknownNameError.of("output", wanted, kinds)
 
 
 def run_folder(base: Path = Path("runs/depth")) -> Path:
