@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from edgedepth.calibration.record import CalibrationRecord
 from edgedepth.calibration.report import CalibrationReport, NetworkReport
 from edgedepth.core.bundle import Bundle, editable, write_manifest
 from edgedepth.core.errors import InputError
-from edgedepth.core.files import write_atomic
+from edgedepth.core.files import atomic_path
 from edgedepth.core.manifest import DepthNetwork
 from edgedepth.core.routing import Route
 from edgedepth.engines.tensorrt.bundle import current_plans
@@ -53,8 +54,9 @@ def calibrate_bundle(
         gathered = gather(bundle, source, limit=chosen.limit, progress=lambda read: progress("reading frames", read, 0))
         with tempfile.TemporaryDirectory() as folder:
             networks, reports = _networks(bundle, gathered, records, chosen, Path(folder), progress)
-            for path in Path(folder).iterdir():  # only now, so that a bundle is never left half changed
-                write_atomic(bundle.folder / path.name, path.read_bytes())
+            with contextlib.ExitStack() as new:  # all are written before the first takes its place
+                for path in Path(folder).iterdir():
+                    shutil.copyfile(path, new.enter_context(atomic_path(bundle.folder / path.name)))
         manifest = bundle.manifest.model_copy(update={"networks": networks})
         manifest = manifest.model_copy(update={"plans": current_plans(bundle, manifest)})
         changed = write_manifest(bundle.folder, manifest)

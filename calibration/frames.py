@@ -20,7 +20,7 @@ from edgedepth.calibration.vary import varied
 from edgedepth.calibration.world_frames import WORLD, world_datasets
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.camera import Camera
-from edgedepth.core.errors import InputError
+from edgedepth.core.errors import InputError, require
 from edgedepth.core.preprocess import Placement, focal_scale
 from edgedepth.core.routing import Route
 from edgedepth.core.spec import DepthSpec
@@ -95,6 +95,21 @@ class Gathered:
     duplicates: int
     constant: int
     warnings: tuple[str, ...] = ()
+
+
+def check_source(source: str) -> None:
+    """Refuse a source that `gather` could not read, before work is spent that it is needed for.
+
+    Raises:
+        InputError: there is no such source, or it cannot be opened.
+        MissingPackageError: the renderer of "world" is not installed.
+    """
+    if source == WORLD:
+        require("warp", extra="world")
+    elif source.partition(":")[0] in READERS:
+        open_dataset(source)
+    else:
+        open_source(source).close()
 
 
 def gather(bundle: Bundle, source: str, *, limit: int = LIMIT, progress: Progress = silent) -> Gathered:

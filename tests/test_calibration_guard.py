@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ from edgedepth.calibration.speed import Timing
 from edgedepth.calibration.switchboard import Switchboard
 from edgedepth.cli import main
 from edgedepth.core.bundle import file_entry, write_manifest
-from edgedepth.core.errors import BundleError, InputError, UnknownNameError
+from edgedepth.core.errors import BundleError, InputError, OutputError, UnknownNameError
 from edgedepth.core.manifest import Manifest
 from edgedepth.core.routing import Route
 from edgedepth.export.passes.graph import Graph
@@ -298,6 +299,30 @@ def test_a_later_calibration_takes_its_place(tmp_path: Path, pictures: Path, spe
     report = calibrate_bundle(bundle.folder, str(pictures), config=FAST)
     assert not report.networks[0].backends[0].accepted
     assert not (bundle.folder / "small.int8@onnxruntime.onnx").exists()
+
+
+def test_a_full_disk_leaves_a_calibrated_bundle_as_it_was(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of the same names are replaced: none of them before all are written."""
+    bundle = int8_bundle(tmp_path / "b")
+    calibrate_bundle(bundle.folder, str(pictures), config=FAST)
+    before = {path.name: path.read_bytes() for path in bundle.folder.rglob("*") if path.is_file()}
+    copied: list[Path] = []
+
+    def full(source: Path, target: Path) -> None:
+        copied.append(target)
+        if len(copied) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        target.write_bytes(source.read_bytes())
+
+    monkeypatch.setattr("edgedepth.calibration.calibrate.shutil.copyfile", full)
+    other = dataclasses.replace(FAST, methods=("entropy",))
+    with pytest.raises(OutputError, match="no space left on the disk"):
+        calibrate_bundle(bundle.folder, str(pictures), config=other)
+    assert len(copied) == 2
+    assert before == {path.name: path.read_bytes() for path in bundle.folder.rglob("*") if path.is_file()}
+    Bundle.load(bundle.folder)
 
 
 def test_backends_may_be_calibrated_one_after_the_other(tmp_path: Path, pictures: Path) -> None:

@@ -112,6 +112,10 @@ def deploy(
     sources = (str(source),) if isinstance(source, (str, Path)) else tuple(source)
     if module is not None and sources == ("default",):
         sources = ()
+    if calib is not None:
+        from edgedepth.calibration.frames import check_source
+
+        check_source(calib)  # a folder's earlier bundle is replaced once the new one is exported
     exported = _export(
         sources,
         Path(output),
