@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from edgedepth.cli import COMMANDS, main
+from edgedepth.cli.common import parse_camera
 from tests.networks import routed_bundle
 
 
@@ -230,3 +231,13 @@ def test_ctrl_c_leaves_a_playable_video_and_a_report(bundle: Path, tmp_path: Pat
     assert 0 < report["frames"]["written"] < 3000
     with av.open(str(written)) as container:
         assert sum(1 for _ in container.decode(video=0)) == report["frames"]["written"]
+
+
+def test_intrinsics_of_another_size_are_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    camera = parse_camera("1400,1400,960,540")
+    assert capsys.readouterr().err == ""
+    assert [camera((640, 480)).cx, camera((640, 480)).cx] == [960, 960]
+    err = capsys.readouterr().err
+    assert err.count("lies outside frames of 640x480") == 1
+    camera((1920, 1080))
+    assert capsys.readouterr().err == ""

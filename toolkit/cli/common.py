@@ -61,10 +61,19 @@ def parse_camera(text: str) -> Callable[[tuple[int, int]], Camera]:
         if len(values) != 4:
             raise InputError(f"--camera is fx,fy,cx,cy in pixels or a JSON file, but got {text!r}")
     fx, fy, cx, cy = values
+    told: list[bool] = []
 
     def camera_of(frame_wh: tuple[int, int]) -> Camera:
         width, height = size or frame_wh
+        if not (0 <= cx <= width and 0 <= cy <= height) and not told:
+            told.append(True)  # once: a frame that is cropped far off the axis may be like that
+            say(
+                f"warning: the principal point {cx:g},{cy:g} lies outside frames of {width}x{height}: are these"
+                " intrinsics of another size? A JSON file names theirs (width, height) and is scaled"
+            )
         return Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=width, height=height).of_frames(*frame_wh)
 
-    camera_of(size or (1, 1))  # refuses numbers that are no camera before anything runs
+    Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=1, height=1)  # refuses numbers that are no camera before anything runs
+    if size is not None:
+        camera_of(size)
     return camera_of
