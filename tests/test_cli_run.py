@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,29 +140,3 @@ def test_a_mistyped_output_leaves_no_folder(
     _, line = failed(capsys, bundle, photos, "--save", "pgn16")
     assert "unknown output 'pgn16'" in line
     assert not (tmp_path / "runs").exists()
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to send")
-def test_sigterm_ends_a_run_as_ctrl_c_does(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Containers and services are stopped with it."""
-
-    class Terminated(Unplugged):
-        def __iter__(self) -> Iterator[Frame]:
-            for frame in super().__iter__():
-                if frame.index == 30:
-                    os.kill(os.getpid(), signal.SIGTERM)
-                yield frame
-
-    before = signal.getsignal(signal.SIGTERM)
-    source = Terminated(10_000, InputError("it went on"))
-    monkeypatch.setattr(sources, "open_source", lambda *_arguments, **_options: source)
-    with pytest.raises(SystemExit) as exit_:
-        main(["run", "0", "-b", str(bundle), "--backend", "onnxruntime", "-o", str(tmp_path / "out"), "--save", "npz"])
-    assert exit_.value.code == 130
-    report = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert report["interrupted"]
-    assert report["error"] is None
-    assert report["frames"]["written"] == len(list((tmp_path / "out").rglob("*.npz"))) > 0
-    assert signal.getsignal(signal.SIGTERM) == before

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgedepth.core.errors import InputError
-from edgedepth.io import open_source
+from edgedepth.io import live_source, open_source
 from edgedepth.io.camera_source import has_gstreamer
 
 
@@ -77,3 +79,46 @@ def test_pipelines_need_gstreamer(spec: str) -> None:
 def test_csi_cameras_have_numbers() -> None:
     with pytest.raises(InputError, match="expected csi://N"):
         open_source("csi://front")
+
+
+class Camera:
+    """A capture that gives a frame whenever it is told to, numbered in its pixels."""
+
+    def __init__(self) -> None:
+        self.frames: queue.Queue[int] = queue.Queue()
+
+    def get(self, _: int) -> float:
+        return 30.0
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        try:
+            return True, np.full((4, 6, 3), self.frames.get(timeout=2), np.uint8)
+        except queue.Empty:
+            return False, None
+
+    def release(self) -> None:
+        return None
+
+
+def _until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not happened() and time.monotonic() < end:
+        time.sleep(0.002)
+    assert happened()
+
+
+def test_what_came_before_anybody_asked_is_no_drop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device may be made ready for minutes while its camera is running."""
+    monkeypatch.setattr(live_source, "_STALE_S", 0.0)
+    camera = Camera()
+    source = live_source.LiveSource(camera, name="camera", what="the camera", remedy="look at it")  # type: ignore[arg-type]
+    for number in range(4):
+        camera.frames.put(number)
+    _until(lambda: source.dropped == 3)
+    frames = iter(source)
+    threading.Timer(0.05, camera.frames.put, (9,)).start()
+    first = next(frames)
+    assert (first.index, first.time_s, int(first.image_bgr[0, 0, 0])) == (0, 0.0, 9)  # the fourth had waited too long
+    assert source.dropped == 0
+    camera.frames.put(0)  # or its thread would wait for one
+    source.close()

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 _LEAST = 8  # rows and columns of what counts as a matrix: a correction's single row has nothing to make orthogonal
 _COEFFICIENTS = 3.4445, -4.7750, 2.0315  # of the quintic iteration: steepest at 0, fixed points near 1
+_STEPS = 5  # of that iteration
+_MOMENTUM = 0.95
 _ADAM_RMS = 0.2  # of AdamW's updates, in units of the learning rate
 
 
@@ -26,31 +28,23 @@ def is_matrix(parameter: Tensor) -> bool:
     return pointwise and min(parameter.shape[:2]) >= _LEAST
 
 
-def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
+def orthogonalised(matrices: Tensor) -> Tensor:
     """Each of (N, rows, columns) with its singular values brought to about 1 (0.7 to 1.2), by Newton-Schulz."""
     a, b, c = _COEFFICIENTS
     tall = matrices.shape[-2] > matrices.shape[-1]
     x: Tensor = matrices.mT if tall else matrices
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)
-    for _ in range(steps):
+    for _ in range(_STEPS):
         square = x @ x.mT
         x = a * x + (b * square + c * (square @ square)) @ x
     return x.mT if tall else x
 
 
 class Muon(torch.optim.AdamW):
-    """Muon for the parameters that `is_matrix` names, AdamW for the others.
+    """Muon with Nesterov's momentum for the parameters that `is_matrix` names, AdamW for the others.
 
-    Args:
-        groups: parameter groups; matrices of a group get its learning rate and weight decay like its other parameters.
-        lr: learning rate.
-        momentum: of the matrices, in Nesterov's form.
+    Learning rate and weight decay of a group hold for both.
     """
-
-    def __init__(self, groups: list[dict[str, Any]], lr: float, momentum: float = 0.95) -> None:
-        super().__init__(groups, lr=lr)
-        for group in self.param_groups:
-            group.setdefault("momentum", momentum)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -77,8 +71,8 @@ class Muon(torch.optim.AdamW):
             if not state:
                 state["momentum"] = torch.zeros_like(parameter)
                 state["step"] = torch.zeros(())  # AdamW looks for it when a state is loaded
-            state["momentum"].lerp_(gradient, 1 - group["momentum"])
-            updates.append(gradient.lerp(state["momentum"], group["momentum"]).flatten(1))
+            state["momentum"].lerp_(gradient, 1 - _MOMENTUM)
+            updates.append(gradient.lerp(state["momentum"], _MOMENTUM).flatten(1))
             parameter.grad = None
         lr = group["lr"]
         scale = _ADAM_RMS * max(parameters[0].shape[:2]) ** 0.5

@@ -24,7 +24,7 @@ def optimizer_for(module: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     if config.optimizer in ("adam", "amsgrad"):
         return torch.optim.Adam(groups, lr=config.lr, amsgrad=config.optimizer == "amsgrad")
     if config.optimizer == "muon":
-        return Muon(groups, config.lr)
+        return Muon(groups, lr=config.lr)
     return torch.optim.AdamW(groups, lr=config.lr)
 
 

@@ -73,6 +73,8 @@ RENDERINGS: Mapping[str, Rendering] = {
     "crossing-bent": Rendering(world="crossing", count=600, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
     "close": Rendering(world="close", count=1600, wh=(208, 156), seed=5, views_per_scene=2, lens="mixed"),
     "jam-more": Rendering(world="jam", count=1600, wh=(288, 165), seed=5, views_per_scene=2, lens="mixed"),
+    "weather": Rendering(world="weather", count=400, wh=(288, 165), seed=5, views_per_scene=2, lens="mixed"),
+    "halls": Rendering(world="halls", count=1200, wh=(256, 168), seed=5, views_per_scene=2, lens="mixed"),
     # Version 2 of the world: pictures with black and burnt parts, floor robots, cyclists; the ground has no seams.
     "indoor-tones": Rendering(world="indoor", count=2600, wh=(208, 156), seed=9, views_per_scene=2, lens="mixed"),
     "street-tones": Rendering(world="street", count=420, wh=(288, 165), seed=9, views_per_scene=2, lens="mixed"),
@@ -83,8 +85,6 @@ RENDERINGS: Mapping[str, Rendering] = {
     "crossing-world": Rendering(world="crossing", count=600, wh=(288, 165), seed=12, views_per_scene=2, lens="mixed"),
     "weather-world": Rendering(world="weather", count=500, wh=(288, 165), seed=12, views_per_scene=2, lens="mixed"),
     "halls-world": Rendering(world="halls", count=800, wh=(256, 168), seed=12, views_per_scene=2, lens="mixed"),
-    "weather": Rendering(world="weather", count=400, wh=(288, 165), seed=5, views_per_scene=2, lens="mixed"),
-    "halls": Rendering(world="halls", count=1200, wh=(256, 168), seed=5, views_per_scene=2, lens="mixed"),
 }
 
 # A router sees whole scenes: little zoom, but every colour there is. Every window takes a random shape, for rooms and

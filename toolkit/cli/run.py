@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -70,7 +69,6 @@ def run(
     names = _names(save, show)
     check_kinds(names)
     with (
-        _stopped_well(),
         open_source(source) as opened,
         DepthRuntime.load(
             bundle,
@@ -104,16 +102,6 @@ def run(
         with _reported(report, folder / "run.json", as_json), _progress(opened, max_frames) as on_frame:
             run_stream(runtime, opened, sinks, options, on_frame, report)
     _finish(report, as_json)
-
-
-@contextmanager
-def _stopped_well() -> Iterator[None]:
-    """Take SIGTERM, with which containers and services are stopped, for Ctrl-C: what was inferred is still written."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _names(save: str, show: bool) -> list[str]:

@@ -220,6 +220,18 @@ class _Worker(Generic[T]):
             raise self._error
 
 
+def _decoded(source: Source, report: StreamReport, max_frames: int | None) -> Iterator[Frame]:
+    """Frames of a source until the report counts `max_frames` of them as read; how long each took is noted."""
+    frames = iter(source)
+    while max_frames is None or report.frames_read < max_frames:
+        start = time.perf_counter()
+        frame = next(frames, None)
+        if frame is None:
+            return
+        report.times.add({"decode": (time.perf_counter() - start) * 1e3})
+        yield frame
+
+
 class _Reader(_Worker[Frame]):
     """Decodes ahead of inference."""
 
@@ -231,16 +243,9 @@ class _Reader(_Worker[Frame]):
         self._offer(None)  # after an error too: what was decoded before it is still run and written
 
     def _work(self) -> None:
-        frames = iter(self._source)
-        while self._max_frames is None or self._report.frames_read < self._max_frames:
-            start = time.perf_counter()
-            frame = next(frames, None)
-            if frame is None:
-                return
-            elapsed_ms = (time.perf_counter() - start) * 1e3
+        for frame in _decoded(self._source, self._report, self._max_frames):
             if not self._offer(frame):
                 return
-            self._report.times.add({"decode": elapsed_ms})
             self._report.frames_read += 1
 
     def __iter__(self) -> Iterator[Frame]:
@@ -264,13 +269,7 @@ class _LiveFrames:
         self._source, self._report, self._max_frames = source, report, max_frames
 
     def __iter__(self) -> Iterator[Frame]:
-        frames = iter(self._source)
-        while self._max_frames is None or self._report.frames_read < self._max_frames:
-            start = time.perf_counter()
-            frame = next(frames, None)
-            if frame is None:
-                return
-            self._report.times.add({"decode": (time.perf_counter() - start) * 1e3})
+        for frame in _decoded(self._source, self._report, self._max_frames):
             self._report.frames_read += 1
             yield frame
 
