@@ -5,6 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,3 +144,25 @@ def test_a_mistyped_output_leaves_no_folder(
     _, line = failed(capsys, bundle, photos, "--save", "pgn16")
     assert "unknown output 'pgn16'" in line
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send SIGTERM")
+def test_sigterm_ends_a_run_as_ctrl_c_does(bundle: Path, tmp_path: Path) -> None:
+    """Containers and services are stopped with it. In a process of its own, for signals are a process's."""
+    photos, out = tmp_path / "many", tmp_path / "out"
+    photos.mkdir()
+    for number in range(400):
+        cv2.imwrite(str(photos / f"{number:03d}.png"), np.full((240, 320, 3), number % 256, np.uint8))
+    command = ["run", str(photos), "-b", str(bundle), "--backend", "onnxruntime", "--save", "npz", "-o", str(out)]
+    with subprocess.Popen([sys.executable, "-m", "edgedepth", *command], stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not list(out.rglob("*.npz")) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    report = json.loads((out / "run.json").read_text())
+    assert report["interrupted"]
+    assert report["error"] is None
+    assert 400 > report["frames"]["written"] == len(list(out.rglob("*.npz"))) > 0
+    assert "what was written is complete" in err

@@ -1,14 +1,17 @@
 """The command line: one command per file; each parses, calls the library and prints.
 
 `COMMANDS` is the one list of them. Exit codes: 0 done, 1 failed with one line on stderr, 2 wrong call,
-130 interrupted.
+130 interrupted (Ctrl-C, or SIGTERM, with which containers and services are stopped).
 """
 
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import typer
 
@@ -71,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG_FLAG in given
     try:
-        build_app()([argument for argument in given if argument != DEBUG_FLAG], prog_name="edgedepth")
+        with _sigterm_as_ctrl_c():
+            build_app()([argument for argument in given if argument != DEBUG_FLAG], prog_name="edgedepth")
     except EdgeDepthError as error:
         if debug:
             raise
@@ -80,6 +84,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         fail(f"unexpected {type(error).__name__}: {' '.join(str(error).split())} (run again with {DEBUG_FLAG})")
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt too, so that a command that is stopped keeps what it has done."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may say so
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def fail(message: str) -> None:
