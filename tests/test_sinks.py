@@ -307,6 +307,7 @@ class TestPng16:
         assert values[1].tolist() == [1, 1000, 65500, 0]
         note = json.loads((tmp_path / "png16" / "depth_png.json").read_text())
         assert note["pixels_too_far_for_16_bits"] == 1
+        assert sink.warnings == ["png16: 1 pixels beyond 66 m are 0; the npz output has them"]
 
     def test_text_chunks_by_the_letter(self):
         data = png_bytes(np.zeros((2, 2), np.uint16), {"DepthUnit": "m"})
@@ -317,6 +318,32 @@ class TestPng16:
         assert data[12:16] == b"IHDR"
         assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED).shape == (2, 2)
         assert png_text(png_bytes(np.zeros((2, 2), np.uint16))) == {}
+
+
+class TestUsedFolder:
+    """Files of an earlier run stay, and are told from those of this one."""
+
+    def test_a_stream_tells_of_them(self, tmp_path):
+        for count in (5, 3):
+            with sinks(["npz", "png16"], tmp_path) as sink:
+                for i in range(count):
+                    sink.write(make_frame(i), make_result())
+        assert sink.warnings == [
+            f"{tmp_path / 'npz'} also holds 2 .npz files of an earlier run",
+            f"{tmp_path / 'png16'} also holds 2 .png files of an earlier run",
+        ]
+
+    def test_nothing_is_told_where_all_were_replaced(self, tmp_path):
+        for _ in range(2):
+            with sinks(["npz"], tmp_path) as sink:
+                sink.write(make_frame(), make_result())
+        assert sink.warnings == []
+
+    def test_photos_lie_beside_others(self, tmp_path):
+        (tmp_path / "other.npz").touch()
+        with sinks(["npz"], tmp_path, ordered=False) as sink:
+            sink.write(make_frame(name="photo"), make_result())
+        assert sink.warnings == []
 
 
 class TestNpz:

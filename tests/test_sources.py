@@ -114,6 +114,17 @@ class TestVideo:
         np.testing.assert_allclose([f.time_s for f in frames], times_s, atol=1e-3)
         assert warnings == []
 
+    def test_a_clock_that_begins_again_goes_on(self, tmp_path):
+        part = make_video(tmp_path / "part.ts", 12).read_bytes()
+        (tmp_path / "joined.ts").write_bytes(part + part)
+        frames, warnings = read(tmp_path / "joined.ts")
+        times_s = np.array([frame.time_s for frame in frames])
+        assert len(frames) >= 22  # the decoder may lose a frame where the parts meet
+        assert times_s[0] == 0
+        np.testing.assert_allclose(np.diff(times_s), 1 / 12, atol=0.09)
+        assert (np.diff(times_s) > 0).all()
+        assert any("its clock jumped back, 1 x" in warning for warning in warnings), warnings
+
     @pytest.mark.parametrize("fps", [Fraction(1, 5), 500])
     def test_a_rate_that_cannot_be_is_unknown_and_the_times_hold(self, tmp_path, fps):
         times_s = [float(i / fps) for i in range(6)]

@@ -52,6 +52,16 @@ class Png16Sink(FilePerFrame):
         self._text = {"DepthScale": str(self._scale), "DepthUnit": "m", "DepthZero": _ZERO}
         self._note = self.folder / "depth_png.json"
 
+    @property
+    def warnings(self) -> list[str]:
+        """As every file per frame, and depth that 16 bits cannot say."""
+        told = super().warnings
+        if self._too_far:
+            told.append(
+                f"png16: {self._too_far} pixels beyond {65535 / self._scale:.0f} m are 0; the npz output has them"
+            )
+        return told
+
     def encode(self, frame: Frame, result: DepthResult) -> bytes:  # noqa: ARG002
         """The PNG of one depth map."""
         values, too_far = quantise(result, self._scale)

@@ -39,6 +39,11 @@ class SinkOptions:
 class Sink(abc.ABC):
     """Takes results one by one and writes them: a context manager, closed once, in the thread that wrote to it."""
 
+    @property
+    def warnings(self) -> list[str]:
+        """What whoever uses the files should know, one line each; complete once the sink is closed."""
+        return []
+
     def path_of(self, name: str) -> Path | None:  # noqa: ARG002
         """The file that a frame of this name gets for itself; None where frames share one or leave none."""
         return None
@@ -95,6 +100,17 @@ class FilePerFrame(Sink):
     @abc.abstractmethod
     def encode(self, frame: Frame, result: DepthResult) -> bytes:
         """The content of one file."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """Files of other frames among those of a stream, as an earlier run leaves them."""
+        strangers = self._strangers() if self._ordered and self._frames else 0
+        return [f"{self.folder} also holds {strangers} {self.suffix} files of an earlier run"] if strangers else []
+
+    def _strangers(self) -> int:
+        with contextlib.suppress(OSError):
+            return sum(path.suffix == self.suffix for path in self.folder.iterdir()) - self._frames
+        return 0
 
     def path_of(self, name: str) -> Path:
         """The file of a frame, in the folder of its kind."""

@@ -51,6 +51,11 @@ class SinkGroup(Sink):
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = tuple(sinks)
 
+    @property
+    def warnings(self) -> list[str]:
+        """Those of all sinks."""
+        return [warning for sink in self._sinks for warning in sink.warnings]
+
     def write(self, frame: Frame, result: DepthResult) -> None:
         """Write one result everywhere."""
         for sink in self._sinks:

@@ -56,16 +56,22 @@ class VideoSource(Source):
     def __iter__(self) -> Iterator[Frame]:
         reformatter = VideoReformatter()
         first_s: float | None = None
-        last_s = 0.0
-        index = 0
+        said_s = last_s = 0.0
+        index = jumps = 0
         for picture in self._pictures():
             # One thread: a pool of scalers wakes every core for a millisecond's work.
             bgr = reformatter.reformat(picture, format="bgr24", threads=1).to_ndarray().astype(np.uint8, copy=False)
-            time_s = picture.time if picture.time is not None else index * (self._step_s or 1 / 30)
+            step_s = self._step_s or 1 / 30
+            time_s = picture.time if picture.time is not None else index * step_s
             first_s = time_s if first_s is None else first_s
-            last_s = time_s - first_s
+            if index > 0 and time_s < said_s:  # joined recordings begin their clock again
+                first_s -= said_s + step_s - time_s
+                jumps += 1
+            said_s, last_s = time_s, time_s - first_s
             yield Frame(index=index, image_bgr=_upright(bgr, picture), time_s=last_s, name=f"{index:06d}")
             index += 1
+        if jumps:
+            self.warnings.append(f"{self._path.name}: its clock jumped back, {jumps} x; times go on from there")
         self._judge(index, last_s)
 
     def close(self) -> None:

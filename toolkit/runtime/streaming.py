@@ -144,7 +144,7 @@ def run_stream(
     finally:
         report.wall_s = time.perf_counter() - start
         report.frames_dropped = source.dropped
-        report.warnings += source.warnings
+        report.warnings += source.warnings + sink.warnings
         if report.camera == "assumed" and (scaled := _scaled_by_camera(runtime, report)):
             report.warnings.append(
                 f"the scale of {scaled} was measured with intrinsics and none are given here: depth is off by the"
