@@ -81,8 +81,10 @@ class PlanCache:
             raise output_error(self.folder, error) from error
         _check_private(self.folder)
 
-    def find(self, request: PlanRequest) -> Hit | Miss:
+    def find(self, request: PlanRequest, *, again: bool = False) -> Hit | Miss:
         """The plan that is wanted, or why there is none; of several that fit, the one that is made for it.
+
+        again: an engine that was rejected counts as none.
 
         Raises:
             BackendError: every engine that fits was rejected by its golden check.
@@ -103,10 +105,12 @@ class PlanCache:
                 continue
             if nearest is None or len(differences) < len(nearest):
                 nearest = differences
+        if rejected is not None and again:
+            return Miss(why=f"the one there was rejected by its golden check: {rejected.rejected}")
         if rejected is not None:
             raise BackendError(
                 f"the {rejected.flavour} engine of {rejected.network} was rejected by its golden check:"
-                f" {rejected.rejected}; use another precision or backend, or build again after: edgedepth cache clear"
+                f" {rejected.rejected}; use another precision or backend, or build it again: edgedepth build"
             )
         return Miss(why="none was built of this file" if nearest is None else "; ".join(nearest))
 

@@ -28,7 +28,8 @@ from edgedepth.engines.tensorrt.device import SharedDevice
 from edgedepth.engines.tensorrt.flavour import flavour_of
 from edgedepth.engines.tensorrt.plans import plan_for
 from edgedepth.engines.tensorrt.session import TensorRtSession
-from edgedepth.runtime.golden import check_bundle, check_network, check_new_engines, check_session
+from edgedepth.runtime import golden
+from edgedepth.runtime.golden import check_built, check_bundle, check_network, check_new_engines, check_session
 from edgedepth.runtime.network import FrameNetwork
 from tests.bundles import LOW_SPEC
 from tests.fakes_tensorrt import FakeDevice, fake_trt, onnx_text
@@ -180,11 +181,31 @@ def test_new_engine_is_checked_once_and_it_is_written_down(
         assert check_new_engines(bundle, {Route.HIGH: session}) == []  # no golden frames of this route
 
 
+def test_what_was_built_is_what_is_checked(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not another engine of the cache that would serve the network as well."""
+    monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "home"))
+    with tensorrt_session(tmp_path, nan=False) as session:
+        plan = SimpleNamespace(key=session.key, sidecar=session.sidecar)
+        built: Any = SimpleNamespace(role="low", precision="fp32", sizes=(), plan=plan)
+        router: Any = SimpleNamespace(role="router")
+        opened: list[tuple[Any, ...]] = []
+
+        def open_plan(flavour: str, given: Any, **options: Any) -> TensorRtSession:
+            opened.append((flavour, given, options))
+            return session
+
+        monkeypatch.setattr(golden, "open_plan", open_plan)
+        (result,) = check_built(bundle, [router, built])
+    assert result.passed
+    assert opened == [("tensorrt", plan, {"precision": "fp32", "frame_wh": None})]
+    assert PlanCache().entries()[0].sidecar.checked == str(result)
+
+
 def test_doctors_check_is_written_down_too(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "home"))
     result = check_network(bundle, Route.LOW, lambda network: tensorrt_session(tmp_path, nan=True))
     assert not result.passed
-    with pytest.raises(BackendError, match=r"rejected by its golden check: 48 pixels.*edgedepth cache clear"):
+    with pytest.raises(BackendError, match=r"rejected by its golden check: 48 pixels.*edgedepth build"):
         tensorrt_session(tmp_path, nan=True)
 
 
@@ -199,7 +220,7 @@ def test_wrong_engine_is_rejected_by_name_for_good(
             check_new_engines(bundle, {Route.LOW: session})
         others: dict[Route, Any] = {Route.LOW: SimpleNamespace()}
         assert check_new_engines(bundle, others) == []  # only TensorRT's engines are built here
-    with pytest.raises(BackendError, match=r"rejected by its golden check: 48 pixels.*edgedepth cache clear"):
+    with pytest.raises(BackendError, match=r"rejected by its golden check: 48 pixels.*edgedepth build"):
         tensorrt_session(tmp_path, nan=True)
 
 

@@ -93,3 +93,10 @@ def test_the_command_chooses_from_a_near_and_a_far_set(tmp_path: Path, capsys: p
     code, _, said = call(capsys, "sigma", tmp_path / "zipped.zip", "--set", "7", "-o", tmp_path / "changed")
     assert code == 0, said
     assert Bundle.load(tmp_path / "changed").manifest.router.rule == CoarseRule(sigma_m=7.0)
+    without_write = ("sigma", bundle, "--backend", "onnxruntime", "--json", "-o", tmp_path / "chosen")
+    code, printed, said = call(capsys, *without_write, *sets)
+    assert code == 0, said
+    assert json.loads(printed)["written"]
+    assert Bundle.load(tmp_path / "chosen").manifest.router.rule == CoarseRule(sigma_m=chosen["sigma_m"])
+    assert "must be a positive number" in failure(capsys, "sigma", bundle, "--set", "-1", "-o", tmp_path / "none")
+    assert not (tmp_path / "none").exists()

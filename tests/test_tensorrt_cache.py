@@ -243,6 +243,9 @@ def test_rejected_engine_is_not_run_again(cache: PlanCache, flavour: Flavour) ->
     cache.note("k", rejected="3 pixels are not finite")
     with pytest.raises(BackendError, match=r"tensorrt engine of low.onnx was rejected .*3 pixels are not finite"):
         cache.find(request(flavour))
+    again = cache.find(request(flavour), again=True)
+    assert isinstance(again, Miss)
+    assert again.why == "the one there was rejected by its golden check: 3 pixels are not finite"
 
 
 def test_rejected_engine_does_not_stand_before_another_that_fits(cache: PlanCache, flavour: Flavour) -> None:
@@ -410,6 +413,19 @@ def test_built_once_then_found_and_rebuilt_when_something_differs(
     assert plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache).why_built == "none was built of this file"
 
 
+def test_rejected_engine_is_built_again_when_asked(cache: PlanCache, flavour: Flavour, tmp_path: Path) -> None:
+    onnx = network(tmp_path)
+    first = plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache)
+    cache.note(first.key, rejected="3 pixels are not finite")
+    with pytest.raises(BackendError, match=r"was rejected .* or build it again: edgedepth build"):
+        plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache)
+    assert (
+        "rejected by its golden check"
+        in plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache, again=True).why_built
+    )
+    assert plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache).why_built == ""  # not yet checked
+
+
 def test_tuned_plan_serves_whoever_does_not_ask_for_its_tuning(
     cache: PlanCache, flavour: Flavour, tmp_path: Path
 ) -> None:
@@ -460,6 +476,12 @@ def test_bundle_is_built_with_its_router_and_only_where_missing(
     assert not any(entry.plan.why_built for entry in build_bundle(bundle, flavour, gpu=ORIN, cache=cache, build=False))
     with pytest.raises(UnknownNameError, match="'int8'; known: fp32"):
         build_bundle(bundle, flavour, precision="int8", gpu=ORIN, cache=cache)
+    low = bundle.manifest.networks[Route.LOW]
+    of_another = low.model_copy(update={"variants": {**low.variants, "int8@openvino": low.variants["fp32"]}})
+    networks = {**bundle.manifest.networks, Route.LOW: of_another}
+    widened = write_manifest(bundle.folder, bundle.manifest.model_copy(update={"networks": networks}))
+    with pytest.raises(UnknownNameError, match=r"precision for tensorrt 'int8'; known: fp32$"):
+        build_bundle(widened, flavour, precision="int8", gpu=ORIN, cache=cache)
 
 
 def test_precision_is_fp16_where_the_depth_networks_have_it(bundle: Bundle, cache: PlanCache, flavour: Flavour) -> None:

@@ -18,9 +18,12 @@ from edgedepth.core.bundle import Bundle, file_entry, write_manifest
 from edgedepth.core.manifest import Golden
 from edgedepth.core.routing import Route
 from edgedepth.engines import registry
+from edgedepth.engines.machine import Gpu
 from edgedepth.engines.session import Availability
 from edgedepth.engines.tensorrt import describe as describe_module
 from edgedepth.engines.tensorrt import flavour as flavour_module
+from edgedepth.engines.tensorrt import plans as plans_module
+from edgedepth.engines.tensorrt import probe as probe_module
 from tests.bundles import LOW_SPEC
 from tests.networks import depth_network, routed_bundle
 from tests.older import older_python
@@ -84,7 +87,7 @@ def test_copy_that_carries_engines_with_a_camera_size(
     carried = [entry.file for entry in Bundle.load(copy).manifest.plans]
     assert sum(".640x480." in file for file in carried) == 6
     assert len(carried) == 12
-    assert "is not empty" in failure(capsys, "build", bundle, "--target", "sm89", "-o", copy)
+    assert "is not an empty folder" in failure(capsys, "build", bundle, "--target", "sm89", "-o", copy)
 
 
 def test_one_engine_for_many_cameras(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,9 +136,19 @@ def test_calls_that_cannot_work_say_why(
     assert "WxH" in failure(capsys, "build", bundle, "--size", "huge")
     assert "carries no plans" in failure(capsys, "trust", bundle)
     archive = shutil.make_archive(str(tmp_path / "zipped"), "zip", bundle)
-    assert "give a folder for a copy with -o DIR" in failure(capsys, "build", archive, "--target", "sm86")
+    assert "name a folder for the result with -o" in failure(capsys, "build", archive, "--target", "sm86")
     monkeypatch.setattr(flavour_module, "installed_flavours", lambda: ())
     assert "no TensorRT is installed to build with" in failure(capsys, "build", bundle)
+
+
+def test_engines_that_were_built_are_kept_where_they_cannot_be_checked(
+    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans_module, "present_gpu", lambda: Gpu(name="RTX 4090", capability="8.9"))
+    monkeypatch.setattr(probe_module, "probe", lambda _: Availability(available=False, why="pycuda is not installed"))
+    code, _, err = call(capsys, "build", bundle, "--target", "sm89")
+    assert code == 0, err
+    assert "not checked: pycuda is not installed" in err
 
 
 def test_engines_that_do_not_run_here_are_not_run(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

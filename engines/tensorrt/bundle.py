@@ -74,6 +74,7 @@ def build_bundle(
     gpu: Gpu | None = None,
     cache: PlanCache | None = None,
     build: bool = True,
+    again: bool = False,
     report: BundleReport | None = None,
 ) -> list[BuiltPlan]:
     """Build what is missing of a bundle's engines; the router's too, in fp32 where it has no other.
@@ -81,6 +82,7 @@ def build_bundle(
     precision: a precision of the bundle's files; None for `default_precision`.
     cameras: camera sizes; for each entry an engine that resizes on the GPU is built, besides the one that does not.
     build: False refuses instead of building.
+    again: build those anew that were rejected by their golden check.
 
     Raises:
         UnknownNameError: the bundle has no file of that precision.
@@ -102,6 +104,7 @@ def build_bundle(
                 gpu=gpu,
                 cache=store,
                 build=build,
+                again=again,
                 report=None if report is None else _labelled(report, onnx.name),
             )
             built.append(BuiltPlan(role=part.role, network=part.network, precision=chosen, sizes=sizes, plan=plan))
@@ -223,7 +226,9 @@ def _variant(variants: Variants, precision: str, flavour: str) -> BundleFile:
     for key in variant_keys(precision, flavour):
         if key in variants:
             return variants[key]
-    raise UnknownNameError.of("precision", precision, sorted({key.partition("@")[0] for key in variants}))
+    offered = {key.partition("@")[0] for key in variants}
+    usable = sorted(name for name in offered if any(key in variants for key in variant_keys(name, flavour)))
+    raise UnknownNameError.of(f"precision for {flavour}", precision, usable)
 
 
 def _labelled(report: BundleReport, name: str) -> Callable[[str, float], object]:

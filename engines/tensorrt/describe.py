@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from edgedepth.core.errors import BackendError, EdgeDepthError
-from edgedepth.core.files import sha256_of
 from edgedepth.engines.cache import PlanCache
 from edgedepth.engines.machine import Gpu
 from edgedepth.engines.tensorrt.build import engine_from_onnx
@@ -57,7 +57,11 @@ def describe_plan(path: Path, cache: PlanCache) -> dict[str, Any]:
     Raises:
         BackendError: this user's cache did not write it.
     """
-    digest = sha256_of(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BackendError(f"cannot read {path}: {error.strerror or error}") from error
+    digest = hashlib.sha256(content).hexdigest()
     known = [entry for entry in cache.entries() if entry.sidecar.plan_sha256 == digest]
     if not known:
         raise BackendError(
@@ -70,7 +74,7 @@ def describe_plan(path: Path, cache: PlanCache) -> dict[str, Any]:
     if flavour is None:
         report["note"] = f"layers need {entry.sidecar.flavour} {entry.sidecar.version}"
         return report
-    plan = Plan(key=entry.key, plan=path.read_bytes(), sidecar=entry.sidecar)
+    plan = Plan(key=entry.key, plan=content, sidecar=entry.sidecar)
     try:
         report["layers"] = _layers(flavour, plan)
     except EdgeDepthError as error:

@@ -68,22 +68,24 @@ def plan_for(
     cache: PlanCache | None = None,
     strict: bool = True,
     build: bool = True,
+    again: bool = False,
     report: Report | None = None,
 ) -> Plan:
     """Find a network's plan in the cache, or build it and keep it there.
 
     strict: False also takes a plan that was tuned otherwise (see `PlanRequest.strict`).
     build: False refuses where a plan would have to be built.
+    again: build a plan anew that was rejected by its golden check.
 
     Raises:
         BackendError: it cannot be built, or may not; the message says in which fields the nearest plan differs.
     """
     store = PlanCache() if cache is None else cache
     request = request_for(onnx, config, flavour, gpu, strict=strict)
-    found = store.find(request)
+    found = store.find(request, again=again)
     if isinstance(found, Miss) and build:
         with store.lock(request.key):
-            found = store.find(request)  # another process may have built it while this one waited
+            found = store.find(request, again=again)  # another process may have built it while this one waited
             if isinstance(found, Miss):
                 return _built(onnx, config, flavour, gpu, store, request, found.why, report)
     if isinstance(found, Miss):

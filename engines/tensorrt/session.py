@@ -54,6 +54,16 @@ def open_session(onnx_path: Path, flavour: str, config: SessionConfig) -> Sessio
         SHARED.release()
 
 
+def open_plan(flavour: str, plan: Plan, *, precision: Precision, frame_wh: Size | None = None) -> TensorRtSession:
+    """Open exactly this plan on the GPU, whatever else the cache holds.
+
+    Raises:
+        BackendError: there is no GPU, or the library refuses the plan.
+    """
+    found = load_flavour(flavour)
+    return TensorRtSession(found, plan, SHARED, precision=precision, recorder=find_recorder(), frame_wh=frame_wh)
+
+
 class TensorRtSession:
     """A network in TensorRT; see `edgedepth.engines.Session`.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from edgedepth.cli.common import JSON_HELP, print_json, say
 
 if TYPE_CHECKING:
     from edgedepth.core.bundle import Bundle
+    from edgedepth.engines.machine import Gpu
     from edgedepth.engines.tensorrt.bundle import BuiltPlan
     from edgedepth.engines.tensorrt.flavour import Flavour
     from edgedepth.runtime.golden import GoldenResult
@@ -66,7 +66,7 @@ def build(
     edgedepth build mybundle --size vga..hd..fhd;
     edgedepth build mybundle --backend tensorrt-rtx --target sm86,sm89,sm120
     """
-    from edgedepth.core.bundle import Bundle
+    from edgedepth.core.bundle import Bundle, editable
     from edgedepth.engines.tensorrt.bundle import build_bundle, carry_plans
     from edgedepth.engines.tensorrt.config import BuildConfig
     from edgedepth.engines.tensorrt.plans import present_gpu
@@ -78,7 +78,7 @@ def build(
     carried = carry if carry is not None else bool(targets or output)
     opened = Bundle.load(bundle)
     if carried:
-        opened = _writable(opened, bundle, output)
+        opened = editable(bundle, output)
     config = BuildConfig(
         targets=targets,
         workspace_mib=workspace,
@@ -96,12 +96,13 @@ def build(
             cameras=[tuple(map(SizeRange.parse, text.split("+"))) for text in _listed(size)],
             gpu=gpu,
             build=not no_build,
+            again=not no_build,
             report=report,
         )
     if carried:
         opened = carry_plans(opened, built)
-    runs_here = gpu is not None and all(gpu.capability in b.plan.sidecar.compute_capabilities for b in built)
-    checks = [] if no_check or not runs_here else check_built(opened, built)
+    why_not = "skipped" if no_check else _why_not_here(flavour.name, gpu, built)
+    checks = [] if why_not else check_built(opened, built)
     if as_json:
         print_json(_describe(opened, built, checks))
         return
@@ -110,7 +111,7 @@ def build(
     for check in checks:
         say(str(check))
     if not checks:
-        say(f"not checked: {_why_unchecked(opened, no_check, runs_here)}")
+        say(f"not checked: {why_not or _why_unchecked(opened)}")
     if carried:
         say(f"{opened.folder} carries the engines; on the machine that runs them: edgedepth trust {opened.folder}")
 
@@ -138,32 +139,17 @@ def _listed(values: list[str] | None) -> tuple[str, ...]:
     return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
 
 
-def _writable(opened: Bundle, place: str, output: Path | None) -> Bundle:
-    """The bundle that plans can be put into: the folder itself, or a copy of it at `output`."""
-    from edgedepth.core.bundle import DEFAULT_BUNDLE, MANIFEST_NAME, Bundle
-    from edgedepth.core.errors import InputError, OutputError
-    from edgedepth.core.files import output_error
+def _why_not_here(flavour: str, gpu: Gpu | None, built: list[BuiltPlan]) -> str:
+    """Why these engines cannot be run on this machine; empty where they can."""
+    from edgedepth.engines.tensorrt.probe import probe
 
-    if output is None:
-        if place == DEFAULT_BUNDLE or not Path(place).is_dir():
-            raise InputError(f"engines cannot be put into {place!r} itself; give a folder for a copy with -o DIR")
-        return opened
-    if output.exists() and any(output.iterdir()):
-        raise OutputError(f"{output} is not empty; choose another folder with -o/--output")
-    try:
-        for name in (*[entry.file for entry in opened.manifest.files()], MANIFEST_NAME):
-            (output / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(opened.folder / name, output / name)
-    except OSError as error:
-        raise output_error(output, error) from error
-    return Bundle.load(output)
-
-
-def _why_unchecked(bundle: Bundle, no_check: bool, runs_here: bool) -> str:
-    if no_check:
-        return "skipped"
-    if not runs_here:
+    if gpu is None or not all(gpu.capability in b.plan.sidecar.compute_capabilities for b in built):
         return "no device here runs these engines"
+    found = probe(flavour)
+    return "" if found.available else found.why  # an available one may have notes
+
+
+def _why_unchecked(bundle: Bundle) -> str:
     if not bundle.manifest.golden:
         return "the bundle has no golden frames; export it again with --golden"
     return "they passed their golden check before"

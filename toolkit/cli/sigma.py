@@ -11,7 +11,6 @@ from edgedepth.cli.common import JSON_HELP, print_json, say
 from edgedepth.core.errors import BundleError, InputError
 
 if TYPE_CHECKING:
-    from edgedepth.core.bundle import Bundle
     from edgedepth.datasets import DepthDataset
 
 
@@ -51,14 +50,16 @@ def sigma(
     from edgedepth.evaluation.sigma import choose_sigma
     from edgedepth.runtime.depth_runtime import DepthRuntime
 
-    opened = editable(bundle, output) if write or value_m is not None else Bundle.load(bundle)
+    write = write or value_m is not None or output is not None
+    # what cannot be changed is told at once; nothing is copied before the threshold is good
+    opened = editable(bundle, None) if write and output is None else Bundle.load(bundle)
     router = opened.manifest.router
     if not isinstance(router.rule, CoarseRule):
         raise BundleError(
             f"bundle {opened.manifest.name} has a {router.rule.kind} router; sigma belongs to coarse ones"
         )
     if value_m is not None:
-        _store(opened, value_m)
+        _store(bundle, output, value_m)
         if as_json:
             print_json({"sigma_m": value_m, "written": True})
         else:
@@ -73,7 +74,7 @@ def sigma(
                 far.append(sample.route is Route.HIGH)
     choice = choose_sigma(np.array(d_max), np.array(far))
     if write:
-        _store(opened, round(choice.sigma_m, 3))
+        _store(bundle, output, round(choice.sigma_m, 3))
     result = {
         "sigma_m": round(choice.sigma_m, 3),
         "accuracy": choice.accuracy,
@@ -104,11 +105,12 @@ def _with_routes(name: str, split: str | None) -> DepthDataset:
     return samples
 
 
-def _store(bundle: Bundle, sigma_m: float) -> None:
-    from edgedepth.core.bundle import write_manifest
+def _store(place: str, output: Path | None, sigma_m: float) -> None:
+    from edgedepth.core.bundle import editable, write_manifest
     from edgedepth.core.routing import CoarseRule
 
     if not 0 < sigma_m < float("inf"):
         raise InputError(f"a threshold must be a positive number of metres, but got {sigma_m:g}")
+    bundle = editable(place, output)
     router = bundle.manifest.router.model_copy(update={"rule": CoarseRule(sigma_m=sigma_m)})
     write_manifest(bundle.folder, bundle.manifest.model_copy(update={"router": router}))

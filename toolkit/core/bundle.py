@@ -118,10 +118,11 @@ def write_manifest(folder: Path, manifest: Manifest) -> Bundle:
 
 
 def editable(place: str | Path, output: str | Path | None) -> Bundle:
-    """Open a bundle that will be changed: in place, or as a copy in the folder `output`.
+    """Open a bundle that will be changed: in place, or as a copy of what it lists in the folder `output`.
 
     Raises:
         BundleError: it is the shipped bundle or a zip and no output is given, or the output folder is not empty.
+        OutputError: the copy cannot be written.
     """
     bundle = Bundle.load(place)
     if output is None:
@@ -132,7 +133,9 @@ def editable(place: str | Path, output: str | Path | None) -> Bundle:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise BundleError(f"{target} is not an empty folder; choose another with -o/--output")
     try:
-        shutil.copytree(bundle.folder, target, dirs_exist_ok=True)
+        for name in (*[entry.file for entry in bundle.manifest.files()], MANIFEST_NAME):  # a half copy has no manifest
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle.folder / name, target / name)
     except OSError as error:
         raise output_error(target, error) from error
     return Bundle.load(target)

@@ -23,7 +23,7 @@ from edgedepth.engines.cache import PlanCache
 from edgedepth.engines.registry import open_session
 from edgedepth.engines.session import Session, as_precision
 from edgedepth.engines.tensorrt.bundle import BuiltPlan
-from edgedepth.engines.tensorrt.session import TensorRtSession
+from edgedepth.engines.tensorrt.session import TensorRtSession, open_plan
 from edgedepth.io.image_source import read_image
 from edgedepth.runtime.network import FrameNetwork
 
@@ -209,7 +209,7 @@ def _fault(abs_rel: float, delta1: float, non_finite: int, limits: GoldenLimits 
 
 
 def check_built(bundle: Bundle, built: Sequence[BuiltPlan]) -> list[GoldenResult]:
-    """Open every depth engine that was built or found, from the cache, and hold it to the bundle's limits.
+    """Open every depth engine that was built or found and hold it to the bundle's limits.
 
     Raises:
         BackendError: an engine computes something else than the network, or does not open.
@@ -218,16 +218,11 @@ def check_built(bundle: Bundle, built: Sequence[BuiltPlan]) -> list[GoldenResult
     for entry in built:
         if entry.role == "router":
             continue
-        route, backend = Route(entry.role), entry.plan.sidecar.flavour
-        network = bundle.manifest.networks[route]
-        path = bundle.path(network.variant(entry.precision, backend))
-        with open_session(
-            path,
-            backend,
+        with open_plan(
+            entry.plan.sidecar.flavour,
+            entry.plan,
             precision=as_precision(entry.precision),
             frame_wh=entry.sizes[0].opt_wh if entry.sizes else None,
-            resize=network.spec.resize,
-            build=False,
         ) as session:
-            results += check_new_engines(bundle, {route: session})
+            results += check_new_engines(bundle, {Route(entry.role): session})
     return results
