@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -199,15 +199,43 @@ class DepthRuntime:
             with open_source(source) as opened:
                 yield from self.stream_frames(opened, camera=camera, route=route, steady=steady, confidence=confidence)
             return
-        ordered = source.ordered if isinstance(source, Source) else True
+        items: Iterable[Frame | NDArray[np.uint8]] = source
+        yield from self.over(
+            (item if isinstance(item, Frame) else _frame_of(index, item) for index, item in enumerate(items)),
+            ordered=source.ordered if isinstance(source, Source) else True,
+            camera_of=None if camera is None else lambda _wh: camera,
+            route=route,
+            steady=steady,
+            confidence=confidence,
+        )
+
+    def over(
+        self,
+        frames: Iterable[Frame],
+        *,
+        ordered: bool,
+        camera_of: Callable[[tuple[int, int]], Camera] | None = None,
+        route: Route | None = None,
+        steady: float = 0.0,
+        confidence: bool = False,
+    ) -> Iterator[tuple[Frame, DepthResult]]:
+        """Each frame with its depth, one by one as they are asked for.
+
+        Args:
+            frames: of one size or of several.
+            ordered: they are a stream: the route is kept from frame to frame, and depth by the share `steady`.
+            camera_of: gives the intrinsics of a frame's (width, height), before those that the frame brings.
+            route: forces the route of every frame.
+            steady: share of the past that depth keeps where an ordered source stands still (see `Steadier`).
+            confidence: also answer confidence.
+        """
         keeper = self.keeper() if ordered else None
         steadier = Steadier(steady) if ordered and steady else None
-        items: Iterable[Frame | NDArray[np.uint8]] = source
-        for index, item in enumerate(items):
-            frame = item if isinstance(item, Frame) else _frame_of(index, item)
+        for frame in frames:
+            height, width = frame.image_bgr.shape[:2]
             result = self(
                 frame.image_bgr,
-                camera=camera if camera is not None else frame.camera,
+                camera=frame.camera if camera_of is None else camera_of((width, height)),
                 route=route,
                 keeper=keeper,
                 steadier=steadier,

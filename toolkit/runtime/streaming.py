@@ -6,7 +6,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -20,7 +20,6 @@ from edgedepth.io.frames import Frame, Source
 from edgedepth.io.sink import Sink
 from edgedepth.runtime.depth_runtime import DepthRuntime
 from edgedepth.runtime.profiling import StageTimes
-from edgedepth.runtime.steady import Steadier
 
 T = TypeVar("T")
 QUEUE_FRAMES = 4  # deep enough to smooth jitter, shallow enough to bound memory and latency
@@ -125,7 +124,14 @@ def run_stream(
     writer = _Writer(sink, report, queued=1 if source.live else QUEUE_FRAMES)
     try:
         try:
-            for frame, result in _results(runtime, source, reader, options):
+            for frame, result in runtime.over(
+                reader,
+                ordered=source.ordered,
+                camera_of=options.camera,
+                route=options.route,
+                steady=options.steady,
+                confidence=options.confidence,
+            ):
                 report.times.add(result.timings_ms)
                 report.routes[result.route.value] += 1
                 report.camera = "given" if result.camera_given else "assumed"
@@ -151,25 +157,6 @@ def run_stream(
                 " ratio of the focal lengths; give the same --camera"
             )
     return report
-
-
-def _results(
-    runtime: DepthRuntime, source: Source, frames: Iterable[Frame], options: StreamOptions
-) -> Iterator[tuple[Frame, DepthResult]]:
-    """Each frame with its depth; an ordered source keeps its route and, where asked for, what stands still."""
-    keeper = runtime.keeper() if source.ordered else None
-    steadier = Steadier(options.steady) if source.ordered and options.steady else None
-    for frame in frames:
-        height, width = frame.image_bgr.shape[:2]
-        result = runtime(
-            frame.image_bgr,
-            camera=frame.camera if options.camera is None else options.camera((width, height)),
-            route=options.route,
-            keeper=keeper,
-            steadier=steadier,
-            confidence=options.confidence,
-        )
-        yield frame, result.at(frame.index, frame.time_s)
 
 
 def _scaled_by_camera(runtime: DepthRuntime, report: StreamReport) -> str:
