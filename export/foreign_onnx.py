@@ -22,6 +22,7 @@ from edgedepth.core.errors import InputError
 from edgedepth.core.foreign import ForeignSpec
 from edgedepth.engines import Session, open_session
 from edgedepth.export.adapter import NetworkInput, NetworkOutput
+from edgedepth.export.simplify import first_inner, simplify
 from edgedepth.export.torch_onnx import IR_VERSION, OPSET, InferenceGraph, trace
 
 Frame = NDArray[np.uint8]
@@ -142,6 +143,8 @@ class OnnxOriginal:
         del model.opset_import[:]
         model.opset_import.extend(kept)
         del model.metadata_props[:]
+        if first_inner(model) is not None:
+            model = simplify(model)  # at a fixed size most decisions are constants; what is left is refused
         try:
             model = onnx.version_converter.convert_version(model, OPSET) if version != OPSET else model
             model.ir_version = IR_VERSION

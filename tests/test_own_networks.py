@@ -294,6 +294,51 @@ def test_an_onnx_file_that_does_not_fit_its_contract(tmp_path: Path, field: dict
         ForeignSource(foreign).open().trace((64, 48), output="depth_m", dynamic=False)
 
 
+def branching_onnx(path: Path, *, decided: bool) -> None:
+    """Twice or thrice the image's mean, by a constant or by the image itself."""
+    branches = [
+        helper.make_graph(
+            [helper.make_node("Mul", ["mean", factor], [f"of_{factor}"])],
+            factor,
+            [],
+            [helper.make_tensor_value_info(f"of_{factor}", TensorProto.FLOAT, [1, 1, 48, 64])],
+        )
+        for factor in ("two", "three")
+    ]
+    nodes = [
+        helper.make_node("ReduceMean", ["image", "channels"], ["mean"]),
+        helper.make_node("ReduceMax", ["image"], ["largest"], keepdims=0),
+        helper.make_node("Greater", ["two" if decided else "largest", "one"], ["bright"]),
+        helper.make_node("If", ["bright"], ["depth"], then_branch=branches[0], else_branch=branches[1]),
+    ]
+    numbers = {"one": 1.0, "two": 2.0, "three": 3.0}
+    constants = [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in numbers.items()]
+    constants.append(numpy_helper.from_array(np.array([1], np.int64), "channels"))
+    graph = helper.make_graph(
+        nodes,
+        "branching",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 48, 64])],
+        [helper.make_tensor_value_info("depth", TensorProto.FLOAT, [1, 1, 48, 64])],
+        constants,
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), path)
+
+
+@pytest.mark.parametrize("decided", [True, False])
+def test_a_network_that_decides_while_it_runs_is_refused(
+    tmp_path: Path, decided: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    branching_onnx(tmp_path / "branching.onnx", decided=decided)
+    (tmp_path / "branching.toml").write_text(
+        "name = 'branching'\nsize = '64x48'\nrange_m = [0.01, 8]\nfocal_px = 50\noutput = {kind = 'depth'}\n"
+    )
+    code = run(str(tmp_path / "branching.onnx"), "-o", str(tmp_path / "bundle"))
+    err = capsys.readouterr().err
+    assert code == (0 if decided else 1), err
+    if not decided:
+        assert "the network has If in it, a graph inside a graph" in err
+
+
 def test_files_that_are_no_network(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("no")
     for path, message in (
