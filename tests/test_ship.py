@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from edgedepth.core.errors import InputError  # noqa: E402
+from edgedepth.core.routing import SceneRule  # noqa: E402
 from edgedepth.trainers import create_network  # noqa: E402
 from edgedepth.trainers.checkpoint import load_checkpoint, save_checkpoint, shipped_checkpoint  # noqa: E402
 from edgedepth.trainers.ship import FINISHED, ship  # noqa: E402
@@ -39,7 +40,7 @@ def test_weights_are_shipped_with_the_first_stages_baseline(tmp_path: Path) -> N
     run, folder = tmp_path / "run", tmp_path / "assets"
     run.mkdir()
     folder.mkdir()
-    _finish(run, "scene-small", "router")
+    _finish(run, "scene-small", "router-world")
     for network, finished in FINISHED.items():
         if finished.rest is not None:
             _finish(run, network, finished.rest)
@@ -47,10 +48,15 @@ def test_weights_are_shipped_with_the_first_stages_baseline(tmp_path: Path) -> N
     for stage, value in (("low-third", 1.0), ("low", 2.0)):
         (run / stage).mkdir(exist_ok=True)
         np.save(run / stage / "edge-low.baseline.npy", np.full((240, 320), value, np.float32))
-    (run / "router" / "scene-small.rule.json").write_text("{}")
+    rule = SceneRule.model_validate_json(
+        shipped_checkpoint("scene-small").with_suffix(".rule.json").read_text()
+    ).model_copy(update={"top_k": 5})
+    (run / "router-world" / "scene-small.rule.json").write_text(rule.model_dump_json())
     shipped = ship(run, folder)
     assert [path.name for path in shipped] == [f"{network}.safetensors" for network in FINISHED]
-    assert (folder / "scene-small.rule.json").read_text() == "{}"
+    votes = FINISHED["scene-small"].top_k
+    written = SceneRule.model_validate_json((folder / "scene-small.rule.json").read_text())
+    assert written == rule.model_copy(update={"top_k": votes})
     baseline = np.load(folder / "edge-low.baseline.npy")
     assert baseline.dtype == np.float16
     assert (baseline == 1.0).all()

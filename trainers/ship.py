@@ -12,6 +12,7 @@ import numpy as np
 
 from edgedepth.core.errors import EdgeDepthError, InputError
 from edgedepth.core.files import write_atomic
+from edgedepth.core.routing import SceneRule
 from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edgedepth.trainers.stages import STAGES
@@ -22,14 +23,16 @@ class Finished:
     """What is shipped of a network: the weights of a stage.
 
     rest: the stage whose layers are taken where `stage` has none, because it saw small images.
+    top_k: how many categories vote, where photographs speak for another number than the one that validation chose.
     """
 
     stage: str
     rest: str | None = None
+    top_k: int | None = None
 
 
 FINISHED = {
-    "scene-small": Finished(stage="router"),
+    "scene-small": Finished(stage="router-world", top_k=11),
     "edge-low": Finished(stage="low-world", rest="low"),
     "edge-high": Finished(stage="high-world", rest="high-whole"),
 }
@@ -66,7 +69,9 @@ def _ship_network(run: Path, network: str, folder: Path) -> Path:
     rule = run / finished.stage / f"{network}.rule.json"
     baseline = run / _first(network) / f"{network}.baseline.npy"
     if rule.is_file():
-        write_atomic(folder / rule.name, rule.read_bytes())
+        chosen = SceneRule.model_validate_json(rule.read_bytes())
+        votes = chosen.top_k if finished.top_k is None else finished.top_k
+        write_atomic(folder / rule.name, chosen.model_copy(update={"top_k": votes}).model_dump_json(indent=1))
     if baseline.is_file():
         buffer = io.BytesIO()
         np.save(buffer, np.load(baseline, allow_pickle=False).astype(np.float16))

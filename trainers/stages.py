@@ -85,6 +85,9 @@ RENDERINGS: Mapping[str, Rendering] = {
     "crossing-world": Rendering(world="crossing", count=600, wh=(288, 165), seed=12, views_per_scene=2, lens="mixed"),
     "weather-world": Rendering(world="weather", count=500, wh=(288, 165), seed=12, views_per_scene=2, lens="mixed"),
     "halls-world": Rendering(world="halls", count=800, wh=(256, 168), seed=12, views_per_scene=2, lens="mixed"),
+    "company-world": Rendering(world="company", count=600, wh=(208, 156), seed=12, views_per_scene=2, lens="mixed"),
+    "gallery-world": Rendering(world="gallery", count=600, wh=(208, 156), seed=12, views_per_scene=2, lens="mixed"),
+    "close-world": Rendering(world="close", count=400, wh=(208, 156), seed=12, views_per_scene=2, lens="mixed"),
 }
 
 # A router sees whole scenes: little zoom, but every colour there is. Every window takes a random shape, for rooms and
@@ -213,6 +216,28 @@ STAGES: Mapping[str, Stage] = {
         blend=0.8,
         blend_from="router-people",
         data=(*_LATER_SCENES, "gallery-bent", "gallery-bent"),  # or a white wall is forgotten over the halls
+        augment=_SCENE_FINE,
+    ),
+    "router-world": Stage(
+        network="scene-small",
+        minutes=24,
+        lr=1e-3,
+        batch=32,
+        size=(128, 96),
+        after="router",
+        data=(
+            "indoor-world",
+            "street-world",
+            "company-world",
+            *("gallery-world",) * 3,
+            "crossing-world",
+            "jam-world",
+            "close-world",
+            "weather-world",
+            "halls-world",
+            "street-third",
+            "company-bent",
+        ),
         augment=_SCENE_FINE,
     ),
     "low-third": Stage(network="edge-low", minutes=26, lr=1.5e-3, batch=8, size=(96, 72), options=_NO_SECOND_HEAD),
