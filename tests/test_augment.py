@@ -314,18 +314,3 @@ def test_mixed_textures_keep_light_and_shapes(top: int) -> None:
     assert (after[..., 20:] - after[..., :1, -1:]).abs().max() < 1e-5
     assert (mixed[:, :, :top] == 0).all()
     assert torch.equal(mix_texture(x, content, 0.0, torch.Generator().manual_seed(6)), x)
-
-
-def test_prints_change_colours_and_nothing_else(tmp_path: Path) -> None:
-    cache = FrameCache([dataset(6)], tmp_path, cover_wh=(64, 48))
-    config = AugmentConfig(photometric=0.0, flip=False, reshape=0.0)
-    plain = DepthFrames(cache, SPEC, config)
-    printed = DepthFrames(cache, SPEC, AugmentConfig(photometric=0.0, flip=False, reshape=0.0, prints=1.0))
-    changed = 0
-    for index in range(6):
-        before, after = plain[0, index], printed[0, index]
-        np.testing.assert_array_equal(before.depth_m, after.depth_m)
-        assert before.focal == after.focal
-        changed += int((before.image != after.image).any())
-        np.testing.assert_array_equal(after.image, printed[0, index].image)
-    assert changed >= 4

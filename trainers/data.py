@@ -24,7 +24,6 @@ from edgedepth.trainers import processes
 from edgedepth.trainers.augment import degrade, random_roll, random_window, rolled
 from edgedepth.trainers.cache import Frame, FrameCache
 from edgedepth.trainers.config import AugmentConfig, TrainConfig
-from edgedepth.trainers.prints import print_on_planes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +95,6 @@ class DepthFrames(Dataset[DepthItem]):
             if degrees:
                 placed[content], depth_m[content], larger = rolled(placed[content], depth_m[content], degrees)
                 focal *= larger
-            if rng.random() < self.augment.prints:
-                self._print(placed[content], depth_m[content], focal, rng)
             degrade(placed[content], rng, self.augment.photometric)
         return DepthItem(
             image=placed,
@@ -106,19 +103,6 @@ class DepthFrames(Dataset[DepthItem]):
             content=(rows.start, rows.stop, columns.start, columns.stop),
             id=frame.info.id,
         )
-
-    def _print(
-        self, image: NDArray[np.uint8], depth_m: NDArray[np.float32], focal: float, rng: np.random.Generator
-    ) -> None:
-        """Printed matter on planes of a frame that was cut and turned, in place; its pictures are other frames.
-
-        The principal point is taken to be the middle: elsewhere, slants are a little other than the true ones.
-        """
-        height, width = depth_m.shape
-        f_px = focal * self.spec.f_canonical_px
-        camera = Camera(fx=f_px, fy=f_px, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height)
-        picture = self.cache[int(rng.integers(len(self.cache)))].rgb
-        print_on_planes(image, depth_m, camera, picture, rng)
 
     def _camera(self, frame: Frame) -> Camera:
         """The frame's camera; one that is canonical for the whole frame where it is unknown."""
