@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from edgedepth.datasets import DepthDataset, DepthSample, Entry, SampleInfo  # n
 from edgedepth.trainers.augment import (  # noqa: E402
     Window,
     _levels,
+    cast_light,
     content_mask,
     degrade,
     mix_spectra,
@@ -314,3 +316,33 @@ def test_mixed_textures_keep_light_and_shapes(top: int) -> None:
     assert (after[..., 20:] - after[..., :1, -1:]).abs().max() < 1e-5
     assert (mixed[:, :, :top] == 0).all()
     assert torch.equal(mix_texture(x, content, 0.0, torch.Generator().manual_seed(6)), x)
+
+
+def test_light_falls_in_and_leaves_the_rest_in_proportion() -> None:
+    before = np.random.default_rng(0).integers(20, 60, (48, 64, 3)).astype(np.uint8)
+    shares, factors = [], []
+    for seed in range(60):
+        image = before.copy()
+        cast_light(image, np.random.default_rng(seed))
+        gain = image.mean(axis=2) / before.mean(axis=2)
+        shares.append(float(np.mean(gain > np.sqrt(gain.min() * gain.max()))))
+        factors.append(float(gain.max() / gain.min()))
+    assert 0.05 < np.mean(shares) < 0.6
+    assert 1.3 < np.median(factors) < 4.5
+    assert max(factors) < 6  # 4.5 and what rounding to whole levels does to dark pixels
+
+
+def test_light_falls_on_the_share_that_is_asked_for_and_on_no_padding(cache: FrameCache) -> None:
+    config = AugmentConfig(photometric=0.0, flip=False, reshape=1.0, aspects=(3.0, 3.0), whole=0.0)
+    plain, lit = DepthFrames(cache, SPEC, config), DepthFrames(cache, SPEC, replace(config, light=0.5))
+    changed = 0
+    for key in [(epoch, index) for epoch in range(20) for index in range(len(cache))]:
+        before, after = plain[key], lit[key]
+        np.testing.assert_array_equal(before.depth_m, after.depth_m)
+        top, bottom, left, right = after.content
+        outside = np.ones(after.image.shape[:2], bool)
+        outside[top:bottom, left:right] = False
+        assert outside.any()
+        assert (after.image[outside] == 0).all()
+        changed += int((before.image != after.image).any())
+    assert 15 < changed < 45

@@ -91,6 +91,40 @@ def rolled(
     return np.asarray(turned, np.uint8), np.asarray(depth, np.float32), scale
 
 
+def cast_light(image: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """Let light fall into a (H, W, 3) uint8 frame through a window that is not seen, or a shadow; in place.
+
+    One to three parallelograms of one to three panes each are lighter than what is around them, by a factor of 1.3 to
+    4.5 that is split at random between more light inside and less outside, as exposure does. Edges of light are no
+    edges of depth.
+    """
+    height, width = image.shape[:2]
+    mask = np.zeros((height, width), np.uint8)
+    turn, open_by = rng.uniform(0, math.pi), rng.uniform(0.25, 0.75) * math.pi  # of one sun: all panes are parallel
+    for _ in range(int(rng.integers(1, 4))):
+        size = width * np.exp(rng.uniform(np.log(0.1), np.log(0.7), 2))
+        across = size[0] * np.array((math.cos(turn), math.sin(turn)))
+        down = size[1] * np.array((math.cos(turn + open_by), math.sin(turn + open_by)))
+        corner = rng.uniform((0, 0), (width, height)) - (across + down) / 2
+        columns, rows = (int(n) for n in rng.integers(1, 4, 2))
+        bar = rng.uniform(0.03, 0.15)  # between panes, as a share of each
+        for column in range(columns):
+            for row in range(rows):
+                sides = [
+                    (column + bar, row + bar),
+                    (column + 1, row + bar),
+                    (column + 1, row + 1),
+                    (column + bar, row + 1),
+                ]
+                pane = [corner + across * (a / columns) + down * (b / rows) for a, b in sides]
+                cv2.fillConvexPoly(mask, np.round(pane).astype(np.int32), 255)
+    blur = int(rng.choice((1, 3, 3, 5, 9)))
+    lit = cv2.blur(mask, (blur, blur)).astype(np.float32)[..., None] / 255
+    factor, split = rng.uniform(0.25, 1.5), rng.uniform(0, 1)
+    warmth = np.array((1, 0, -1), np.float32) * np.float32(rng.normal(0, 0.08))  # red first
+    image[...] = np.clip(image * np.exp(lit * (factor + warmth) - factor * split), 0, 255).astype(np.uint8)
+
+
 def degrade(image: NDArray[np.uint8], rng: np.random.Generator, strength: float) -> None:
     """Damage a (H, W, 3) uint8 image in place as cheap cameras and codecs do: low resolution, motion, JPEG blocks.
 

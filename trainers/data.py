@@ -21,7 +21,7 @@ from edgedepth.core.errors import InputError
 from edgedepth.core.preprocess import Placement
 from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers import processes
-from edgedepth.trainers.augment import degrade, random_roll, random_window, rolled
+from edgedepth.trainers.augment import cast_light, degrade, random_roll, random_window, rolled
 from edgedepth.trainers.cache import Frame, FrameCache
 from edgedepth.trainers.config import AugmentConfig, TrainConfig
 
@@ -95,6 +95,8 @@ class DepthFrames(Dataset[DepthItem]):
             if degrees:
                 placed[content], depth_m[content], larger = rolled(placed[content], depth_m[content], degrees)
                 focal *= larger
+            if self.augment.light and rng.random() < self.augment.light:
+                cast_light(placed[content], rng)
             degrade(placed[content], rng, self.augment.photometric)
         return DepthItem(
             image=placed,
