@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from edgedepth.cli import build_app
 from edgedepth.cli.train import _options
 from edgedepth.core.errors import InputError
+from edgedepth.trainers.start import prepare_folder
 
 pytest.importorskip("torch", reason="training needs PyTorch: pip install 'edgedepth[train]'")
 pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric: pip install 'edgedepth[train]'")
@@ -90,3 +92,35 @@ def test_options_that_would_be_ignored_are_refused(seen: list[Any], arguments: l
     assert isinstance(result.exception, InputError)
     assert message in str(result.exception)
     assert not seen
+
+
+def test_a_resumed_run_keeps_the_settings_that_are_not_said_again(seen: list[Any], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    first = ["train", "edge-low", "--data", "synth:x", "-o", str(out), "--batch", "4", "--lr", "1e-4", "--epochs", "3"]
+    CliRunner().invoke(build_app(), [*first, "--size", "96x64", "--set", "loss.gradient=0.3", "--option", "half=false"])
+    (begun,) = seen
+    prepare_folder(begun)
+    CliRunner().invoke(build_app(), ["train", "edge-low", "-o", str(out), "--resume"])
+    assert seen[1] == replace(begun, resume=True, deadline=seen[1].deadline)
+    more = ["--lr", "5e-5", "--minutes", "7", "--set", "loss.relative=1", "--set", "augment.cutout=0"]
+    CliRunner().invoke(build_app(), ["train", "edge-low", "-o", str(out), "--resume", *more])
+    assert seen[2] == replace(
+        begun,
+        resume=True,
+        deadline=seen[2].deadline,
+        lr=5e-5,
+        minutes=7,
+        epochs=None,
+        loss=replace(begun.loss, relative=1),
+        augment=replace(begun.augment, cutout=0),
+    )
+    result = CliRunner().invoke(build_app(), ["train", "edge-high", "-o", str(out), "--resume"])
+    assert "holds a run of edge-low, but edge-high is to be resumed" in str(result.exception)
+    (out / "config.json").write_text("[")
+    result = CliRunner().invoke(build_app(), ["train", "edge-low", "-o", str(out), "--resume"])
+    assert "cannot read" in str(result.exception)
+
+
+def test_a_run_that_has_not_begun_is_resumed_as_it_is_called(seen: list[Any], tmp_path: Path) -> None:
+    CliRunner().invoke(build_app(), ["train", "edge-low", "--data", "synth:x", "-o", str(tmp_path / "no"), "--resume"])
+    assert seen[0].data == ("synth:x",)

@@ -16,6 +16,7 @@ from typing import Any
 
 from edgedepth.core.errors import InputError, UnknownNameError, require
 from edgedepth.trainers.config import AugmentConfig, LossConfig, TrainConfig
+from edgedepth.trainers.start import CONFIG_NAME
 
 Settings = dict[str, Any]
 _TABLES: Mapping[str, type] = {"loss": LossConfig, "augment": AugmentConfig}
@@ -61,6 +62,39 @@ def _parse(text: str, name: str) -> Settings:
     except toml.TOMLDecodeError as error:
         raise InputError(f"the recipe {name} is not TOML: {error}") from None
     return settings
+
+
+def settings_of_run(out: Path, network: str) -> Settings:
+    """The settings that the run in `out` was begun or last resumed with; none where there is no run.
+
+    Raises:
+        InputError: it is a run of another network, or its config.json cannot be read.
+    """
+    path = out / CONFIG_NAME
+    if not path.is_file():
+        return {}
+    try:
+        stored: Settings = json.loads(path.read_text("utf-8"))
+        begun = stored.get("network")
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"cannot read {path}, the settings of the run to go on with: {error}") from None
+    if begun != network:
+        raise InputError(f"{out} holds a run of {begun}, but {network} is to be resumed; choose its folder with --out")
+    known = {field.name for field in dataclasses.fields(TrainConfig)} - {"resume", "deadline"}
+    return {name: value for name, value in stored.items() if name in known}
+
+
+def merged(earlier: Settings, later: Settings) -> Settings:
+    """Settings with others put over them, tables entry by entry; a budget is taken over whole."""
+    base = dict(earlier)
+    if later.get("minutes") is not None or later.get("epochs") is not None:
+        base |= {"minutes": None, "epochs": None}
+    tables = {
+        name: {**base[name], **later[name]}
+        for name in (*_TABLES, "options")
+        if isinstance(base.get(name), Mapping) and isinstance(later.get(name), Mapping)
+    }
+    return {**base, **later, **tables}
 
 
 def with_overrides(settings: Mapping[str, Any], overrides: Sequence[str]) -> Settings:

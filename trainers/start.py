@@ -21,6 +21,7 @@ from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.models.registry import create_network
 from edgedepth.trainers.pause import in_pieces, unpack
 
+CONFIG_NAME = "config.json"
 _NAMED = 5  # samples that are named where some are left out
 IMAGENET = "imagenet"  # what `TrainConfig.init` calls the weights that a paper's backbone starts from
 
@@ -43,7 +44,7 @@ def prepare_folder(config: TrainConfig, parts: Sequence[str] = ()) -> None:
             f"{config.out} holds a training run; go on with it by --resume, or choose another folder with --out"
         )
     settings = {name: value for name, value in asdict(config).items() if name != "deadline"}
-    write_atomic(config.out / "config.json", json.dumps(settings, indent=1, default=str))
+    write_atomic(config.out / CONFIG_NAME, json.dumps(settings, indent=1, default=str))
 
 
 def default_checkpoint(network: str) -> Path:

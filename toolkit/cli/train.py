@@ -68,7 +68,7 @@ def train(
         bool | None, typer.Option("--tensorboard", help="Write events for TensorBoard, too.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="0 if not given.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, by its settings.")] = False,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that load data; none if not given.")] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads of PyTorch; its own choice if not given.")
@@ -125,7 +125,14 @@ def train(
         _report(run_recipe(recipe, say), as_json)
         return
     from edgedepth.trainers.pause import Deadline, Paused
-    from edgedepth.trainers.recipe_files import config_from, is_recipe, read_recipe, with_overrides
+    from edgedepth.trainers.recipe_files import (
+        config_from,
+        is_recipe,
+        merged,
+        read_recipe,
+        settings_of_run,
+        with_overrides,
+    )
     from edgedepth.trainers.train import train as run
 
     _refuse("it is for 'default', the recipe of the shipped weights", {"--stage": stage, "--scale": scale})
@@ -157,9 +164,11 @@ def train(
         chosen = {"hard": True} if loss == "hard" else {"metric": loss}
         settings["loss"] = {**settings.get("loss", {}), **chosen}
     settings = with_overrides(settings, setting or [])
+    settings.setdefault("out", _OUT)
+    if settings.get("resume"):  # what is not said again stays as it was
+        settings = merged(settings_of_run(Path(settings["out"]), str(settings.get("network"))), settings)
     if not settings.get("data"):
         raise InputError("training needs data: give --data synth:DIR or --data pairs:FILE")
-    settings.setdefault("out", _OUT)
     settings.setdefault("pictures", _PICTURES)
     settings.setdefault("lr", _LR if settings.get("init") is None else _LR_FINE)
     if settings.get("minutes") is None and settings.get("epochs") is None:
