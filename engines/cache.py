@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import logging
 import os
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgedepth.core.errors import BackendError
-from edgedepth.core.files import output_error, write_atomic
+from edgedepth.core.files import locked, output_error, write_atomic
 from edgedepth.engines.tensorrt.sidecar import PlanRequest, Sidecar
 
 FOLDER_VARIABLE = "EDGEDEPTH_CACHE"
@@ -180,21 +179,13 @@ class PlanCache:
         Raises:
             OutputError: the folder cannot be written.
         """
-        path = self.folder / (key + _LOCK)
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise output_error(path, error) from error
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if key != _WHOLE:
-                    _LOG.warning("another process is building this engine; waiting for it")
-                fcntl.flock(handle, fcntl.LOCK_EX)
+
+        def waiting() -> None:
+            if key != _WHOLE:
+                _LOG.warning("another process is building this engine; waiting for it")
+
+        with locked(self.folder / (key + _LOCK), waiting):
             yield
-        finally:
-            os.close(handle)
 
     def timing_cache(self, name: str) -> Path:
         """Where measured kernel times are kept for the next build."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,10 +18,13 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch: pip install
 pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric: pip install 'edgedepth[train]'")
 
 from edgedepth.core.errors import InputError  # noqa: E402
-from edgedepth.datasets import open_dataset  # noqa: E402
+from edgedepth.core.preprocess import Placement  # noqa: E402
+from edgedepth.core.spec import DepthSpec, ResizePolicy  # noqa: E402
+from edgedepth.datasets import DepthDataset, DepthSample, Entry, SampleInfo, open_dataset  # noqa: E402
 from edgedepth.trainers.cache import FrameCache  # noqa: E402
 from edgedepth.trainers.checkpoint import load_checkpoint  # noqa: E402
 from edgedepth.trainers.config import TrainConfig  # noqa: E402
+from edgedepth.trainers.data import DepthFrames  # noqa: E402
 from edgedepth.trainers.train_depth import train_depth  # noqa: E402
 from tests.frames import write_planes  # noqa: E402
 from tests.two_processes import TINY  # noqa: E402
@@ -132,3 +139,81 @@ def test_regions_leave_out_what_the_frames_leave_out(tmp_path: Path) -> None:
     )
     task = RegionTask(config)
     assert len(task.frames) == len(task.region_frames) == 26
+
+
+def test_a_run_that_goes_on_keeps_its_frames_when_another_fills_the_cache_anew(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    whole = (tmp_path / "3.png").read_bytes()
+    spoil(tmp_path, 3, "missing")
+    datasets = [open_dataset(config.data[0])]
+    running = FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))
+    before = [(frame.info.id, frame.rgb.copy()) for frame in running]
+    (tmp_path / "3.png").write_bytes(whole)
+    assert len(FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))) == 40
+    for (name, pixels), frame in zip(before, running, strict=True):
+        assert frame.info.id == name
+        np.testing.assert_array_equal(frame.rgb, pixels)
+    assert len(list((tmp_path / "cache").rglob("*.bin"))) == 2
+
+
+def test_runs_that_begin_together_fill_a_cache_once(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = [open_dataset(config.data[0])]
+    fills: list[int] = []
+    fill = FrameCache._fill
+
+    def counted(self: FrameCache, *arguments: Any) -> None:
+        fills.append(1)
+        time.sleep(0.2)
+        fill(self, *arguments)
+
+    monkeypatch.setattr(FrameCache, "_fill", counted)
+    with ThreadPoolExecutor(3) as pool:
+        opened = [pool.submit(FrameCache, datasets, tmp_path / "cache", cover_wh=(64, 48)) for _ in range(3)]
+        caches = [each.result() for each in opened]
+    assert len(fills) == 1
+    for cache in caches:
+        np.testing.assert_array_equal(cache[7].rgb[..., ::-1], datasets[0][7].image_bgr)
+
+
+def test_a_whole_cache_in_a_folder_that_cannot_be_written_is_read(config: TrainConfig, tmp_path: Path) -> None:
+    datasets = [open_dataset(config.data[0])]
+    first = FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))
+    (first.folder / ".lock").unlink()
+    first.folder.chmod(0o555)
+    try:
+        assert len(FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))) == 40
+    finally:
+        first.folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("policy", ["letterbox", "stretch"])
+def test_evaluation_sees_frames_as_a_run_sees_them(tmp_path: Path, policy: ResizePolicy) -> None:
+    """Resized once: twice would be smoother than what a camera's frames become."""
+    image = np.random.default_rng(0).integers(0, 255, (540, 960, 3)).astype(np.uint8)
+    sample = DepthSample(id="0", image_bgr=image, depth_m=np.full((540, 960), 2.0, np.float32), camera=None)
+    dataset = DepthDataset(name="synth:nowhere", entries=(Entry(SampleInfo(id="0"), lambda _: sample),))
+    spec = DepthSpec(input_wh=(96, 64), resize=policy, min_m=0.3, max_m=10.0, num_bins=64, f_canonical_px=80.0)
+    cache = FrameCache([dataset], tmp_path, cover_wh=spec.input_wh, policy=spec.resize)
+    item = DepthFrames(cache, spec)[0, 0]
+    seen = Placement.of((960, 540), spec.input_wh, spec.resize).to_input(np.ascontiguousarray(image[..., ::-1]))
+    np.testing.assert_array_equal(item.image, seen)
+    larger = DepthFrames(FrameCache([dataset], tmp_path, cover_wh=(144, 96)), spec)[0, 0]
+    top, bottom, left, right = item.content
+    inner = slice(top, bottom), slice(left, right)
+    assert larger.image[inner].std() < 0.95 * seen[inner].std()
+
+
+def test_a_watched_set_that_says_nothing_of_the_network_is_told(
+    config: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = json.loads((tmp_path / "pairs.json").read_text())
+    for record in records:
+        record["domain"] = "outdoor"
+    (tmp_path / "far.json").write_text(json.dumps(records))
+    name = f"pairs:{tmp_path / 'far.json'}"
+    result = train_depth(replace(config, watch=name))
+    assert f"{name} holds nothing that edge-low can be judged on" in capsys.readouterr().err
+    assert not any(key.startswith("watch_") for key in result.figures)

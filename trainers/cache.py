@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,12 +19,13 @@ from rich.progress import Progress
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError, OutputError
-from edgedepth.core.files import output_error, write_atomic
+from edgedepth.core.files import locked, output_error, write_atomic
 from edgedepth.core.preprocess import Placement
+from edgedepth.core.spec import ResizePolicy
 from edgedepth.datasets.registry import reader_of
 from edgedepth.datasets.sample import DepthDataset, DepthSample, Entry, SampleInfo
 
-_FORMAT = 1
+_FORMAT = 2
 _BAD_SHARE = 0.1  # samples that may be unusable before a data set is refused
 _NO_DEPTH = "not one pixel of depth"
 
@@ -43,8 +47,10 @@ class Frame:
 class FrameCache(Sequence[Frame]):
     """The decoded frames of `datasets` in a folder below `folder`; the first run fills it, later ones only map it.
 
-    Frames are stored no larger than it takes to cover `cover_wh` (resized as `Placement` does). Half precision keeps
-    depth to 0.05 %. The folder's name follows from the data sets and that size, so different sets never meet.
+    Frames are stored no larger than it takes to cover `cover_wh` (resized as `Placement` does), or, with `policy`, as
+    `Placement` brings them to exactly that size, so that evaluation sees them resized once, as a run does. Half
+    precision keeps depth to 0.05 %. The folder's name follows from the data sets and that size, so different sets never
+    meet. One run fills a folder while others wait; what is mapped by a run that goes on is never written again.
 
     Samples whose files are missing or damaged, and with `need_depth` those without a measured pixel, are left out;
     they are tried again whenever the cache is opened.
@@ -62,20 +68,25 @@ class FrameCache(Sequence[Frame]):
         folder: Path,
         *,
         cover_wh: tuple[int, int],
+        policy: ResizePolicy | None = None,
         need_depth: bool = True,
         progress: Progress | None = None,
     ) -> None:
         self._entries = [(entry, _void_id(dataset)) for dataset in datasets for entry in dataset.entries]
-        self._cover_wh = cover_wh
+        self._cover_wh, self._policy = cover_wh, policy
         self._need_depth = need_depth
-        self.folder = folder / (_fingerprint(datasets, cover_wh) + ("" if need_depth else "-all"))
+        self.folder = folder / (_fingerprint(datasets, cover_wh, policy) + ("" if need_depth else "-all"))
         index = self.folder / "index.json"
-        if not index.exists() or self._repaired(index):
-            try:
-                self._fill(index, progress)
-            except OSError as error:
-                raise output_error(self.folder, error) from error
-        records: list[dict[str, Any]] = json.loads(index.read_text())
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._alone(progress):
+                if not index.exists() or self._repaired(index):
+                    self._fill(index, progress)
+                content = json.loads(index.read_text())
+        except OSError as error:
+            raise output_error(self.folder, error) from error
+        records: list[dict[str, Any]] = content["frames"]
+        self._token = str(content["files"])
         if len(records) != len(self._entries):
             raise OutputError(f"the cache {self.folder} is damaged; delete the folder and run again")
         pairs = list(zip(self._entries, records, strict=True))
@@ -86,12 +97,24 @@ class FrameCache(Sequence[Frame]):
         self._offsets: list[int] = np.cumsum([0, *areas]).tolist()
         self._map()
 
+    def _alone(self, progress: Progress | None) -> AbstractContextManager[None]:
+        """Hold off other runs that would fill this folder; nobody fills one that cannot be written."""
+        if not os.access(self.folder, os.W_OK):
+            return nullcontext()
+
+        def waiting() -> None:
+            if progress is not None:
+                progress.console.print("another run is filling this cache; waiting for it", soft_wrap=True)
+
+        return locked(self.folder / ".lock", waiting)
+
     def _map(self) -> None:
         self._rgb: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._depth: NDArray[np.float16] = np.empty(0, np.float16)
         if self._offsets[-1]:  # an empty file cannot be mapped
-            self._rgb = np.memmap(self.folder / "rgb.bin", np.uint8, mode="r")
-            self._depth = np.memmap(self.folder / "depth.bin", np.float16, mode="r")
+            rgb, depth = _data_files(self.folder, self._token)
+            self._rgb = np.memmap(rgb, np.uint8, mode="r")
+            self._depth = np.memmap(depth, np.float16, mode="r")
 
     def __getstate__(self) -> dict[str, Any]:
         # a pickled map would carry all its data to the worker process; it maps the files again instead
@@ -122,12 +145,14 @@ class FrameCache(Sequence[Frame]):
         )
 
     def _fill(self, index: Path, progress: Progress | None) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        token = secrets.token_hex(4)
+        rgb, depth = _data_files(self.folder, token)
+        stale = list(self.folder.glob("*.bin"))
         task = None if progress is None else progress.add_task("decoding", total=len(self._entries))
         records: list[dict[str, Any]] = []
         with (
-            (self.folder / "rgb.bin").open("wb") as rgb_file,
-            (self.folder / "depth.bin").open("wb") as depth_file,
+            rgb.open("wb") as rgb_file,
+            depth.open("wb") as depth_file,
             ThreadPoolExecutor(2) as pool,
         ):
             # in slices, so that few frames are in memory however slow the disk is
@@ -142,7 +167,10 @@ class FrameCache(Sequence[Frame]):
         if progress is not None and task is not None:
             progress.remove_task(task)
         self._refuse(records)
-        write_atomic(index, json.dumps(records))  # last: a folder without it is no cache
+        # last: a folder without it is no cache; a run that has mapped the files before keeps them
+        write_atomic(index, json.dumps({"files": token, "frames": records}))
+        for path in stale:
+            path.unlink(missing_ok=True)
 
     def _load(self, entry_and_void: tuple[Entry, int | None]) -> DepthSample | str:
         """The sample at the size it is stored at, or why it cannot be used."""
@@ -155,7 +183,7 @@ class FrameCache(Sequence[Frame]):
             return _NO_DEPTH
         if void is not None and sample.semantic is not None:
             sample.depth_m[np.isnan(sample.depth_m) & (sample.semantic != void)] = np.inf
-        return _shrunk(sample, self._cover_wh)
+        return _shrunk(sample, self._cover_wh, self._policy)
 
     def _refuse(self, records: Sequence[dict[str, Any]]) -> None:
         bad = [(entry, record["bad"]) for (entry, _), record in zip(self._entries, records, strict=True)
@@ -169,18 +197,25 @@ class FrameCache(Sequence[Frame]):
 
     def _repaired(self, index: Path) -> bool:
         """Whether a sample that was left out can be read now."""
-        records = json.loads(index.read_text())
+        records = json.loads(index.read_text())["frames"]
         bad = [pair for pair, record in zip(self._entries, records, strict=False) if "bad" in record]
         return any(not isinstance(self._load(pair), str) for pair in bad)
 
 
-def _shrunk(sample: DepthSample, cover_wh: tuple[int, int]) -> DepthSample:
-    """The sample at the smallest size that still covers `cover_wh` in both directions; never enlarged."""
+def _data_files(folder: Path, token: str) -> tuple[Path, Path]:
+    return folder / f"rgb-{token}.bin", folder / f"depth-{token}.bin"
+
+
+def _shrunk(sample: DepthSample, cover_wh: tuple[int, int], policy: ResizePolicy | None) -> DepthSample:
+    """The sample as it is stored, never enlarged: by a policy, else at the smallest size that covers `cover_wh`."""
     height, width = sample.depth_m.shape
-    scale = max(cover_wh[0] / width, cover_wh[1] / height)
-    if scale >= 1:
+    if policy is None:
+        scale = max(cover_wh[0] / width, cover_wh[1] / height)
+        stored_wh = (round(width * scale), round(height * scale))
+    else:
+        stored_wh = Placement.of((width, height), cover_wh, policy).content_wh
+    if stored_wh[0] >= width or stored_wh[1] >= height:
         return sample
-    stored_wh = (round(width * scale), round(height * scale))
     placement = Placement.of((width, height), stored_wh, "stretch")
     return DepthSample(
         id=sample.id,
@@ -208,9 +243,9 @@ def _void_id(dataset: DepthDataset) -> int | None:
     return classes.index("void") if "void" in classes and "sky" in classes else None
 
 
-def _fingerprint(datasets: Sequence[DepthDataset], cover_wh: tuple[int, int]) -> str:
+def _fingerprint(datasets: Sequence[DepthDataset], cover_wh: tuple[int, int], policy: ResizePolicy | None) -> str:
     """A name that changes when a data set gains, loses or (by the time of its list) rewrites samples."""
-    digest = hashlib.sha256(repr((_FORMAT, cover_wh)).encode())
+    digest = hashlib.sha256(repr((_FORMAT, cover_wh, policy)).encode())
     for dataset in datasets:
         path = reader_of(dataset.name)[1]
         listed = path / "pairs.json" if (path / "pairs.json").exists() else path

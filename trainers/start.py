@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -15,6 +15,8 @@ from torch import nn
 
 from edgedepth.core.errors import CheckpointError, InputError
 from edgedepth.core.files import write_atomic
+from edgedepth.core.spec import ClassifierSpec, DepthSpec
+from edgedepth.datasets import DepthDataset, SampleInfo, open_dataset
 from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, load_state, shipped_checkpoint
 from edgedepth.trainers.config import TrainConfig
@@ -102,6 +104,53 @@ def network_from(config: TrainConfig, start: Checkpoint | None) -> tuple[nn.Modu
         replace(start, options=options).check_options()
         load_state(network, start.state, config.network, rebuilt=options != start.options)
     return network, options
+
+
+def cached(
+    config: TrainConfig,
+    spec: DepthSpec | ClassifierSpec,
+    bar: Progress,
+    datasets: Sequence[DepthDataset],
+    *,
+    whole: bool = False,
+    need_depth: bool = True,
+) -> FrameCache:
+    """The decoded frames of data sets for a network of `spec`, which is at training size; says what was left out.
+
+    whole: they are evaluated, so resized as a run resizes them; else with room for the largest zoom.
+    """
+    width, height = spec.input_wh
+    zoom = config.augment.max_zoom
+    exactly = whole and spec.resize != "pad"  # frames larger than what is padded have no place otherwise
+    cache = FrameCache(
+        datasets,
+        config.cache or config.out / "cache",
+        cover_wh=(width, height) if exactly else (round(width * zoom), round(height * zoom)),
+        policy=spec.resize if exactly else None,
+        need_depth=need_depth,
+        progress=bar,
+    )
+    tell_left_out(cache, bar)
+    return cache
+
+
+def watched(
+    config: TrainConfig,
+    spec: DepthSpec | ClassifierSpec,
+    bar: Progress,
+    keep: Callable[[SampleInfo], bool],
+    **options: bool,
+) -> FrameCache | None:
+    """The frames of `TrainConfig.watch` that a network can be judged on; None, told on stderr, where there are none."""
+    if config.watch is None:
+        return None
+    samples = open_dataset(config.watch).where(keep)
+    if not len(samples):
+        bar.console.print(
+            f"{config.watch} holds nothing that {config.network} can be judged on", soft_wrap=True, markup=False
+        )
+        return None
+    return cached(config, spec, bar, [samples], whole=True, **options)
 
 
 def tell_left_out(cache: FrameCache, bar: Progress) -> None:

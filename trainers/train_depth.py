@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,10 +17,9 @@ from torch import Tensor, nn
 from edgedepth.core.errors import CheckpointError, InputError
 from edgedepth.core.files import write_atomic
 from edgedepth.core.spec import DepthSpec
-from edgedepth.datasets import DepthDataset, open_dataset
+from edgedepth.datasets import DepthDataset
 from edgedepth.trainers.augment import photometric
 from edgedepth.trainers.baseline import mean_log_depth
-from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.checkpoint import save_checkpoint
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.data import DepthBatch, DepthFrames, collate, endless, in_order, keys_for
@@ -32,11 +31,12 @@ from edgedepth.trainers.processes import fabric_for, first_on_machine
 from edgedepth.trainers.splits import route_served, serves, training_split
 from edgedepth.trainers.start import (
     IMAGENET,
+    cached,
     initial_checkpoint,
     network_from,
     prepare_folder,
     provenance,
-    tell_left_out,
+    watched,
 )
 from edgedepth.trainers.validation import depth_figures, draw_batches, map_predictor, network_predictor
 
@@ -96,25 +96,13 @@ class DepthTask:
         config = self.config
         train, validation = self._split()
         with progress_bar() as bar:
-            self.frames = DepthFrames(
-                self._cache(train, bar), self.training_spec, augment=config.augment, seed=config.seed
-            )
-            self.validation = DepthFrames(self._cache(validation, bar), self.training_spec)
-            self.watched = None
-            if config.watch is not None:
-                watched = open_dataset(config.watch).where(self._keep)
-                self.watched = DepthFrames(self._cache([watched], bar), self.training_spec)
+            opened = partial(cached, config, self.training_spec, bar)
+            self.frames = DepthFrames(opened(train), self.training_spec, augment=config.augment, seed=config.seed)
+            self.validation = DepthFrames(opened(validation, whole=True), self.training_spec)
+            watching = watched(config, self.training_spec, bar, self._keep)
+            self.watched = None if watching is None else DepthFrames(watching, self.training_spec)
         self.steps_per_epoch = keys_for(len(self.frames), config).per_epoch
         self.baseline = self._baseline()
-
-    def _cache(self, datasets: Sequence[DepthDataset], bar: Any) -> FrameCache:
-        width, height = self.training_spec.input_wh
-        zoom = self.config.augment.max_zoom
-        folder = self.config.cache or self.config.out / "cache"
-        cover_wh = (round(width * zoom), round(height * zoom))
-        cache = FrameCache(datasets, folder, cover_wh=cover_wh, progress=bar)
-        tell_left_out(cache, bar)
-        return cache
 
     def _baseline(self) -> NDArray[np.float32]:
         """The baseline at training size; written at full size, for the bundle. Runs that share a cache share it."""

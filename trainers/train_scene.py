@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from edgedepth.core.errors import CheckpointError, InputError
 from edgedepth.core.files import write_atomic
 from edgedepth.core.routing import SceneRule
 from edgedepth.core.spec import ClassifierSpec
-from edgedepth.datasets import DepthDataset, open_dataset
+from edgedepth.datasets import SampleInfo
 from edgedepth.trainers.augment import photometric, to_float
-from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.checkpoint import save_checkpoint
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.data import endless, keys_for
@@ -38,11 +37,12 @@ from edgedepth.trainers.scenes import (
 from edgedepth.trainers.splits import training_split
 from edgedepth.trainers.start import (
     IMAGENET,
+    cached,
     initial_checkpoint,
     network_from,
     prepare_folder,
     provenance,
-    tell_left_out,
+    watched,
 )
 
 
@@ -86,25 +86,20 @@ class SceneTask:
             self.training_spec = self.spec.model_copy(update={"input_wh": config.size})
         self.objective = SceneObjective(self.network, self.spec.categories)
         names = {category.name for category in self.spec.categories}
-        train, validation = training_split(config.data, lambda info: info.category in names or info.route is not None)
+
+        def keep(info: SampleInfo) -> bool:
+            return info.category in names or info.route is not None
+
+        train, validation = training_split(config.data, keep)
         with progress_bar() as bar:
-            self.frames = SceneFrames(self._cache(train, bar), self.training_spec, config.augment, config.seed)
-            self.validation = SceneFrames(self._cache(validation, bar), self.training_spec)
-            self.watched = None
-            if config.watch is not None:
-                self.watched = SceneFrames(self._cache([open_dataset(config.watch)], bar), self.training_spec)
+            opened = partial(cached, config, self.training_spec, bar, need_depth=False)
+            self.frames = SceneFrames(opened(train), self.training_spec, config.augment, config.seed)
+            self.validation = SceneFrames(opened(validation, whole=True), self.training_spec)
+            watching = watched(config, self.training_spec, bar, keep, need_depth=False)
+            self.watched = None if watching is None else SceneFrames(watching, self.training_spec)
         if all(label == UNKNOWN for label in self.frames.labels):
             raise InputError(f"no training frame has a category of {config.network}; known: {', '.join(sorted(names))}")
         self.steps_per_epoch = keys_for(len(self.frames), config).per_epoch
-
-    def _cache(self, datasets: Sequence[DepthDataset], bar: Progress) -> FrameCache:
-        width, height = self.training_spec.input_wh
-        zoom = self.config.augment.max_zoom
-        folder = self.config.cache or self.config.out / "cache"
-        cover_wh = (round(width * zoom), round(height * zoom))
-        cache = FrameCache(datasets, folder, cover_wh=cover_wh, need_depth=False, progress=bar)
-        tell_left_out(cache, bar)
-        return cache
 
     def batches(self, start: int) -> Iterable[SceneBatch]:
         """Training batches from number `start` on."""
@@ -161,5 +156,11 @@ class SceneTask:
             network=self.config.network,
             options=self.options,
             spec=self.spec,
-            provenance=provenance(self.config, images=len(self.frames), begun_from=self.config.init, facts=facts),
+            provenance=provenance(
+                self.config,
+                images=len(self.frames),
+                left_out=len(self.frames.cache.bad),
+                begun_from=self.config.init,
+                facts=facts,
+            ),
         )
