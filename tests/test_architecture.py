@@ -28,7 +28,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "runtime": ({"core", "io", "engines"}, {"cv2"}),
     "trainers": (
         {"core", "datasets", "world", "evaluation"},
-        {"torch", "timm", "lightning", "safetensors", "cv2", "rich"},
+        {"torch", "timm", "lightning", "safetensors", "cv2", "rich", "pydantic"},
     ),
     "export": (
         {"core", "io", "evaluation", "engines", "trainers"},

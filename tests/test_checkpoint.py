@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -16,6 +17,7 @@ from safetensors.torch import load, save_file  # noqa: E402
 
 from edgedepth.core.errors import CheckpointError, InputError, OutputError  # noqa: E402
 from edgedepth.trainers import create_network, load_checkpoint, save_checkpoint  # noqa: E402
+from edgedepth.trainers.checkpoint import Checkpoint  # noqa: E402
 from edgedepth.trainers.models.registry import classifier_spec, default_spec  # noqa: E402
 
 OPTIONS: dict[str, Any] = {"widths": (8, 8, 8, 8, 8), "depths": (0, 0, 0, 0, 0), "decoder_widths": (8, 8, 8, 8)}
@@ -188,3 +190,11 @@ def test_altered_tensors(path: Path, change: Any, said: str) -> None:
     rewrite(path, state=state)
     with pytest.raises(CheckpointError, match=said):
         load_checkpoint(path).build()
+
+
+def test_bins_of_another_spacing_are_another_network() -> None:
+    """Targets would be made by the spec's and depth decoded by the options'."""
+    whole = Checkpoint(network="sid-deeplab", options={}, spec=default_spec("sid-deeplab"), state={}, provenance={})
+    whole.check_options()
+    with pytest.raises(CheckpointError, match="disagree: spacing uniform in the one, log in the other"):
+        dataclasses.replace(whole, options={"spacing": "uniform"}).check_options()

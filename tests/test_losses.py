@@ -13,7 +13,13 @@ from edgedepth.core.spec import DepthSpec  # noqa: E402
 from edgedepth.trainers import losses  # noqa: E402
 from edgedepth.trainers.config import LossConfig  # noqa: E402
 from edgedepth.trainers.models.heads import DepthHeads  # noqa: E402
-from edgedepth.trainers.objectives import DepthObjective, refinement_objective, target_of  # noqa: E402
+from edgedepth.trainers.objectives import (  # noqa: E402
+    DepthObjective,
+    DepthTarget,
+    multi_task_objective,
+    refinement_objective,
+    target_of,
+)
 
 # alpha = 1, beta = 10000, K = 4: q = 1 in log10, so that depth 10^j is bin j
 DECADES = Bins(count=4, min_m=1.0, max_m=1e4)
@@ -58,10 +64,12 @@ def test_multi_task_loss_is_equation_3() -> None:
     index, regressed = image((2.5, 1.0)), image((90.0, 1030.0))
     classification, regression = (0.125 + 1.5) / 2, (10.0 + 30.0) / 2
     weight = ones_like(depth)
-    both = losses.multi_task_loss(index, regressed, depth, weight, DECADES)
-    assert both.item() == pytest.approx(classification + regression)
-    weighted = losses.multi_task_loss(index, regressed, depth, weight, DECADES, w1=2.0, w2=0.1)
-    assert weighted.item() == pytest.approx(2 * classification + 0.1 * regression)
+    heads = DepthHeads(indices=(index,), logits=None, depth_m=regressed)
+    target = DepthTarget(depth_m=depth, index=image((2.0, 3.0)), weight=weight)
+    for w1, w2 in ((1.0, 1.0), (2.0, 0.1)):
+        terms = multi_task_objective(heads, target, DECADES, LossConfig(classification=w1, regression=w2))
+        assert terms["classification"].item() == pytest.approx(w1 * classification)
+        assert terms["regression"].item() == pytest.approx(w2 * regression)
 
 
 def test_index_l1_is_in_log_depth() -> None:

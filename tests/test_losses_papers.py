@@ -15,12 +15,12 @@ from edgedepth.core.bins import Bins  # noqa: E402
 from edgedepth.core.errors import InputError, UnknownNameError  # noqa: E402
 from edgedepth.trainers import create_network, losses_detail, losses_region  # noqa: E402
 from edgedepth.trainers.config import LossConfig  # noqa: E402
-from edgedepth.trainers.losses_classes import class_accuracy, class_cross_entropy, interval_class, rounded_class  # noqa: E402
+from edgedepth.trainers.losses_classes import class_cross_entropy, interval_class, rounded_class  # noqa: E402
 from edgedepth.trainers.models.metric import MetricHeads  # noqa: E402
 from edgedepth.trainers.models.registry import default_spec  # noqa: E402
 from edgedepth.trainers.models.sid_deeplab import IntervalHeads  # noqa: E402
 from edgedepth.trainers.objectives import DepthObjective  # noqa: E402
-from edgedepth.trainers.objectives_papers import interval_objective, metric_objective  # noqa: E402
+from edgedepth.trainers.objectives_papers import RegionLosses, _region_terms, interval_objective, metric_objective  # noqa: E402
 
 
 def grid(*rows: list[float]) -> Tensor:
@@ -185,7 +185,18 @@ def test_iterations_and_modules_are_weighted_as_printed() -> None:
     assert float(losses_region.iteration_loss(levels[:1], depth, ones, None, log=False)) == pytest.approx(1.0)
     two = losses_region.iteration_loss(levels[:2], depth, ones, None, log=False)
     assert float(two) == pytest.approx((1 + 2 * 10) / 3)
-    assert float(losses_region.combined_loss(torch.tensor(1.0), torch.tensor(10.0))) == pytest.approx(7.3)
+
+
+def test_both_modules_together_are_equation_4() -> None:
+    depth, ones = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+    support, iteration = torch.full((1, 1, 2, 2), 1.0), torch.full((1, 1, 2, 2), 10.0)
+    regions = torch.ones(1, 1, 2, 2, dtype=torch.long)
+    heads = MetricHeads.of((iteration,), support_m=support)
+    terms = _region_terms(heads, depth, ones, regions, RegionLosses(log=False))
+    assert float(terms["support"]) == pytest.approx(0.3)
+    assert float(terms["iterations"]) == pytest.approx(7.0)
+    alone = _region_terms(MetricHeads.of((iteration,)), depth, ones, regions, RegionLosses(log=False))
+    assert {name: float(value) for name, value in alone.items()} == {"iterations": pytest.approx(10.0)}
 
 
 def test_log_of_depth_goes_on_below_its_floor() -> None:
@@ -214,7 +225,6 @@ def test_cross_entropy_by_hand() -> None:
     assert float(only) == pytest.approx(math.log(4 / 3))
     enlarged = class_cross_entropy(logits[..., :1], classes.expand(1, 1, 3, 2), torch.ones(1, 1, 3, 2))
     assert float(enlarged) == pytest.approx((math.log(4 / 3) + math.log(4)) / 2)
-    assert float(class_accuracy(logits, classes, torch.ones(1, 1, 1, 2))) == pytest.approx(1.0)
 
 
 def test_depths_beyond_80_m_are_ignored_by_intervals() -> None:

@@ -50,14 +50,23 @@ def test_overrides_reach_every_table() -> None:
         ("losses.gradient=1", "written KEY=VALUE"),
         ("bach=4", "unknown setting of training 'bach'"),
         ("loss.grad=1", "unknown setting of loss 'grad'"),
-        ("batch=many", "wrong kind"),
-        ("optimizer=lion", "unknown optimizer 'lion'; known: adamw"),
+        ("batch=many", "setting batch is of the wrong kind: Input should be a valid integer.*but got 'many'"),
+        ("workers=1.5", "setting workers is of the wrong kind: Input should be a valid integer"),
+        ("size=[64]", "setting size.1 is of the wrong kind: Field required"),
+        ("augment.aspects=[1]", "setting augment.aspects.1 is of the wrong kind: Field required"),
+        ("optimizer=lion", "setting optimizer is of the wrong kind: Input should be 'adamw', 'adam'"),
+        ("device=gpu0", "unknown device 'gpu0'; known: auto, cpu, cuda"),
+        ("augment.cutout=2", r"cutout is a share in \[0, 1\], but got 2"),
         ("loss=berhu", "loss must be a table"),
     ],
 )
 def test_a_mistake_is_one_line(line: str, message: str) -> None:
     with pytest.raises(EdgeDepthError, match=message):
         config_from(with_overrides({**read_recipe("papers/3"), "data": ("x",), "out": "o"}, [line]))
+
+
+def test_one_data_set_may_be_text() -> None:
+    assert config_from({**read_recipe("papers/3"), "data": "pairs:x", "out": "o"}).data == ("pairs:x",)
 
 
 def test_an_unknown_recipe_lists_the_known_ones(tmp_path: Path) -> None:

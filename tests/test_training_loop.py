@@ -259,3 +259,16 @@ def test_a_state_that_cannot_be_written_names_the_disk(config: TrainConfig) -> N
     with file_size_limit(20_000), pytest.raises(OutputError, match="is the disk full"):
         run.state.save()
     assert (config.out / "state.pt").read_bytes() == before
+
+
+def test_a_machine_without_the_state_of_the_run_says_so(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state is written by the first machine alone; with weights of its own this one would go on differently."""
+    monkeypatch.setattr(loop, "agreed", lambda value, _device: value + 40)  # what the first one says
+    with pytest.raises(InputError, match=r"goes on from step 40, but .*state\.pt here is of step 0; copy it"):
+        loop._Run(DepthTask(config), replace(config, resume=True), fabric_for(config))
+
+
+def test_cuda_is_refused_in_one_line_where_there_is_none(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="PyTorch finds no CUDA device here; leave --device out"):
+        train_depth(replace(config, device="cuda"))

@@ -69,7 +69,8 @@ class Checkpoint:
         if isinstance(self.spec, ClassifierSpec):
             pairs = {"num_classes": len(self.spec.categories)}
         else:
-            pairs = {name: getattr(self.spec, name) for name in ("num_bins", "min_m", "max_m")}
+            names = ("num_bins", "min_m", "max_m", "spacing")
+            pairs = {name: getattr(self.spec, name) for name in names if name != "spacing" or hasattr(options, name)}
         for name, value in pairs.items():
             if getattr(options, name) != value:
                 raise CheckpointError(

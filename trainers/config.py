@@ -14,6 +14,7 @@ Precision = Literal["fp32", "bf16"]
 Schedule = Literal["cosine", "poly", "constant", "exponential"]
 Optimizer = Literal["adamw", "adam", "amsgrad", "sgd", "muon"]
 
+DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 SCHEDULES: tuple[Schedule, ...] = ("cosine", "poly", "constant", "exponential")
 OPTIMIZERS: tuple[Optimizer, ...] = ("adamw", "adam", "amsgrad", "sgd", "muon")
@@ -192,6 +193,8 @@ class TrainConfig:
             "blend needs a checkpoint to blend with; give --init or --set blend_from=FILE",
         )
         _need(0 <= self.ema < 1, f"ema must lie in [0, 1), but got {self.ema}")
+        if self.device not in DEVICES:
+            raise UnknownNameError.of("device", self.device, DEVICES)
         if self.precision not in PRECISIONS:
             raise UnknownNameError.of("precision", self.precision, PRECISIONS)
         if self.schedule not in SCHEDULES:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from edgedepth.core.errors import EdgeDepthError
+from edgedepth.core.errors import EdgeDepthError, InputError
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.journal import Journal
 from edgedepth.trainers.mixed import depthwise_in_float32
@@ -128,11 +128,21 @@ class _Run:
         self.state = RunState(config.out / "state.pt", task.objective, self.average, optimizer)
         if config.resume:
             self.state.load()
+            self._check_same_step()
         self.journal = Journal(config.out, tensorboard=config.tensorboard, silent=not fabric.is_global_zero)
         self.figures: dict[str, float] = {}
         self.bad_in_a_row = 0
         # statistics of batch norm after the last good step: a forward pass on NaN spoils them before anyone can tell
         self.buffers = [buffer.detach().clone() for buffer in task.objective.buffers()]
+
+    def _check_same_step(self) -> None:
+        """Only the first process writes the state: every machine must have been given it."""
+        first = int(agreed(self.state.step, self.fabric.device))
+        if first != self.state.step:
+            raise InputError(
+                f"the first machine goes on from step {first}, but {self.state.path} here is of step {self.state.step};"
+                " copy it from the first machine and run again"
+            )
 
     @property
     def progress(self) -> float:

@@ -43,22 +43,6 @@ def regression_loss(prediction_m: Tensor, depth_m: Tensor, weight: Tensor) -> Te
     return weighted_mean((prediction_m - depth_m).abs(), weight)
 
 
-def multi_task_loss(
-    index: Tensor,
-    prediction_m: Tensor,
-    depth_m: Tensor,
-    weight: Tensor,
-    bins: Bins,
-    *,
-    w1: float = 1.0,
-    w2: float = 1.0,
-) -> Tensor:
-    """w1 * soft classification + w2 * regression (papers/1 eq. 3, as means)."""
-    return w1 * soft_classification_loss(index, depth_m, weight, bins) + w2 * regression_loss(
-        prediction_m, depth_m, weight
-    )
-
-
 def pool_target(index: Tensor, weight: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Weighted mean of a target index map in each cell of a coarser (h, w) grid, and the cells' mean weight.
 

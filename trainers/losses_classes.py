@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -29,9 +28,3 @@ def class_cross_entropy(logits: Tensor, classes: Tensor, weight: Tensor) -> Tens
         logits = F.interpolate(logits, classes.shape[-2:], mode="bilinear", align_corners=False)
     log_p = F.log_softmax(logits.float(), dim=1)
     return weighted_mean(-log_p.gather(1, classes), weight)
-
-
-def class_accuracy(logits: Tensor, classes: Tensor, weight: Tensor) -> Tensor:
-    """Share of weighted pixels whose most probable class is the true one."""
-    hit = (logits.argmax(dim=1, keepdim=True) == classes).to(torch.float32)
-    return weighted_mean(hit, weight)

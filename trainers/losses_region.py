@@ -89,8 +89,3 @@ def iteration_loss(
         for share, level in zip(weights, levels_m, strict=True)
     ]
     return torch.stack(losses).sum()
-
-
-def combined_loss(support: Tensor, iterations: Tensor) -> Tensor:
-    """L_c (eq. 4): 0.3 L_r of the generation module + 0.7 L_i of the refinement module."""
-    return SUPPORT_WEIGHT * support + REFINEMENT_WEIGHT * iterations

@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, distributed
 
+from edgedepth.core.errors import InputError
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.memory import keep_freed_memory
 
@@ -24,7 +25,14 @@ def fabric_for(config: TrainConfig) -> Fabric:
     """Device, precision and processes of a run; on a CPU, its number of threads too. Seeds every generator.
 
     Call it before anything random is made: the weights of a network are.
+
+    Raises:
+        InputError: CUDA is asked for and PyTorch has none here.
     """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "PyTorch finds no CUDA device here; leave --device out, or install the driver and a CUDA build"
+        )
     if config.device != "cuda":
         keep_freed_memory()
     if config.threads is not None:

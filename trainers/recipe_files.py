@@ -14,6 +14,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from edgedepth.core.errors import InputError, UnknownNameError, require
 from edgedepth.trainers.config import AugmentConfig, LossConfig, TrainConfig
 from edgedepth.trainers.start import CONFIG_NAME
@@ -131,28 +133,29 @@ def config_from(settings: Mapping[str, Any]) -> TrainConfig:
         UnknownNameError: a key is no setting.
         InputError: a value cannot be, or network, data, folder or budget are missing.
     """
-    values = dict(settings)
+    values: Settings = {"data": (), **settings}
+    _check_keys("training", TrainConfig, values)
     for name, kind in _TABLES.items():
-        if name in values and not isinstance(values[name], kind):
-            values[name] = _build(kind, name, values[name])
+        if name in values:
+            _check_keys(name, kind, values[name])
     if "network" not in values:
         raise InputError('a recipe must name its network, for example network = "drnet"')
-    config: TrainConfig = _build(TrainConfig, "training", {"data": (), **values})
-    return config
+    if isinstance(values["data"], str):
+        values["data"] = (values["data"],)
+    try:
+        return TypeAdapter(TrainConfig).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"the setting {where} is of the wrong kind: {first['msg']}, but got {first['input']!r}"
+        ) from None
 
 
-def _build(kind: type, what: str, values: Any) -> Any:
-    if not isinstance(values, Mapping):
+def _check_keys(what: str, kind: type, values: Any) -> None:
+    if not isinstance(values, Mapping) and not isinstance(values, kind):
         raise InputError(f"{what} must be a table of settings, but got {values!r}")
     known = [field.name for field in dataclasses.fields(kind)]
-    for key in values:
+    for key in values if isinstance(values, Mapping) else ():
         if key not in known:
             raise UnknownNameError.of(f"setting of {what}", key, known)
-    made = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    for name in ("out", "cache"):
-        if name in made and made[name] is not None:
-            made[name] = Path(str(made[name]))
-    try:
-        return kind(**made)
-    except TypeError as error:  # such as text where a number has to be compared
-        raise InputError(f"{what}: a setting is of the wrong kind ({error})") from None
