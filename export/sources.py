@@ -17,9 +17,11 @@ from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, DepthSpec
 from edgedepth.export.original import ForeignSource
 from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint
 from edgedepth.trainers.models.registry import classifier_names, network_names
+from edgedepth.trainers.models.scene import load_places365, scene_wrn18_spec
 
 # The shipped trio, by the name `default`.
 DEFAULT_NETWORKS = ("edge-low", "edge-high", "scene-small")
+_PLACES365 = ".pth.tar"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ def resolve_sources(
 
     One depth network makes a bundle of a fixed route. Two need a scene classifier, or a `coarse` depth network whose
     largest depth decides; the one of shorter range is LOW.
+
+    A file `*.pth.tar` is the WideResNet-18 of Places365, the router of papers/1 (section 3).
 
     Networks from elsewhere are TOML files that say where they are, or ONNX files with a TOML file of the same name
     beside them. module, spec: one more such network, a torch module and its TOML file; `spec` is also that of an ONNX
@@ -89,8 +93,21 @@ def _load(name: str, spec: Path | None) -> tuple[Path, Checkpoint | ForeignSourc
     if path.suffix == ".onnx":
         beside = spec or path.with_suffix(".toml")
         return path, ForeignSource(load_foreign(beside).model_copy(update={"onnx": name, "module": None}))
+    if name.endswith(_PLACES365):
+        return path, _places365(path)
     path = _path_of(name)
     return path, load_checkpoint(path)
+
+
+def _places365(path: Path) -> Checkpoint:
+    """The scene classifier of papers/1 with the public weights that it was used with."""
+    return Checkpoint(
+        network="scene-wrn18",
+        options={},
+        spec=scene_wrn18_spec(),
+        state=dict(load_places365(path).state_dict()),
+        provenance={"weights": f"{path.name}, places2.csail.mit.edu"},
+    )
 
 
 def _path_of(name: str) -> Path:

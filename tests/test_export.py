@@ -35,7 +35,7 @@ from edgedepth.export.sources import resolve_sources
 from edgedepth.export.storage import compact
 from edgedepth.export.torch_onnx import InferenceGraph, offers_confidence, to_onnx
 from edgedepth.export.validation import ValidationData, check_shift
-from edgedepth.trainers.checkpoint import load_checkpoint, save_checkpoint
+from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edgedepth.trainers.models.registry import (
     classifier_names,
     classifier_spec,
@@ -674,3 +674,19 @@ def test_command_refuses_with_one_line(arguments: list[str], message: str, capsy
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_the_public_places365_weights_are_a_router(tmp_path: Path) -> None:
+    """papers/1, section 3: the scene classifier that Ours-sc asks."""
+    torch.manual_seed(0)
+    network = create_network("scene-wrn18")
+    path = tmp_path / "wideresnet18_places365.pth.tar"
+    torch.save({"state_dict": {f"module.{name}": value for name, value in network.state_dict().items()}}, path)
+    sources = resolve_sources(["edge-low", "edge-high", str(path)])
+    router = sources.router
+    assert isinstance(router, Checkpoint)
+    assert (router.network, len(router.spec.categories)) == ("scene-wrn18", 365)
+    assert torch.equal(router.state["fc.weight"], network.state_dict()["fc.weight"])
+    assert set(sources.depth) == {Route.LOW, Route.HIGH}
+    with pytest.raises(InputError, match=r"no file at .*download wideresnet18_places365"):
+        resolve_sources(["edge-low", "edge-high", str(tmp_path / "absent.pth.tar")])
