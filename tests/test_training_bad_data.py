@@ -217,3 +217,19 @@ def test_a_watched_set_that_says_nothing_of_the_network_is_told(
     result = train_depth(replace(config, watch=name))
     assert f"{name} holds nothing that edge-low can be judged on" in capsys.readouterr().err
     assert not any(key.startswith("watch_") for key in result.figures)
+
+
+def test_files_that_are_written_anew_under_their_names_are_read_again(config: TrainConfig, tmp_path: Path) -> None:
+    datasets = [open_dataset(config.data[0])]
+
+    def opened() -> FrameCache:
+        return FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))
+
+    before = [frame.depth_m.copy() for frame in opened()]
+    for path in tmp_path.glob("*.depth.png"):
+        cv2.imwrite(str(path), 2 * cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+    for old, frame in zip(before, opened(), strict=True):
+        np.testing.assert_allclose(frame.depth_m, 2 * old, rtol=1e-3)
+    for path in tmp_path.glob("*.png"):  # a cache outlives its source
+        path.unlink()
+    assert len(opened()) == 40

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -26,6 +27,7 @@ from edgedepth.datasets.registry import reader_of
 from edgedepth.datasets.sample import DepthDataset, DepthSample, Entry, SampleInfo
 
 _FORMAT = 2
+_COMPARED = 8  # frames that are read again when a cache is opened: files may be written anew under their names
 _BAD_SHARE = 0.1  # samples that may be unusable before a data set is refused
 _NO_DEPTH = "not one pixel of depth"
 
@@ -53,7 +55,7 @@ class FrameCache(Sequence[Frame]):
     meet. One run fills a folder while others wait; what is mapped by a run that goes on is never written again.
 
     Samples whose files are missing or damaged, and with `need_depth` those without a measured pixel, are left out;
-    they are tried again whenever the cache is opened.
+    they are tried again whenever the cache is opened, and a few of the others are compared with what they were.
 
     folder: where this cache lies. bad: what was left out, reasons by the samples' names.
 
@@ -80,7 +82,7 @@ class FrameCache(Sequence[Frame]):
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._alone(progress):
-                if not index.exists() or self._repaired(index):
+                if not index.exists() or self._outdated(index):
                     self._fill(index, progress)
                 content = json.loads(index.read_text())
         except OSError as error:
@@ -195,11 +197,19 @@ class FrameCache(Sequence[Frame]):
                 " see: edgedepth data check"
             )
 
-    def _repaired(self, index: Path) -> bool:
-        """Whether a sample that was left out can be read now."""
+    def _outdated(self, index: Path) -> bool:
+        """Whether a sample that was left out can be read now, or one of a few others is not what it was."""
         records = json.loads(index.read_text())["frames"]
-        bad = [pair for pair, record in zip(self._entries, records, strict=False) if "bad" in record]
-        return any(not isinstance(self._load(pair), str) for pair in bad)
+        pairs = list(zip(self._entries, records, strict=False))
+        if any(not isinstance(self._load(entry), str) for entry, record in pairs if "bad" in record):
+            return True
+        kept = [pair for pair in pairs if "bad" not in pair[1]]
+        for number in {len(kept) * n // _COMPARED for n in range(_COMPARED)} if kept else ():
+            entry, record = kept[number]
+            found = self._load(entry)
+            if not isinstance(found, str) and _encoded(found)[2] != record:
+                return True
+        return False
 
 
 def _data_files(folder: Path, token: str) -> tuple[Path, Path]:
@@ -226,12 +236,20 @@ def _shrunk(sample: DepthSample, cover_wh: tuple[int, int], policy: ResizePolicy
 
 
 def _append(sample: DepthSample, rgb_file: BinaryIO, depth_file: BinaryIO) -> dict[str, Any]:
-    rgb_file.write(np.ascontiguousarray(sample.image_bgr[:, :, ::-1]).tobytes())
-    depth_file.write(sample.depth_m.astype(np.float16).tobytes())
+    """Write a frame's pixels; answers its record."""
+    rgb, depth, record = _encoded(sample)
+    rgb_file.write(rgb)
+    depth_file.write(depth)
+    return record
+
+
+def _encoded(sample: DepthSample) -> tuple[bytes, bytes, dict[str, Any]]:
+    rgb = np.ascontiguousarray(sample.image_bgr[:, :, ::-1]).tobytes()
+    depth = sample.depth_m.astype(np.float16).tobytes()
     camera = sample.camera
     height, width = sample.depth_m.shape
     intrinsics = None if camera is None else {"fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy}
-    return {"wh": (width, height), "camera": intrinsics}
+    return rgb, depth, {"wh": [width, height], "camera": intrinsics, "crc32": zlib.crc32(depth, zlib.crc32(rgb))}
 
 
 def _void_id(dataset: DepthDataset) -> int | None:
