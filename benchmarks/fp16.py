@@ -33,8 +33,7 @@ from edgedepth.core.metrics import DepthErrors, mean_metrics
 from edgedepth.core.preprocess import Placement, focal_scale
 from edgedepth.core.routing import Route
 from edgedepth.core.spec import DepthSpec
-from edgedepth.datasets import DepthSample, open_dataset
-from edgedepth.datasets.registry import reader_of
+from edgedepth.datasets import DepthSample, open_for_evaluation
 from edgedepth.engines import open_session
 from edgedepth.export.emulation import emulated_float16
 from edgedepth.export.frames import probe_frames
@@ -72,10 +71,7 @@ def labelled_frames(
     names: list[str], route: Route, spec: DepthSpec, count: int
 ) -> list[tuple[Frame, NDArray[np.float32]]]:
     """At most `count` frames at network size, with truth in the network's own metres, NaN where there is none."""
-    datasets = [
-        open_dataset(name, reader_of(name)[0].evaluation_split).where(lambda info: info.route in (None, route))
-        for name in names
-    ]
+    datasets = [open_for_evaluation(name)[0].where(lambda info: info.route in (None, route)) for name in names]
     usable = [dataset for dataset in datasets if len(dataset)]
     found = [_placed(sample, spec) for dataset in usable for sample in dataset.limited(-(-count // len(usable)))]
     kept = [(frame, truth) for frame, truth in found if np.isfinite(truth).any()]

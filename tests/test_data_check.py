@@ -146,6 +146,29 @@ def test_prefixes_and_unknown_kinds_are_understood(tmp_path: Path) -> None:
         guess_name("foo:/somewhere")
 
 
+def test_what_a_prefix_makes_of_the_training_part_is_looked_at(tmp_path: Path) -> None:
+    pairs = write_planes(tmp_path, 4)
+    found = check_dataset(f"eigen-20k:pairs:{pairs}", limit=3)
+    assert (found.samples, found.looked_at) == (20_000, 3)
+    assert found.sizes == {"61x46": 3}
+    assert check_dataset(f"near:pairs:{pairs}").samples == 4
+
+
+def test_a_list_that_is_optional_is_not_missed(tmp_path: Path) -> None:
+    drive = "2011_09_26_drive_0001_sync"
+    truth = tmp_path / f"train/{drive}/proj_depth/groundtruth/image_02/0000000005.png"
+    truth.parent.mkdir(parents=True)
+    cv2.imwrite(str(truth), np.full((8, 16), 5 * 256, np.uint16))
+    for part in ("train", "test"):
+        (tmp_path / f"eigen_{part}_files.txt").write_text(f"2011_09_26/{drive} 5 l\n")
+    found = check_dataset(f"kitti-eigen:{tmp_path}")
+    assert found.splits == {"eigen-train": 1, "eigen-test": 1}
+    assert found.notes == ()
+    (tmp_path / "eigen_train_files.txt").unlink()
+    (note,) = check_dataset(f"kitti-eigen:{tmp_path}").notes
+    assert "the split 'eigen-train' needs its list of frames" in note
+
+
 def test_every_split_is_looked_at(tmp_path: Path) -> None:
     """What `kitti:` is evaluated on, and what it is trained on."""
     drive = "2011_09_26_drive_0001_sync"

@@ -12,7 +12,7 @@ import pytest
 
 from edgedepth.core.errors import InputError, UnknownNameError
 from edgedepth.core.routing import Route
-from edgedepth.datasets import DepthDataset, DepthSample, open_dataset, open_for_training
+from edgedepth.datasets import READERS, DepthDataset, DepthSample, open_dataset, open_for_evaluation, open_for_training
 from edgedepth.datasets.matlab import read_arrays
 from edgedepth.datasets.nyu import open_h5
 
@@ -254,6 +254,24 @@ def test_a_labelled_file_that_is_none_is_refused(tmp_path: Path) -> None:
         open_dataset(f"nyu:{tmp_path / 'other.mat'}")
 
 
+@pytest.mark.parametrize(
+    ("more", "metres"),
+    [
+        (["depths"], 5.0),  # as in v1, whose rawDepths are no metres
+        (["depths", "instances"], 2.0),
+        (["depths", "sceneTypes", "rawDepthFilenames"], 2.0),
+        ([], 2.0),
+    ],
+)
+def test_the_variables_of_a_labelled_file_tell_where_its_metres_are(
+    nyu_labelled: Path, more: list[str], metres: float
+) -> None:
+    with h5py.File(nyu_labelled / "nyu_depth_v2_labeled.mat", "a") as file:
+        for name in more:
+            file[name] = np.full((3, 6, 4), 5, np.float32)
+    assert open_dataset(f"nyu:{nyu_labelled}")[0].depth_m[1, 1] == pytest.approx(metres)
+
+
 def test_nyu_folders(tmp_path: Path) -> None:
     write_png(tmp_path / "test/kitchen/sync_depth_00045.png", np.full((480, 640), 2500, np.uint16))
     write_png(tmp_path / "test/kitchen/rgb_00045.jpg", np.full((480, 640, 3), 90, np.uint8))
@@ -376,6 +394,31 @@ def test_the_lists_of_eigen_are_a_kind_of_their_own(kitti_folder: Path) -> None:
     assert (test.name, test[0].id) == (f"kitti-eigen:{kitti_folder}", f"{DRIVE}/image_03/0000000005")
     with pytest.raises(InputError, match="train, val and test, but got 'selection'"):
         open_dataset(f"kitti-eigen:{kitti_folder}", split="selection")
+
+
+def test_the_list_of_eigen_for_validation_is_used_where_it_is_there(kitti_folder: Path) -> None:
+    other = DRIVE.replace("0002", "0001")
+    for number in (6, 7):
+        write_png(
+            kitti_folder / f"train/{other}/proj_depth/groundtruth/image_02/000000000{number}.png", depth_units(256)
+        )
+    train = [f"2011_09_26/{other} 6 l", f"2011_09_26/{DRIVE} 5 l", f"2011_09_26/{DRIVE} 5 r"]
+    (kitti_folder / "eigen_train_files.txt").write_text("\n".join(train))
+    parts = open_for_training(f"kitti-eigen:{kitti_folder}")
+    # no list: a whole drive, and the smallest where each is more than a tenth
+    assert [[info.scene for info in part.infos] for part in parts] == [[DRIVE, DRIVE], [other]]
+    (kitti_folder / "eigen_val_files.txt").write_text(f"2011_09_26/{other} 7 l")
+    parts = open_for_training(f"kitti-eigen:{kitti_folder}")
+    assert [len(part) for part in parts] == [3, 1]
+    assert (parts[1].infos[0].id, parts[1].infos[0].split) == (f"{other}/image_02/0000000007", "eigen-val")
+    with pytest.raises(InputError, match="needs its list of frames"):
+        open_dataset(f"kitti-eigen:{kitti_folder}", "test")
+
+
+def test_the_selection_is_scored_whole_by_default() -> None:
+    kitti = READERS["kitti"]
+    assert kitti.protocol_for("selection") == "kitti-server"
+    assert {kitti.protocol_for(split) for split in ("val", "eigen-test", None)} == {"kitti-eigen-garg"}
 
 
 def test_kitti_selection(tmp_path: Path) -> None:
@@ -517,3 +560,25 @@ def test_a_domain_tells_the_route_by_its_beginning(tmp_path: Path, domain: str |
     }
     (tmp_path / "pairs.json").write_text(json.dumps([row]))
     assert open_dataset(f"pairs:{tmp_path / 'pairs.json'}").infos[0].route is route
+
+
+@pytest.mark.parametrize(
+    ("splits", "asked", "ids", "taken", "note"),
+    [
+        (["train", "test", None, "test"], None, "13", "test", "2 of 4 samples are of the split test, and evaluated"),
+        (["train", "test", "val"], "val", "2", "val", None),
+        (["test", "test"], None, "01", "test", None),
+        (["train", None, "val"], None, "012", None, "2 of 3 samples are for training, and flatter"),
+        (["val", "walk"], None, "01", None, None),
+        ([None, None], None, "01", None, None),
+    ],
+)
+def test_figures_are_taken_on_test_frames_where_samples_name_them(
+    tmp_path: Path, splits: list[str | None], asked: str | None, ids: str, taken: str | None, note: str | None
+) -> None:
+    rows = [record(str(n), **({} if split is None else {"split": split})) for n, split in enumerate(splits)]
+    found, split = open_for_evaluation(f"pairs:{write_json(tmp_path / 'pairs.json', rows)}", asked)
+    assert "".join(info.id for info in found.infos) == ids
+    assert split == taken
+    assert [told.partition(";")[0][: len(note or "")] for told in found.notes] == ([] if note is None else [note])
+    assert all("--split" in told for told in found.notes)

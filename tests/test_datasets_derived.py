@@ -14,7 +14,15 @@ import pytest
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError, UnknownNameError
 from edgedepth.core.routing import Route
-from edgedepth.datasets import DepthDataset, DepthSample, Entry, SampleInfo, open_dataset, open_for_training
+from edgedepth.datasets import (
+    DepthDataset,
+    DepthSample,
+    Entry,
+    SampleInfo,
+    open_dataset,
+    open_for_evaluation,
+    open_for_training,
+)
 from edgedepth.datasets.derived import DERIVATIONS, coarse_patches, near_frames
 from edgedepth.datasets.eigen import eigen_list
 
@@ -186,9 +194,10 @@ def test_a_prefix_names_what_is_made_of_a_data_set(pairs: Path) -> None:
     made = open_dataset(f"near:pairs:{pairs}")
     assert made.name == f"near:pairs:{pairs}"
     assert [info.id for info in made.infos] == [str(n) for n in range(9)]
-    whole = open_dataset(f"eigen-20k:pairs:{pairs}")
-    assert len(whole) == 20_000
-    assert whole[17].image_bgr.shape == (114, 152, 3)
+    changed, _ = open_for_training(f"eigen-20k:pairs:{pairs}")
+    assert changed.name == f"eigen-20k:pairs:{pairs}"
+    assert len(changed) == 20_000
+    assert changed[17].image_bgr.shape == (114, 152, 3)
     with pytest.raises(UnknownNameError, match=r"kind of data set 'eigen-10k'.*known: .*eigen-20k"):
         open_dataset(f"eigen-10k:pairs:{pairs}")
     with pytest.raises(InputError, match=r"named kind:path .*but got 'near:pairs'"):
@@ -198,6 +207,43 @@ def test_a_prefix_names_what_is_made_of_a_data_set(pairs: Path) -> None:
 
 def test_only_the_training_part_is_changed(pairs: Path) -> None:
     train, validation = open_for_training(f"eigen-20k:pairs:{pairs}")
-    assert {info.id.split("#")[0] for info in train.infos} == {str(n) for n in range(18)}
-    assert [info.id for info in validation.infos] == ["18", "19"]
+    assert {info.id.split("#")[0] for info in train.infos} == {str(n) for n in range(0, 20, 2)}  # one of two scenes
+    assert [info.id for info in validation.infos] == [str(n) for n in range(1, 20, 2)]
     assert validation[0].image_bgr.shape == (120, 160, 3)
+
+
+@pytest.mark.parametrize("prefix", [prefix for prefix, derivation in DERIVATIONS.items() if not derivation.picks])
+@pytest.mark.parametrize("split", [None, "train", "test"])
+def test_frames_that_are_not_trained_on_are_as_they_are(pairs: Path, prefix: str, split: str | None) -> None:
+    name_splits(pairs)
+    plain, found = open_dataset(f"pairs:{pairs}", split), open_dataset(f"{prefix}:pairs:{pairs}", split)
+    assert found.infos == plain.infos
+    assert found.name == plain.name  # figures on it are not those of the prefix
+    assert found[0].image_bgr.shape == (120, 160, 3)
+    (note,) = found.notes
+    assert note.startswith(f"{prefix}: changes frames for training alone")
+
+
+def test_near_frames_are_picked_in_every_part(pairs: Path) -> None:
+    name_splits(pairs)
+    name = f"near:pairs:{pairs}"
+    assert [info.id for info in open_dataset(name, "test").infos] == ["2", "5", "8"]
+    train, validation = open_for_training(name, lambda info: info.route is Route.LOW)
+    assert [info.id for info in train.infos] == ["0", "3", "6"]
+    assert [info.id for info in validation.infos] == ["1", "4", "7"]
+    assert {info.route for info in (*train.infos, *validation.infos)} == {Route.LOW}
+    found, split = open_for_evaluation(name)
+    assert ([info.id for info in found.infos], split) == (["2", "5", "8"], "test")
+    assert found.notes[0] == "3 of 6 frames have no depth of 10 m or more"
+
+
+def test_near_frames_are_picked_before_some_are_held_out(pairs: Path) -> None:
+    train, validation = open_for_training(f"near:pairs:{pairs}", lambda info: info.route is Route.LOW)
+    assert [info.id for info in train.infos] == ["0", "2", "4", "6", "8"]
+    assert [info.id for info in validation.infos] == ["1", "3", "5", "7"]
+
+
+def name_splits(pairs: Path) -> None:
+    """Frame by frame: train, val, test."""
+    records = json.loads(pairs.read_text())
+    pairs.write_text(json.dumps([{**r, "split": ("train", "val", "test")[n % 3]} for n, r in enumerate(records)]))

@@ -10,7 +10,7 @@ import pytest
 
 from edgedepth.core.errors import InputError
 from edgedepth.core.routing import Route
-from edgedepth.datasets import open_dataset, open_for_training
+from edgedepth.datasets import open_dataset, open_for_evaluation, open_for_training
 from edgedepth.datasets.registry import READERS
 from edgedepth.evaluation.protocols import protocol_named
 
@@ -142,7 +142,8 @@ def test_synthia_splits_are_the_users_lists(synthia: Path) -> None:
 
 def test_synthia_is_never_trained_on_a_frame_that_is_listed_for_testing(synthia: Path) -> None:
     def training() -> list[str]:
-        return [info.id for info in open_for_training(f"synthia:{synthia}")[0].infos]
+        """What a run sees: frames to train on, then those held out."""
+        return [info.id for part in open_for_training(f"synthia:{synthia}") for info in part.infos]
 
     assert training() == ["0000000", "0000001", "0000002"]
     (synthia / "test.txt").write_text("0000002")
@@ -151,6 +152,21 @@ def test_synthia_is_never_trained_on_a_frame_that_is_listed_for_testing(synthia:
     assert training() == ["0000001"]
     (synthia / "val.txt").write_text("0000000")
     assert [info.split for info in open_dataset(f"synthia:{synthia}").infos] == ["val", "train", "test"]
+
+
+def test_synthia_is_evaluated_on_the_frames_listed_for_testing(synthia: Path) -> None:
+    assert [open_for_evaluation(f"synthia:{synthia}")[1], len(open_for_evaluation(f"synthia:{synthia}")[0])] == [
+        None,
+        3,
+    ]
+    (synthia / "train.txt").write_text("0000000")
+    found, split = open_for_evaluation(f"synthia:{synthia}")
+    assert (len(found), split) == (3, None)
+    assert found.notes[0].startswith("1 of 3 samples are for training")
+    (synthia / "test.txt").write_text("0000002")
+    found, split = open_for_evaluation(f"synthia:{synthia}")
+    assert ([info.id for info in found.infos], split) == (["0000002"], "test")
+    assert found.notes[0].startswith("1 of 3 samples are of the split test")
 
 
 def test_synthia_in_its_other_layout_and_without_labels(synthia: Path) -> None:

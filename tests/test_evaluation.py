@@ -381,6 +381,77 @@ def test_the_command_prints_a_table_and_writes_a_report(
 
 
 @pytest.mark.parametrize(
+    ("splits", "arguments", "images", "split", "told"),
+    [
+        (("train", "test"), (), 1, "test", "1 of 2 samples are of the split test, and evaluated"),
+        (("train", "test"), ("--split", "train"), 1, "train", None),
+        (("train", "val"), (), 2, None, "1 of 2 samples are for training"),
+        (("test", "test"), (), 2, "test", None),
+    ],
+)
+def test_figures_are_of_the_test_split_where_pairs_name_it(
+    fake: FakeRuntime,
+    pairs: Path,
+    splits: tuple[str, str],
+    arguments: tuple[str, ...],
+    images: int,
+    split: str | None,
+    told: str | None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = json.loads(pairs.read_text())
+    pairs.write_text(json.dumps([{**row, "split": name} for row, name in zip(rows, splits, strict=True)]))
+    with pytest.raises(SystemExit):
+        run_eval("--data", f"pairs:{pairs}", *arguments, "--json")
+    said = capsys.readouterr()
+    data = json.loads(said.out)
+    assert (data["images"], data["split"]) == (images, split)
+    assert [line[: len(told or "")] for line in said.err.splitlines()] == ([] if told is None else [told])
+
+
+def test_a_prefix_for_training_is_passed_over_and_said(
+    fake: FakeRuntime, pairs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run_eval("--data", f"eigen-20k:pairs:{pairs}", "--json")
+    said = capsys.readouterr()
+    data = json.loads(said.out)
+    assert (data["images"], data["data"]) == (2, f"pairs:{pairs}")
+    assert said.err.startswith("eigen-20k: changes frames for training alone")
+    with pytest.raises(SystemExit):
+        run_eval("--data", f"near:pairs:{pairs}", "--json")
+    data = json.loads(capsys.readouterr().out)
+    assert (data["images"], data["data"]) == (1, f"near:pairs:{pairs}")  # the street is 30 m away
+
+
+@pytest.mark.parametrize(
+    ("arguments", "protocol"), [((), "kitti-server"), (("--protocol", "kitti-eigen"), "kitti-eigen")]
+)
+def test_the_selection_of_kitti_is_scored_whole(
+    fake: FakeRuntime,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    protocol: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "val_selection_cropped"
+    stem = "2011_09_26_drive_0002_sync_{}_0000000005_image_02"
+    for name, kind, picture in (
+        ("image", "image", np.full((16, 32, 3), 200, np.uint8)),
+        ("groundtruth_depth", "groundtruth_depth", np.full((16, 32), 4 * 256, np.uint16)),
+    ):
+        (folder / name).mkdir(parents=True)
+        cv2.imwrite(str(folder / name / f"{stem.format(kind)}.png"), picture)
+    (folder / "intrinsics").mkdir()
+    (folder / "intrinsics" / f"{stem.format('image')}.txt").write_text("7 0 3 0 8 2 0 0 1")
+    with pytest.raises(SystemExit) as exit:
+        run_eval("--data", f"kitti:{tmp_path}", "--split", "selection", *arguments, "--json")
+    assert exit.value.code == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["protocol"], data["images"], data["split"]) == (protocol, 1, "selection")
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--data", "pairs:nowhere.json"], "does not exist"),

@@ -98,6 +98,54 @@ def test_a_missing_or_malformed_prediction_is_named(pairs: Path, tmp_path: Path)
         PredictionFolder(tmp_path)(sample)
 
 
+def _cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def _altered(content: bytes) -> bytes:
+    middle = content.index(b"depth_m.npy") + 200  # in the data of the array
+    return content[:middle] + bytes(255 - byte for byte in content[middle : middle + 20]) + content[middle + 20 :]
+
+
+def _empty(content: bytes) -> bytes:
+    return b""
+
+
+@pytest.mark.parametrize("damage", [_cut, _altered, _empty])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_damaged_archive_is_named_in_one_line(pairs: Path, tmp_path: Path, damage: Any, save: Any) -> None:
+    sample = open_dataset(f"pairs:{pairs}")[0]
+    path = tmp_path / "0.npz"
+    save(path, depth_m=sample.depth_m)
+    path.write_bytes(damage(path.read_bytes()))
+    assert_one_line(tmp_path, sample)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUM", b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f4' (   "])
+def test_a_damaged_array_is_named_in_one_line(pairs: Path, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "0.npy").write_bytes(content)
+    assert_one_line(tmp_path, open_dataset(f"pairs:{pairs}")[0])
+
+
+def test_an_array_under_the_name_of_the_other_form_is_named(pairs: Path, tmp_path: Path) -> None:
+    sample = open_dataset(f"pairs:{pairs}")[0]
+    np.save(tmp_path / "1.npy", sample.depth_m)
+    (tmp_path / "1.npy").rename(tmp_path / "0.npz")
+    assert_one_line(tmp_path, sample)
+    (tmp_path / "0.npz").unlink()
+    np.savez(tmp_path / "1.npz", depth_m=sample.depth_m)
+    (tmp_path / "1.npz").rename(tmp_path / "0.npy")
+    assert_one_line(tmp_path, sample)
+
+
+def assert_one_line(folder: Path, sample: DepthSample) -> None:
+    with pytest.raises(
+        InputError, match=r"/0\.np[yz] holds no depth map that can be read \(.+\); write it again"
+    ) as error:
+        PredictionFolder(folder)(sample)
+    assert "\n" not in str(error.value)
+
+
 def test_a_prediction_answers_for_one_sample(tmp_path: Path) -> None:
     np.save(tmp_path / "0000000005.npy", np.ones((2, 2)))
     folder = PredictionFolder(tmp_path)

@@ -190,7 +190,7 @@ def validation_data(name: str, request: BundleRequest) -> ValidationData:
     Raises:
         InputError: the data cannot be read, or have no sample of a route.
     """
-    from edgedepth.datasets import DepthDataset, open_dataset, reader_of
+    from edgedepth.datasets import DepthDataset, open_for_evaluation
     from edgedepth.export.validation import ValidationData
 
     samples: dict[Route, DepthDataset] = {}
@@ -200,8 +200,7 @@ def validation_data(name: str, request: BundleRequest) -> ValidationData:
 
             found = validation_dataset(route, request.input_wh or network.spec.input_wh)
         else:
-            reader, _ = reader_of(name)
-            found = open_dataset(name, reader.evaluation_split)
+            found, _ = open_for_evaluation(name)
         kept = found.where(partial(_is_of, route)).limited(_VALIDATION_IMAGES)
         if not len(kept):
             raise InputError(f"{name} has no sample of the route {route}; validate on other data")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from edgedepth.core.errors import InputError
 from edgedepth.core.routing import Route
 from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, DepthSpec
 from edgedepth.datasets import DepthDataset, SampleInfo, open_for_training
+
+_LOG = logging.getLogger("edgedepth.training")
 
 
 def route_of(network: str) -> Route | None:
@@ -38,16 +41,21 @@ def serves(route: Route | None) -> Keep:
 def training_split(names: Sequence[str], keep: Keep) -> tuple[list[DepthDataset], list[DepthDataset]]:
     """The training and validation parts of data sets named `kind:path`, of the samples that `keep` takes.
 
-    See `edgedepth.datasets.open_for_training` for how a set is parted.
+    See `edgedepth.datasets.open_for_training` for how a set is parted. A line of the log tells where nothing is left to
+    validate on.
 
     Raises:
         InputError: a data set cannot be opened, or nothing is left to train on.
     """
-    parts = [open_for_training(name) for name in names]
-    train = [dataset.where(keep) for dataset, _ in parts]
-    validation = [dataset.where(keep) for _, dataset in parts]
+    parts = [open_for_training(name, keep) for name in names]
+    train, validation = [part for part, _ in parts], [part for _, part in parts]
     if not any(len(dataset) for dataset in train):
         raise InputError(
             f"{', '.join(names)}: no sample to train this network on; check route, domain, category and split there"
+        )
+    if not any(len(dataset) for dataset in validation):
+        _LOG.warning(
+            "%s: no sample to validate this network on, so no figures tell how it learns; name some as split val",
+            ", ".join(names),
         )
     return train, validation

@@ -34,7 +34,9 @@ def evaluate(
     protocol: Annotated[
         str | None, typer.Option(help="Protocol of the figures; by default the one usual for the data.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Split of the data; by default the one to report on.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of the data; by default the one to report on, test where samples name it.")
+    ] = None,
     route: Annotated[
         Literal["auto", "low", "high", "by-sample"],
         typer.Option(help="auto (the router's choice), low, high, or by-sample (as the data say)."),
@@ -67,13 +69,14 @@ def evaluate(
     edgedepth eval runs/low/edge-low.safetensors --data nyu:/data/nyu --report report/;
     edgedepth eval predictions/ --data nyu:/data/nyu --depth-scale 1000
     """
-    from edgedepth.datasets import open_dataset, reader_of
+    from edgedepth.datasets import open_for_evaluation, reader_of
     from edgedepth.evaluation import evaluate_samples, protocol_named
     from edgedepth.evaluation.evaluate import ROUTE_RANGES_M
 
     reader, _ = reader_of(data)
-    chosen_protocol = protocol_named(protocol if protocol is not None else reader.protocol)
-    dataset = open_dataset(data, split if split is not None else reader.evaluation_split).limited(limit)
+    asked = None if protocol is None else protocol_named(protocol)  # a mistake is told before data are read
+    whole, split = open_for_evaluation(data, split)
+    dataset = whole.limited(limit)
     for note in dataset.notes:
         say(note)
     forced = None if route == "by-sample" else forced_route(route)
@@ -93,14 +96,14 @@ def evaluate(
         found = evaluate_samples(
             predict,
             _tracked(dataset),
-            chosen_protocol,
+            asked if asked is not None else protocol_named(reader.protocol_for(split)),
             alignments=[name.strip() for name in alignment.split(",")],
             baselines=subject.baselines,
             ranges_m={**ROUTE_RANGES_M, **subject.ranges_m},
         )
         about = {
-            "data": data,
-            "split": split if split is not None else reader.evaluation_split,
+            "data": dataset.name,
+            "split": split,
             "route": route,
             **subject.about,
         }

@@ -11,7 +11,7 @@ from edgedepth.cli.common import JSON_HELP, print_json, say
 from edgedepth.core.errors import BundleError, InputError
 
 if TYPE_CHECKING:
-    from edgedepth.datasets import DepthDataset
+    from edgedepth.datasets import DepthDataset, SampleInfo
 
 
 def sigma(
@@ -98,8 +98,10 @@ def _with_routes(name: str, split: str | None) -> DepthDataset:
     """The samples of a split, of the validation part if none is named, that say whether they are near or far."""
     from edgedepth.datasets.registry import open_dataset, open_for_training
 
-    dataset = open_for_training(name)[1] if split is None else open_dataset(name, split)
-    samples = dataset.where(lambda info: info.route is not None)
+    def routed(info: SampleInfo) -> bool:
+        return info.route is not None
+
+    samples = open_for_training(name, routed)[1] if split is None else open_dataset(name, split).where(routed)
     if not len(samples):
         raise InputError(f"{name} says of no sample whether it is near or far; use a set with routes, as synth:DIR")
     return samples

@@ -5,7 +5,14 @@
 ...     sample.image_bgr, sample.depth_m, sample.camera, sample.route
 """
 
-from edgedepth.datasets.registry import READERS, Reader, open_dataset, open_for_training, reader_of
+from edgedepth.datasets.registry import (
+    READERS,
+    Reader,
+    open_dataset,
+    open_for_evaluation,
+    open_for_training,
+    reader_of,
+)
 from edgedepth.datasets.sample import DepthDataset, DepthSample, Entry, SampleInfo
 
 __all__ = [
@@ -16,6 +23,7 @@ __all__ = [
     "Reader",
     "SampleInfo",
     "open_dataset",
+    "open_for_evaluation",
     "open_for_training",
     "reader_of",
 ]

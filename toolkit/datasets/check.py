@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgedepth.core.errors import InputError
 from edgedepth.datasets.derived import derivation_of
-from edgedepth.datasets.registry import READERS, open_dataset, reader_of
+from edgedepth.datasets.registry import READERS, open_dataset, open_for_training, reader_of, training_splits_of
 from edgedepth.datasets.sample import DepthDataset, DepthSample
 
 Level = Literal["error", "warning"]
@@ -132,13 +132,15 @@ def check_dataset(
 
 
 def _whole(name: str) -> DepthDataset:
-    """All splits of a kind that has official ones, of a derived set the training part; else what is there."""
-    splits, evaluated = reader_of(name)[0].training_splits, reader_of(name)[0].evaluation_split
+    """All splits of a kind that has official ones, what is trained on where a prefix changes it; else what is there."""
+    derivation, _ = derivation_of(name)
+    if derivation is not None and not derivation.picks:
+        return open_for_training(name)[0]
+    splits = training_splits_of(name)
     if splits is None:
         return open_dataset(name)
-    wanted = splits[:1] if derivation_of(name)[0] is not None else (*splits, evaluated)
     parts, notes = [], []
-    for split in dict.fromkeys(wanted):
+    for split in dict.fromkeys((*splits, reader_of(name)[0].evaluation_split)):
         if split is not None:
             try:
                 parts.append(open_dataset(name, split))

@@ -1,6 +1,7 @@
 """Training data made of other data: `eigen-120k:nyu:DIR` is what a paper makes of `nyu:DIR`.
 
-A prefix changes what a network is trained on; validation and tests see the frames as they are.
+A prefix that changes frames changes what a network is trained on alone; validation and tests see the frames as they
+are. One that picks frames picks them in every part.
 """
 
 from __future__ import annotations
@@ -24,10 +25,14 @@ NEAR_M = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Derivation:
-    """A prefix: the data set it makes of another, and what that is, for messages and help."""
+    """A prefix: the data set it makes of another, and what that is, for messages and help.
+
+    picks: it picks frames and leaves their pixels as they are, so it is for every split; others are for training alone.
+    """
 
     apply: Callable[[DepthDataset], DepthDataset]
     what: str
+    picks: bool = False
 
 
 def coarse_patches(dataset: DepthDataset, seed: int = 0) -> DepthDataset:
@@ -85,7 +90,7 @@ DERIVATIONS: Mapping[str, Derivation] = {
         apply=partial(eigen_list, count=120_000), what="Eigen et al.'s 120,000 changed samples, for NYU Depth v2"
     ),
     "coarse": Derivation(apply=coarse_patches, what="320x240 patches of KITTI at 832x256, for the coarse network"),
-    "near": Derivation(apply=near_frames, what="the frames without depth of 10 m or more, as near ones"),
+    "near": Derivation(apply=near_frames, what="the frames without depth of 10 m or more, as near ones", picks=True),
 }
 
 

@@ -63,6 +63,11 @@ def open_kitti_eigen(path: Path, split: str | None = None) -> DepthDataset:
     return replace(open_kitti(path, f"eigen-{chosen}"), name=f"kitti-eigen:{path}")
 
 
+def has_list(path: Path, part: str) -> bool:
+    """Whether a list of Eigen et al., "train", "val" or "test", is there."""
+    return bool(_lists(path, part))
+
+
 def _info(id: str, split: str, drive: str) -> SampleInfo:
     return SampleInfo(id=id, route=Route.HIGH, domain="outdoor", split=split, scene=drive)
 
@@ -130,7 +135,7 @@ def _first(path: Path, *candidates: str) -> Path:
 def _listed(path: Path, split: str) -> tuple[tuple[Entry, ...], int]:
     """Entries of a list of frames, and how many of its frames have no ground truth."""
     part = split.removeprefix("eigen-")
-    lists = sorted(path.glob(f"eigen_{part}_files*.txt"))
+    lists = _lists(path, part)
     if not lists:
         raise InputError(f"the split {split!r} needs its list of frames as {path / f'eigen_{part}_files.txt'}")
     entries, without = [], 0
@@ -148,6 +153,10 @@ def _listed(path: Path, split: str) -> tuple[tuple[Entry, ...], int]:
             f"no frame of {lists[0]} has annotated ground truth below {path}; unpack train/ and val/ there"
         )
     return tuple(entries), without
+
+
+def _lists(path: Path, part: str) -> list[Path]:
+    return sorted(path.glob(f"eigen_{part}_files*.txt"))
 
 
 def _parse_line(line: str, where: str) -> tuple[str, str, str]:

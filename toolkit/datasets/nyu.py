@@ -3,6 +3,9 @@
 Labelled file: `nyu_depth_v2_labeled.mat` (1449 pairs; HDF5), with `splits.mat` (795 train, 654 test) beside
 it for a split. Folders: `<split>/<scene>/rgb_NNNNN.jpg` (or .png) with `sync_depth_NNNNN.png` in millimetres,
 the layout of BTS. Depth is what the sensor measured (`rawDepths`), not the in-painted map.
+
+The labelled file of v1 is read, too, for `edgedepth.datasets.nyu_fused`. There `rawDepths` are the Kinect's own
+numbers, so depth is the in-painted map (`depths`), which is in metres.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from edgedepth.datasets.sample import DepthDataset, DepthSample, Entry, SampleIn
 LABELLED_FILE = "nyu_depth_v2_labeled.mat"
 SPLITS_FILE = "splits.mat"
 SPLITS = ("train", "test")
+_OF_V2_ALONE = frozenset(("instances", "rawDepthFilenames", "rawRgbFilenames", "sceneTypes"))  # v1 has none of them
 
 # colour camera of the data set's toolbox (camera_params.m)
 _CAMERA = Camera(fx=518.85790, fy=519.46961, cx=325.58245, cy=253.73617, width=640, height=480)
@@ -99,10 +103,16 @@ def open_h5(path: Path, process: int) -> Any:  # noqa: ARG001 (an HDF5 handle mu
         content = h5py.File(path, "r")
     except OSError as error:
         raise InputError(f"{path} is not a readable HDF5 file ({error}); download it again") from None
-    missing = {"images", "rawDepths"} - set(content)
+    missing = {"images", depth_variable(content)} - set(content)
     if missing:
         raise InputError(f"{path} lacks {', '.join(sorted(missing))}; use the official {LABELLED_FILE}")
     return content
+
+
+def depth_variable(content: Any) -> str:
+    """The variable of a labelled file that holds metres: `rawDepths` of v2, `depths` of v1."""
+    of_v1 = "depths" in content and not _OF_V2_ALONE & set(content)
+    return "depths" if of_v1 else "rawDepths"
 
 
 def read_labelled(path: Path, index: int, info: SampleInfo) -> DepthSample:
@@ -110,7 +120,7 @@ def read_labelled(path: Path, index: int, info: SampleInfo) -> DepthSample:
     content = open_h5(path, os.getpid())
     # MATLAB's column-major arrays arrive transposed: (3, W, H) and (W, H)
     image_rgb: NDArray[np.uint8] = np.asarray(content["images"][index], np.uint8).transpose(2, 1, 0)
-    depth_m = np.ascontiguousarray(np.asarray(content["rawDepths"][index], np.float32).T)
+    depth_m = np.ascontiguousarray(np.asarray(content[depth_variable(content)][index], np.float32).T)
     depth_m[depth_m <= 0] = np.nan
     labels = None
     if "labels" in content:

@@ -1,6 +1,7 @@
 """The labelled frames of NYU Depth v1 and v2 together, split by scene as papers/5 does: `nyu-fused:DIR`.
 
 DIR holds `nyu_depth_data_labeled.mat` (v1, 2284 frames) and `nyu_depth_v2_labeled.mat` (v2, 1449 frames), as published.
+Depth is v1's in-painted `depths`, whose `rawDepths` are not in metres, and v2's `rawDepths`.
 The paper (section 4) tests on several frames, chosen at random, of scenes with many, and on all of scenes with few:
 483 for testing, 3264 for training. Its list is not published. Here the choice is by a hash of each frame's name, the
 same on every machine: all frames of scenes with at most two, and a seventh of each other scene, at least one.
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from edgedepth.core.errors import InputError
 from edgedepth.core.routing import Route
-from edgedepth.datasets.nyu import LABELLED_FILE, open_h5, read_labelled, scene_names
+from edgedepth.datasets.nyu import LABELLED_FILE, depth_variable, open_h5, read_labelled, scene_names
 from edgedepth.datasets.sample import DepthDataset, Entry, SampleInfo
 
 V1_FILE = "nyu_depth_data_labeled.mat"
@@ -56,6 +57,8 @@ def _frames(file: Path, version: str) -> list[Frame]:
     if not file.is_file():
         raise InputError(f"the fused NYU set needs {file}; download it from the data set's page")
     content = open_h5(file, os.getpid())
+    if version == "v1" and depth_variable(content) != "depths":
+        raise InputError(f"{file} is not v1, whose depth is in depths; use the official file")
     names = scene_names(content)
     if not names:
         raise InputError(f"{file} does not name its scenes; use the official file")

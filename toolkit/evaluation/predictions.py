@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import tokenize
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +20,11 @@ from edgedepth.evaluation.evaluate import Prediction
 
 SUFFIXES = (".npz", ".npy", ".png")
 _PNG_NOTE = "depth_png.json"  # what our 16-bit PNG output writes beside its pictures
+# what NumPy lets through of files that are empty, cut short, altered or of another kind
+_UNREADABLE = (
+    OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,13 +88,12 @@ class PredictionFolder:
 
 def _read_array(path: Path) -> NDArray[np.float32]:
     try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                depth_m = np.asarray(archive["depth_m"], np.float32)
-        else:
-            depth_m = np.asarray(np.load(path, allow_pickle=False), np.float32)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} holds no depth map that can be read ({error}); write it again") from None
+        with path.open("rb") as file:  # NumPy leaves a file open that is no archive
+            content = np.load(file, allow_pickle=False)
+            depth_m = np.asarray(content["depth_m"] if path.suffix == ".npz" else content, np.float32)
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__  # some of them are several lines, some none
+        raise InputError(f"{path} holds no depth map that can be read ({reason}); write it again") from None
     if depth_m.ndim != 2:
         raise InputError(f"{path} must hold (H, W) metres, but has shape {depth_m.shape}")
     return depth_m
