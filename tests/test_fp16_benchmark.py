@@ -67,7 +67,7 @@ def data(monkeypatch: pytest.MonkeyPatch) -> str:
         for number, frame in enumerate(frames)
     ]
     entries = tuple(Entry(sample, lambda info: info) for sample in samples)  # type: ignore[arg-type,return-value]
-    monkeypatch.setattr(script("fp16"), "open_dataset", lambda *_: DepthDataset("synth:x", entries))
+    monkeypatch.setattr(script("fp16"), "open_for_evaluation", lambda *_: (DepthDataset("synth:x", entries), "test"))
     return "synth:x"
 
 
