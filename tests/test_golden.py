@@ -236,3 +236,15 @@ def test_doctor_checks_the_precisions_that_a_backend_can_take(bundle: Bundle) ->
     assert "int8" in _precisions(widened, "openvino")
     assert _precisions(widened, "onnxruntime") == _precisions(bundle, "onnxruntime")
     assert "int8" not in _precisions(widened, "onnxruntime")
+
+
+@pytest.mark.parametrize("stored", ["farther", "unknown", "smaller"])
+def test_a_reference_that_answers_otherwise_than_it_did_is_told(bundle: Bundle, stored: str) -> None:
+    depth = np.load(bundle.folder / "low.npy")
+    changed = {"farther": depth * 1.02, "unknown": depth * np.nan, "smaller": depth[:-1]}[stored]
+    np.save(bundle.folder / "low.npy", changed)
+    (golden,) = bundle.manifest.golden
+    entry = golden.model_copy(update={"depth": file_entry(bundle.folder, "low.npy")})
+    other = write_manifest(bundle.folder, bundle.manifest.model_copy(update={"golden": (entry,)}))
+    with pytest.raises(BackendError, match=r"depth-test in FP32 on this CPU is .* away from the depth that the bundle"):
+        check_bundle(other, backend="onnxruntime", precision="fp32")
