@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import configparser
+import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
 from edgedepth.core.results import DepthResult
 from edgedepth.core.routing import Route
+from tests.networks import routed_bundle
 
 CONVERT = Path(__file__).parent.parent / "examples" / "ros2" / "edgedepth_ros" / "convert.py"
 
@@ -87,3 +92,101 @@ def test_depth_follows_rep_117_and_118(convert: ModuleType) -> None:
     assert np.isposinf(values[1])
     assert np.isnan(values[2])
     assert np.isnan(result.depth_m[0, 1]), "the result itself is not changed"
+
+
+class FakeNode:
+    """What the node uses of rclpy's, with parameters from `values` and all that happens kept."""
+
+    values: ClassVar[dict[str, object]] = {}
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.said: list[str] = []
+        self.published: dict[str, list[Any]] = {}
+        self.callbacks: dict[str, Callable[[Any], None]] = {}
+
+    def declare_parameter(self, name: str, default: object) -> SimpleNamespace:
+        return SimpleNamespace(value=self.values.get(name, default))
+
+    def create_publisher(self, _kind: type, topic: str, _qos: object) -> SimpleNamespace:
+        return SimpleNamespace(publish=self.published.setdefault(topic, []).append)
+
+    def create_subscription(self, _kind: type, topic: str, callback: Callable[[Any], None], _qos: object) -> None:
+        self.callbacks[topic] = callback
+
+    def get_logger(self) -> SimpleNamespace:
+        def say(text: str, once: bool = False) -> None:
+            if not once or text not in self.said:
+                self.said.append(text)
+
+        return SimpleNamespace(info=say, warning=say, error=say)
+
+
+class Message(SimpleNamespace):
+    """A message of any kind."""
+
+
+@pytest.fixture
+def node_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    stand_ins = {
+        "rclpy": {"init": None, "spin": None, "try_shutdown": None},
+        "rclpy.node": {"Node": FakeNode},
+        "rclpy.qos": {
+            "QoSProfile": SimpleNamespace,
+            "ReliabilityPolicy": SimpleNamespace(BEST_EFFORT=1),
+            "qos_profile_sensor_data": None,
+        },
+        "sensor_msgs": {},
+        "sensor_msgs.msg": {"CameraInfo": Message, "Image": Message},
+    }
+    for name, content in stand_ins.items():
+        module = ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.syspath_prepend(str(CONVERT.parent.parent))
+    for name in ("edgedepth_ros", "edgedepth_ros.convert", "edgedepth_ros.node"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module("edgedepth_ros.node")
+
+
+def picture(wh: tuple[int, int] = (64, 48)) -> Message:
+    pixels = np.random.default_rng(0).integers(0, 255, (wh[1], wh[0], 3)).astype(np.uint8)
+    return Message(**vars(_message("bgr8", pixels)), header="the image's")
+
+
+def info(wh: tuple[int, int] = (64, 48)) -> Message:
+    p = [60.0, 0, 31.5, 0, 0, 60.0, 23.5, 0, 0, 0, 1, 0]
+    return Message(width=wh[0], height=wh[1], p=p, binning_x=0, binning_y=0, header="the camera's")
+
+
+@pytest.mark.parametrize("assume", [False, True])
+def test_the_node_publishes_depth_of_calibrated_images(
+    node_module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, assume: bool
+) -> None:
+    bundle = routed_bundle(tmp_path / "b").folder
+    values = {"bundle": str(bundle), "backend": "onnxruntime", "threads": 1, "assume_camera": assume}
+    monkeypatch.setattr(FakeNode, "values", values)
+    node = node_module.DepthNode()
+    take_image, take_info = node.callbacks["image"], node.callbacks["camera_info"]
+    take_image(picture())
+    take_image(picture())
+    assert len(node.published["depth/image"]) == (2 if assume else 0)
+    (warning,) = (line for line in node.said if "camera_info" in line)
+    assert ("assumed" if assume else "nothing is published") in warning
+    take_info(info())
+    take_image(picture())
+    depth = node.published["depth/image"][-1]
+    assert (depth.header, depth.encoding, depth.width, depth.height) == ("the image's", "32FC1", 64, 48)
+    assert node.published["depth/camera_info"][-1].header == "the image's"
+    before = len(node.published["depth/image"])
+    take_info(info((128, 96)))
+    take_image(picture())  # of another size than its camera
+    assert "camera is for 128x96, but the frame is 64x48" in node.said[-1]
+    assert len(node.published["depth/image"]) == before
+
+
+def test_ros2_run_finds_the_executable() -> None:
+    """It looks in lib/PACKAGE, where setuptools puts nothing unless it is told to."""
+    config = configparser.ConfigParser(interpolation=None)
+    config.read(CONVERT.parent.parent / "setup.cfg")
+    assert config["install"]["install_scripts"] == config["develop"]["script_dir"] == "$base/lib/edgedepth_ros"

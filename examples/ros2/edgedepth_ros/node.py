@@ -13,13 +13,22 @@ from edgedepth_ros.convert import bgr_of, camera_of, fill_depth_image
 
 
 class DepthNode(Node):  # type: ignore[misc]  # rclpy has no types
-    """Subscribes to `image` (rectified) and `camera_info`, publishes `depth/image` with the image's header."""
+    """Subscribes to `image` (rectified) and `camera_info`, publishes `depth/image` and `depth/camera_info`.
+
+    Both carry the image's header. Without a calibrated camera_info nothing is published, for depth would have a scale
+    that nobody measured, unless the parameter `assume_camera` asks for it.
+    """
 
     def __init__(self) -> None:
         super().__init__("edgedepth")
         bundle = self.declare_parameter("bundle", "default").value
         backend = self.declare_parameter("backend", "auto").value
-        self._runtime = edgedepth.DepthRuntime.load(bundle, backend=backend)
+        precision = self.declare_parameter("precision", "auto").value
+        threads = self.declare_parameter("threads", 0).value  # 0: as many as the backend likes
+        self._assume_camera = self.declare_parameter("assume_camera", False).value
+        self._runtime = edgedepth.DepthRuntime.load(
+            bundle, backend=backend, precision=precision, threads=threads or None
+        )
         self._keeper = self._runtime.keeper()
         self._info: CameraInfo | None = None
         self._result: edgedepth.DepthResult | None = None
@@ -36,8 +45,11 @@ class DepthNode(Node):  # type: ignore[misc]  # rclpy has no types
 
     def _on_image(self, image: Image) -> None:
         camera = camera_of(self._info) if self._info is not None else None
+        if camera is None and not self._assume_camera:
+            self.get_logger().warning("no calibrated camera_info yet: nothing is published", once=True)
+            return
         if camera is None:
-            self.get_logger().warning("no calibrated camera_info yet: scale is assumed", once=True)
+            self.get_logger().warning("no calibrated camera_info yet: the scale of depth is assumed", once=True)
         try:
             frame = bgr_of(image)
             same_size = self._result is not None and self._result.depth_m.shape == frame.shape[:2]
