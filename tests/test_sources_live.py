@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,7 +17,6 @@ import pytest
 
 from edgedepth.core.errors import InputError
 from edgedepth.io import live_source, open_source
-from edgedepth.io.camera_source import has_gstreamer
 
 
 class MotionJpeg(BaseHTTPRequestHandler):
@@ -69,11 +71,93 @@ def test_nobody_answers() -> None:
     assert "secret" not in str(refused.value)
 
 
-@pytest.mark.skipif(has_gstreamer(), reason="this OpenCV has GStreamer")
-@pytest.mark.parametrize("spec", ["csi://0", "gst:videotestsrc ! appsink"])
-def test_pipelines_need_gstreamer(spec: str) -> None:
-    with pytest.raises(InputError, match=r"needs an OpenCV with GStreamer.*apt install python3-opencv"):
+FAKE_GSTREAMER = """#!{python}
+import os, sys, time
+arguments = " ".join(sys.argv[1:])
+open({log!r}, "w").write(arguments)
+if "broken" in arguments:
+    print("Setting pipeline to PAUSED ...")
+    print("ERROR: from element /GstPipeline:pipeline0/GstBroken:broken0: no such camera", file=sys.stderr)
+    sys.exit(1)
+descriptor = int(sys.argv[-1].removeprefix("fd="))
+caps = "video/x-raw, format=(string)BGR, width=(int)31, height=(int)20, framerate=(fraction)25/1"
+print("/GstPipeline:pipeline0/GstVideoConvert:videoconvert0.GstPad:src: caps = " + caps.replace("31", "99"))
+print("/GstPipeline:pipeline0/GstFdSink:fdsink0.GstPad:sink: caps = " + caps, flush=True)
+for number in range(1, 200):
+    row = bytes([number, 0, 255]) * 31 + bytes(3)  # rows begin at multiples of four bytes
+    picture = row * 20
+    for begin in range(0, len(picture), 700):
+        os.write(descriptor, picture[begin : begin + 700])
+    time.sleep(0.01)
+    if "stall" in arguments:
+        time.sleep(60)
+"""
+
+
+@pytest.fixture
+def gstreamer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for gst-launch-1.0; answers the file in which it writes what it was asked."""
+    program, log = tmp_path / "gst-launch-1.0", tmp_path / "asked.txt"
+    program.write_text(FAKE_GSTREAMER.format(python=sys.executable, log=str(log)))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return log
+
+
+@pytest.mark.parametrize("spec", ["csi://0", "gst:videotestsrc"])
+def test_pipelines_need_gstreamer(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(InputError, match=r"needs GStreamer's tools; .*apt install gstreamer1.0-tools"):
         open_source(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "asked"),
+    [
+        (
+            "gst:videotestsrc ! video/x-raw, width=31 ! appsink drop=true",
+            "videotestsrc ! video/x-raw, width=31 ! queue",
+        ),
+        ("gst:v4l2src device='/dev/my camera'", "v4l2src device=/dev/my camera ! queue"),
+        ("csi://1", "nvarguscamerasrc sensor-id=1 ! video/x-raw(memory:NVMM), width=1280, height=720"),
+    ],
+)
+def test_a_pipeline_is_read_as_a_camera_is(gstreamer: Path, spec: str, asked: str) -> None:
+    with open_source(spec) as source:
+        assert (source.live, source.ordered, source.fps) == (True, True, 25.0)
+        frames = iter(source)
+        first, second = next(frames), next(frames)
+        reader = source._reader  # type: ignore[attr-defined]
+    assert first.image_bgr.shape == (20, 31, 3)
+    for frame in (first, second):
+        number = int(frame.image_bgr[0, 0, 0])
+        assert number > 0
+        assert (frame.image_bgr == (number, 0, 255)).all()
+    assert second.image_bgr[0, 0, 0] > first.image_bgr[0, 0, 0]
+    text = gstreamer.read_text()
+    assert text.startswith(f"-v {asked}")
+    assert "appsink" not in text
+    reader.join(timeout=5)
+    assert not reader.is_alive()
+
+
+def test_a_pipeline_that_does_not_start_says_what_gstreamer_says(gstreamer: Path) -> None:
+    with pytest.raises(InputError, match=r"gives no picture: ERROR: from element .*no such camera; try it by itself"):
+        open_source("gst:broken")
+    with pytest.raises(InputError, match="cannot be started: No closing quotation"):
+        open_source("gst:videotestsrc pattern='ball")
+
+
+def test_a_pipeline_that_stalls_is_an_error_and_leaves_no_process(
+    gstreamer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgedepth.io.gstreamer._SILENCE_S", 0.05)
+    with open_source("gst:stall") as source:
+        process = source._capture._process  # type: ignore[attr-defined]
+        with pytest.raises(InputError, match="stopped delivering after 1 frames"):
+            for _ in source:
+                pass
+    process.wait(timeout=5)
 
 
 def test_csi_cameras_have_numbers() -> None:

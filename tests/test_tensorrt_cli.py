@@ -197,7 +197,7 @@ def test_doctor_says_why_auto_is_what_it_is(capsys: pytest.CaptureFixture[str]) 
     assert code == 0
     assert report["auto_why"].startswith("the fastest that works here")
     assert {"driver", "cuda", "gpus", "why", "jetson"} <= set(report["gpu"])
-    assert {"opencv", "pyav", "opencv_gstreamer"} <= set(report["media"])
+    assert {"opencv", "pyav", "gstreamer"} <= set(report["media"])
     assert "pip install 'edgedepth[tensorrt]'" in report["backends"]["tensorrt"]["why"]
     text = " ".join(call(capsys, "doctor")[1].split())
     assert "auto takes" in text

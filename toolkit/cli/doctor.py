@@ -131,16 +131,16 @@ def _media() -> dict[str, Any]:
 
     import cv2
 
+    from edgedepth.io.gstreamer import has_gstreamer
+
     information = cv2.getBuildInformation()
     found: dict[str, Any] = {"opencv": cv2.__version__, "pyav": metadata.version("av")}
-    for name in ("GStreamer", "FFMPEG", "CUDA"):
+    for name in ("FFMPEG", "CUDA"):
         match = re.search(rf"^\s*(?:NVIDIA )?{name}:\s*(\S+)", information, re.MULTILINE)
         found[f"opencv_{name.lower()}"] = match is not None and match[1].upper() == "YES"
-    if not found["opencv_gstreamer"]:
-        found["why"] = (
-            "this OpenCV has no GStreamer; csi:// and gst: sources need the system's: on a Jetson,"
-            " sudo apt install python3-opencv"
-        )
+    found["gstreamer"] = has_gstreamer()
+    if not found["gstreamer"]:
+        found["why"] = "csi:// and gst: sources need GStreamer's tools: sudo apt install gstreamer1.0-tools"
     return found
 
 
@@ -196,8 +196,8 @@ def _print(report: dict[str, Any]) -> None:
     console.print(f"GPU: {_gpu_line(report['gpu'])}")
     console.print(f"engines: {report['gpu']['tensorrt_cache']}")
     media = report["media"]
-    gstreamer = "with" if media["opencv_gstreamer"] else "without"
-    console.print(f"video: OpenCV {media['opencv']} {gstreamer} GStreamer, PyAV {media['pyav']}")
+    gstreamer = "with" if media["gstreamer"] else "without"
+    console.print(f"video: OpenCV {media['opencv']}, PyAV {media['pyav']}, {gstreamer} GStreamer's tools")
     if "why" in media:
         console.print(f"  {media['why']}")
     console.print(f"bundle: {report['bundle']}")

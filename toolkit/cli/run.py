@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 
 def run(
-    source: Annotated[str, typer.Argument(help="Video file, image, folder, quoted glob, camera index or /dev/videoN.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Video, image, folder, quoted glob, camera number or /dev/videoN, rtsp://..., csi://N,"
+            " 'gst:PIPELINE', or a recording (drive.mcap, bag:PATH:TOPIC)."
+        ),
+    ],
     bundle: Annotated[str, typer.Option("--bundle", "-b", help="Bundle folder or zip, or 'default'.")] = "default",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the outputs; a new runs/depth/N if not given.")

@@ -1,4 +1,4 @@
-"""Cameras and streams through OpenCV: USB cameras, network streams, Jetson's CSI cameras, GStreamer pipelines."""
+"""Cameras and streams: USB cameras, network streams, Jetson's CSI cameras, GStreamer pipelines."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import re
 import cv2
 
 from edgedepth.core.errors import InputError
+from edgedepth.io.gstreamer import GStreamerCapture
 from edgedepth.io.live_source import LiveSource
 from edgedepth.io.quiet import quiet_opencv
 
 STREAM_SCHEMES = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "tcp://")
 _OPEN_MS, _READ_MS = 10_000, 10_000
 
-# What Jetson's argus source delivers, brought to BGR on the way; the sink keeps one frame, the newest.
+# What Jetson's argus source delivers, brought to what the processor can read.
 _CSI_PIPELINE = (
     "nvarguscamerasrc sensor-id={number} ! video/x-raw(memory:NVMM), width=1280, height=720, framerate=30/1"
-    " ! nvvidconv ! video/x-raw, format=BGRx ! videoconvert ! video/x-raw, format=BGR"
-    " ! appsink drop=true max-buffers=1 sync=false"
+    " ! nvvidconv ! video/x-raw, format=BGRx"
 )
 
 
@@ -65,34 +65,19 @@ def open_csi(number: int) -> LiveSource:
     """A CSI camera of a Jetson, 1280x720 at 30 frames per second.
 
     Raises:
-        InputError: this OpenCV has no GStreamer, or the camera cannot be opened.
+        InputError: GStreamer's tools are not installed, or the camera cannot be opened.
     """
     return _pipeline(_CSI_PIPELINE.format(number=number), name=f"csi{number}", what=f"CSI camera {number}")
 
 
 def open_pipeline(pipeline: str) -> LiveSource:
-    """Any GStreamer pipeline that ends in an appsink with BGR frames.
+    """Any GStreamer pipeline that gives video/x-raw.
 
     Raises:
-        InputError: this OpenCV has no GStreamer, or the pipeline does not start.
+        InputError: GStreamer's tools are not installed, or the pipeline does not start.
     """
     return _pipeline(pipeline, name="pipeline", what="the pipeline")
 
 
-def has_gstreamer() -> bool:
-    """Whether this OpenCV was built with GStreamer; the wheels of the package index are not."""
-    return bool(re.search(r"GStreamer:\s+YES", cv2.getBuildInformation()))
-
-
 def _pipeline(pipeline: str, *, name: str, what: str) -> LiveSource:
-    if not has_gstreamer():
-        raise InputError(
-            f"{what} needs an OpenCV with GStreamer, and this one ({cv2.__version__}) has none; on a Jetson take"
-            " JetPack's: apt install python3-opencv, in an environment made with --system-site-packages"
-        )
-    with quiet_opencv():
-        capture = cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)
-    if not capture.isOpened():
-        capture.release()
-        raise InputError(f"{what} does not start; try it by itself: gst-launch-1.0 {pipeline}")
-    return LiveSource(capture, name=name, what=what, remedy="see GStreamer's messages above")
+    return LiveSource(GStreamerCapture(pipeline, what), name=name, what=what, remedy="try it with gst-launch-1.0")

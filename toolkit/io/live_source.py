@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -18,8 +19,24 @@ _STALE_S = 1.0  # a frame that waited longer for the first receiver shows what w
 _FAILED_READS = 5  # a single bad transfer on a USB bus is no reason to stop
 
 
+class Capture(Protocol):
+    """What is read: an OpenCV capture, or what behaves as one."""
+
+    def get(self, prop: int, /) -> float:
+        """A property, by OpenCV's number."""
+        ...
+
+    def read(self) -> tuple[bool, Any]:
+        """The next frame, (H, W, 3) uint8 BGR, and whether there is one."""
+        ...
+
+    def release(self) -> None:
+        """Close it."""
+        ...
+
+
 class LiveSource(Source):
-    """An open OpenCV capture: a thread reads it, the receiver gets the newest frame and never an old one.
+    """An open capture: a thread reads it, the receiver gets the newest frame and never an old one.
 
     capture: open; the source owns it from here on.
     what, remedy: how messages call it, and what to look at when it stops.
@@ -30,7 +47,7 @@ class LiveSource(Source):
 
     live = True
 
-    def __init__(self, capture: cv2.VideoCapture, *, name: str, what: str, remedy: str) -> None:
+    def __init__(self, capture: Capture, *, name: str, what: str, remedy: str) -> None:
         self._capture = capture
         self._what, self._remedy = what, remedy
         super().__init__(name, fps=float(capture.get(cv2.CAP_PROP_FPS)))

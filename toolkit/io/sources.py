@@ -126,7 +126,7 @@ SOURCE_KINDS = (
     SourceKind("CSI camera", "csi://0", lambda text: text.startswith("csi://"), _open_csi),
     SourceKind(
         "GStreamer pipeline",
-        "'gst:... ! appsink'",
+        "'gst:videotestsrc'",
         lambda text: text.startswith("gst:"),
         lambda text: open_pipeline(text.removeprefix("gst:")),
     ),
