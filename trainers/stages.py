@@ -105,6 +105,7 @@ _LATER_SCENES = (
     "indoor-third", "street-third", "company-bent", "gallery-bent", "crossing-bent", "jam-bent", "close", "weather",
     "halls",
 )  # fmt: skip
+_NEAR_WORLD = ("indoor-world", "indoor-tones", "indoor-third", "company-bent", "gallery-bent")
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
 _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
@@ -123,6 +124,8 @@ _HALF = {"half": True}
 _WHOLE = {"half": False}
 # Cameras are not held level, and most are not rectified (the rendered lenses bend lines as well).
 _ROLLED = AugmentConfig(max_zoom=1.3, reshape=0.3, photometric=0.9, spectra=0.2, texture=0.25, roll_deg=6.0)
+# A wall that the sun shines on in part is one wall.
+_ROLLED_LIT = replace(_ROLLED, light=0.25)
 _ROLLED_FINE = AugmentConfig(max_zoom=1.2, reshape=0.2, photometric=0.8, spectra=0.15, texture=0.15, roll_deg=4.0)
 _ROLLED_WIDE = replace(_ROLLED, reshape=0.4, aspects=_WIDE.aspects, roll_deg=2.0)
 _ROLLED_WIDER = replace(
@@ -396,8 +399,20 @@ STAGES: Mapping[str, Stage] = {
         after="low-tones",
         blend=0.5,
         blend_from="low-tones",
-        data=("indoor-world", "indoor-tones", "indoor-third", "company-bent", "gallery-bent"),
+        data=_NEAR_WORLD,
         augment=_ROLLED,
+        loss=_RELATIVE_AND_PLANES,
+        optimizer="muon",
+    ),
+    "low-light": Stage(
+        network="edge-low",
+        minutes=122,
+        lr=1e-3,
+        batch=16,
+        size=(160, 120),
+        after="low-world",
+        data=(*_NEAR_WORLD, "close-world"),
+        augment=_ROLLED_LIT,
         loss=_RELATIVE_AND_PLANES,
         optimizer="muon",
     ),
