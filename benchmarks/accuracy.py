@@ -10,8 +10,8 @@
     edgedepth synth weather --world weather --count 2400 --size 384x220 --seed 7 --views-per-scene 2 --split test
     edgedepth synth halls --world halls --count 2400 --size 320x240 --seed 7 --views-per-scene 2 --split test
     python benchmarks/accuracy.py all default --unseen synth:rooms --unseen synth:streets --unseen synth:company \
-        --unseen synth:crossing --unseen synth:weather --unseen synth:halls --style synth:close --style synth:plain \
-        --style synth:walk --write docs/accuracy.md
+        --unseen synth:crossing --unseen synth:weather --unseen synth:halls --unseen synth:close \
+        --style synth:plain --style synth:walk --write docs/accuracy.md
 
 Or one of them: `rendered` (test splits of sets that were trained on, and sets of styles that were not), `real`
 (labelled real frames), `router` (real photos and videos), `rest` (flicker where a video stands still). Real samples are
