@@ -124,3 +124,13 @@ def test_a_resumed_run_keeps_the_settings_that_are_not_said_again(seen: list[Any
 def test_a_run_that_has_not_begun_is_resumed_as_it_is_called(seen: list[Any], tmp_path: Path) -> None:
     CliRunner().invoke(build_app(), ["train", "edge-low", "--data", "synth:x", "-o", str(tmp_path / "no"), "--resume"])
     assert seen[0].data == ("synth:x",)
+
+
+def test_a_resumed_recipe_keeps_what_the_first_call_said_over_it(seen: list[Any], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    CliRunner().invoke(build_app(), ["train", "papers/4", "--data", "nyu:x", "-o", str(out), "--batch", "3"])
+    (begun,) = seen
+    prepare_folder(begun)
+    CliRunner().invoke(build_app(), ["train", "papers/4", "-o", str(out), "--resume", "--option", "diagonal=false"])
+    options = {**begun.options, "diagonal": False}
+    assert seen[1] == replace(begun, resume=True, options=options, deadline=seen[1].deadline)

@@ -136,7 +136,7 @@ def train(
     from edgedepth.trainers.train import train as run
 
     _refuse("it is for 'default', the recipe of the shipped weights", {"--stage": stage, "--scale": scale})
-    settings: dict[str, Any] = read_recipe(network) if is_recipe(network) else {"network": network}
+    recipe_says: dict[str, Any] = read_recipe(network) if is_recipe(network) else {"network": network}
     given = {
         "data": tuple(data) if data else None,
         "out": out,
@@ -155,18 +155,19 @@ def train(
         "device": device,
         "tensorboard": tensorboard,
     }
-    settings |= {name: value for name, value in given.items() if value is not None}
+    said: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if minutes is not None or epochs is not None:  # a budget of one's own takes the place of the recipe's
-        settings |= {"minutes": minutes, "epochs": epochs}
+        said |= {"minutes": minutes, "epochs": epochs}
     if option:
-        settings["options"] = {**settings.get("options", {}), **_options(option)}
+        said["options"] = _options(option)
     if loss is not None:
-        chosen = {"hard": True} if loss == "hard" else {"metric": loss}
-        settings["loss"] = {**settings.get("loss", {}), **chosen}
-    settings = with_overrides(settings, setting or [])
+        said["loss"] = {"hard": True} if loss == "hard" else {"metric": loss}
+    said = with_overrides(said, setting or [])
+    settings = merged(recipe_says, said)
     settings.setdefault("out", _OUT)
-    if settings.get("resume"):  # what is not said again stays as it was
-        settings = merged(settings_of_run(Path(settings["out"]), str(settings.get("network"))), settings)
+    if settings.get("resume"):  # what the command does not say again stays as it was
+        stored = settings_of_run(Path(settings["out"]), str(settings.get("network")))
+        settings = {**merged(merged(recipe_says, stored), said), "out": settings["out"]}
     if not settings.get("data"):
         raise InputError("training needs data: give --data synth:DIR or --data pairs:FILE")
     settings.setdefault("pictures", _PICTURES)

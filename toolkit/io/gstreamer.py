@@ -62,6 +62,7 @@ class GStreamerCapture:
                 text=True,
                 errors="replace",
                 pass_fds=(writing,),
+                start_new_session=True,  # Ctrl-C is ours: what was read is still inferred and written
             )
         except (OSError, ValueError) as error:  # ValueError: quotes that do not close
             os.close(reading)

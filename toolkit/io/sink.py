@@ -105,7 +105,7 @@ class FilePerFrame(Sink):
     def warnings(self) -> list[str]:
         """Files of other frames among those of a stream, as an earlier run leaves them."""
         strangers = self._strangers() if self._ordered and self._frames else 0
-        return [f"{self.folder} also holds {strangers} {self.suffix} files of an earlier run"] if strangers else []
+        return [f"{self.folder} also holds {strangers} {self.suffix} files of an earlier run"] if strangers > 0 else []
 
     def _strangers(self) -> int:
         with contextlib.suppress(OSError):

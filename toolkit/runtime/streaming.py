@@ -105,8 +105,8 @@ def run_stream(
     """Run every frame of a source through the runtime into a sink.
 
     Decoding and encoding have a thread each, so that they overlap with inference; a camera, which has a thread of its
-    own, is asked for its newest frame when inference is ready. The sink is written and closed in
-    the thread of encoding. On Ctrl-C what was inferred is still written, the sink is closed well and `interrupted` is
+    own, is asked for its newest frame when inference is ready. The sink is written and closed in the thread of
+    encoding. On Ctrl-C what was inferred is still written, the sink is closed well and `interrupted` is
     set. On an error the sink is closed too and the error is raised: who gives a `report` of his own has in it what
     was done until then.
 
