@@ -21,7 +21,7 @@ from edgedepth.core.errors import InputError
 from edgedepth.core.preprocess import Placement
 from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers import processes
-from edgedepth.trainers.augment import cast_light, degrade, random_roll, random_window, rolled
+from edgedepth.trainers.augment import bend_tones, cast_light, degrade, random_roll, random_window, rolled
 from edgedepth.trainers.cache import Frame, FrameCache
 from edgedepth.trainers.config import AugmentConfig, TrainConfig
 
@@ -97,6 +97,8 @@ class DepthFrames(Dataset[DepthItem]):
                 focal *= larger
             if self.augment.light and rng.random() < self.augment.light:
                 cast_light(placed[content], rng)
+            if self.augment.tones and rng.random() < self.augment.tones:
+                bend_tones(placed[content], rng)
             degrade(placed[content], rng, self.augment.photometric)
         return DepthItem(
             image=placed,
