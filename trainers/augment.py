@@ -126,7 +126,7 @@ def cast_light(image: NDArray[np.uint8], rng: np.random.Generator) -> None:
 
 
 def bend_tones(image: NDArray[np.uint8], rng: np.random.Generator) -> None:
-    """Give a (H, W, 3) uint8 frame other tones, in place, as no exposure would: how far something is can't be told by them.
+    """Give a (H, W, 3) uint8 frame other tones, in place, as no exposure would: light and dark do not tell how far.
 
     Two frames in three take a random tone curve through five levels, blended with the one before: rising for most of
     them, falling (a negative) for one in five, any for one in five. In the others light that changes slowly is taken
