@@ -2,8 +2,6 @@
 
     python examples/make_walk.py            # renders and encodes (minutes on a CPU)
 
-The clip in the repository was rendered by version 1 of the world; a new one shows the same walk by a newer camera.
-
 The frames, with their exact depth, are an ordinary rendered data set; for the clip's ground truth run
 `edgedepth synth walk_truth --world walk --count 144 --size 448x256 --seed 3 --quality lit`
 and compare with `edgedepth eval default --data synth:walk_truth --split walk`.
