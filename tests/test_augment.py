@@ -26,7 +26,8 @@ from edgedepth.trainers.augment import (  # noqa: E402
     photometric,
     random_roll,
     random_window,
-    rolled,
+    turned,
+    turned_labels,
 )
 from edgedepth.trainers.cache import FrameCache  # noqa: E402
 from edgedepth.trainers.config import AugmentConfig  # noqa: E402
@@ -96,16 +97,29 @@ def test_a_rolled_camera_sees_the_same_points_turned_and_at_the_same_depth(degre
     y, x = np.mgrid[:48, :64]
     depth = (2.0 / (1 - 0.4 * (x - cx) / f_px)).astype(np.float32)
     image = np.dstack([x * 4, y * 5, x + y]).astype(np.uint8)
-    turned, turned_depth, larger = rolled(image, depth, degrees)
-    assert np.isfinite(turned_depth).all()  # no corner is empty
+    seen, seen_depth, larger = turned(image, depth, degrees)
+    assert np.isfinite(seen_depth).all()  # no corner is empty
     turn = np.radians(degrees)
     # where in the first camera each ray of the turned one points; images have their y axis downwards
     u, v = (x - cx) / (larger * f_px), (y - cy) / (larger * f_px)
     before = np.cos(turn) * u - np.sin(turn) * v, np.sin(turn) * u + np.cos(turn) * v
-    assert turned_depth == pytest.approx(2.0 / (1 - 0.4 * before[0]), rel=0.006)  # half a pixel of the slope
+    assert seen_depth == pytest.approx(2.0 / (1 - 0.4 * before[0]), rel=0.006)  # half a pixel of the slope
     column = (before[0] * f_px + cx) * 4
     inside = (column > 0) & (column < 252)
-    assert turned[..., 0][inside] == pytest.approx(column[inside], abs=2.5)
+    assert seen[..., 0][inside] == pytest.approx(column[inside], abs=2.5)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_labels_turn_with_their_frame(dtype: type[np.integer]) -> None:
+    labels = np.zeros((48, 64), dtype)
+    labels[10:30, 20:50] = np.iinfo(dtype).max
+    depth = np.where(labels > 0, 3.0, 5.0).astype(np.float32)
+    image = np.zeros((48, 64, 3), np.uint8)
+    _, seen, _ = turned(image, depth, 9.0)
+    turned_too = turned_labels(labels, 9.0)
+    assert turned_too.dtype == dtype
+    assert set(np.unique(turned_too)) == {0, np.iinfo(dtype).max}
+    np.testing.assert_array_equal(turned_too > 0, seen == 3.0)
 
 
 def test_half_of_the_frames_are_rolled_when_asked() -> None:

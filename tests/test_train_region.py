@@ -70,6 +70,24 @@ def test_frames_come_with_their_regions(config: TrainConfig) -> None:
     assert float(batch.semantic[0, 0, 5, 5]) == pytest.approx(0.002)
 
 
+def test_regions_are_cut_and_turned_with_their_frame(config: TrainConfig) -> None:
+    spec = default_spec("rsn").at_size(SIZE_WH)
+    bent = AugmentConfig(max_zoom=1.2, photometric=0.0, whole=0.0, reshape=0.0, roll_deg=10.0)
+    plain = RegionFrames([open_dataset(config.data[0])], spec)
+    frames = RegionFrames([open_dataset(config.data[0])], spec, augment=bent)
+    turned = 0
+    for key in [(epoch, index) for epoch in range(6) for index in range(len(frames))]:
+        item = frames[key]
+        near = item.depth_m < 3.5
+        assert near.any()
+        np.testing.assert_array_equal(item.semantic[near], np.float32(0.002))
+        np.testing.assert_array_equal(item.semantic[item.depth_m >= 3.5], np.float32(0.001))
+        columns = near.any(axis=0).sum() * near.any(axis=1).sum()
+        turned += bool(near.sum() < columns)  # a turned box does not fill its columns and rows
+        assert item.focal >= plain[0, key[1]].focal
+    assert turned > 5
+
+
 def test_all_stages_run_and_hand_their_weights_on(config: TrainConfig) -> None:
     result = train(config)
     assert result.checkpoint == config.out / "rsn.safetensors"

@@ -64,7 +64,7 @@ def random_roll(rng: np.random.Generator, config: AugmentConfig) -> float:
     return float(np.clip(rng.normal(0.0, config.roll_deg), -3 * config.roll_deg, 3 * config.roll_deg))
 
 
-def rolled(
+def turned(
     image: NDArray[np.uint8], depth_m: NDArray[np.float32], degrees: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], float]:
     """The frame as the camera sees it that is turned about its axis, enlarged until no corner is empty.
@@ -81,14 +81,30 @@ def rolled(
         Image and depth of the same sizes, and the factor by which the focal length has grown.
     """
     height, width = depth_m.shape
-    turn = math.radians(abs(degrees))
-    scale = math.cos(turn) + max(width / height, height / width) * math.sin(turn)
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, scale)
-    turned = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    matrix, scale = _turn((width, height), degrees)
+    seen = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     depth = cv2.warpAffine(
         depth_m, matrix, (width, height), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=math.nan
     )
-    return np.asarray(turned, np.uint8), np.asarray(depth, np.float32), scale
+    return np.asarray(seen, np.uint8), np.asarray(depth, np.float32), scale
+
+
+def turned_labels(labels: NDArray[np.integer], degrees: float) -> NDArray[np.integer]:
+    """The (H, W) labels of a frame that `turned` turns by as much; 0 where nothing was seen."""
+    height, width = labels.shape
+    matrix, _ = _turn((width, height), degrees)
+    exact = labels.astype(np.float64)  # any whole number that labels have
+    seen = cv2.warpAffine(exact, matrix, (width, height), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(seen).astype(labels.dtype)
+
+
+def _turn(frame_wh: tuple[int, int], degrees: float) -> tuple[NDArray[np.float64], float]:
+    """The transform that turns a frame about its middle and enlarges it until no corner is empty, and by how much."""
+    width, height = frame_wh
+    turn = math.radians(abs(degrees))
+    scale = math.cos(turn) + max(width / height, height / width) * math.sin(turn)
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, scale)
+    return np.asarray(matrix, np.float64), scale
 
 
 def cast_light(image: NDArray[np.uint8], rng: np.random.Generator) -> None:

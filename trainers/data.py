@@ -1,8 +1,4 @@
-"""Training data at network size: which samples, how a frame is cut and bent, and in which order batches come.
-
-A frame reaches the network through `edgedepth.core.preprocess.Placement`, as it does at run time; the focal length
-that normalises depth follows every crop and resize.
-"""
+"""Training data at network size: which samples, and in which order batches come."""
 
 from __future__ import annotations
 
@@ -16,14 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
-from edgedepth.core.preprocess import Placement
 from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers import processes
-from edgedepth.trainers.augment import bend_tones, cast_light, degrade, random_roll, random_window, rolled
-from edgedepth.trainers.cache import Frame, FrameCache
+from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.config import AugmentConfig, TrainConfig
+from edgedepth.trainers.fitting import fit_frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,44 +72,15 @@ class DepthFrames(Dataset[DepthItem]):
     def __getitem__(self, key: Key) -> DepthItem:
         epoch, index = key
         frame = self.cache[index]
-        image, depth, camera = frame.rgb, frame.depth_m, self._camera(frame)
         rng = np.random.default_rng((self.seed, epoch, index))
-        if self.augment is not None:
-            window = random_window(rng, (camera.width, camera.height), self.augment)
-            image, depth = window.of(image), window.of(depth)
-            # mirroring moves the principal point, but only the focal length is used from here on
-            camera = camera.cropped(window.x, window.y, window.width, window.height)
-        placement = Placement.of((camera.width, camera.height), self.spec.input_wh, self.spec.resize)
-        placed = placement.to_input(np.ascontiguousarray(image))
-        depth_m = placement.labels_to_input(depth, fill=np.nan).astype(np.float32)
-        focal = placement.camera_at_input(camera).f_px / self.spec.f_canonical_px
-        rows, columns = content = placement.content
-        if self.augment is not None:
-            degrees = random_roll(rng, self.augment)
-            if degrees:
-                placed[content], depth_m[content], larger = rolled(placed[content], depth_m[content], degrees)
-                focal *= larger
-            if self.augment.light and rng.random() < self.augment.light:
-                cast_light(placed[content], rng)
-            if self.augment.tones and rng.random() < self.augment.tones:
-                bend_tones(placed[content], rng)
-            degrade(placed[content], rng, self.augment.photometric)
+        fitted = fit_frame(frame.rgb, frame.depth_m, frame.camera, self.spec, augment=self.augment, rng=rng)
         return DepthItem(
-            image=placed,
-            depth_m=depth_m,
-            focal=focal,
-            content=(rows.start, rows.stop, columns.start, columns.stop),
+            image=fitted.image,
+            depth_m=fitted.depth_m,
+            focal=fitted.focal,
+            content=fitted.content,
             id=frame.info.id,
         )
-
-    def _camera(self, frame: Frame) -> Camera:
-        """The frame's camera; one that is canonical for the whole frame where it is unknown."""
-        if frame.camera is not None:
-            return frame.camera
-        height, width = frame.depth_m.shape
-        placement = Placement.of((width, height), self.spec.input_wh, self.spec.resize)
-        f_px = self.spec.f_canonical_px * width / placement.content_wh[0]
-        return Camera(fx=f_px, fy=f_px, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height)
 
 
 def collate(items: Sequence[DepthItem]) -> DepthBatch:

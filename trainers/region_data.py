@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
-from edgedepth.core.preprocess import Placement
 from edgedepth.core.spec import DepthSpec
-from edgedepth.datasets import DepthDataset, DepthSample
-from edgedepth.trainers.augment import degrade, random_window
+from edgedepth.datasets import DepthDataset
 from edgedepth.trainers.config import AugmentConfig
 from edgedepth.trainers.data import DepthBatch, Key, spread
+from edgedepth.trainers.fitting import fit_frame
 from edgedepth.trainers.region_support import region_support
 
 HIGHEST_CLASS = np.float32(1000)  # NYU's labelled file has 894 classes
@@ -78,39 +76,25 @@ class RegionFrames(Dataset[RegionItem]):
                 f"{sample.id} has no semantic labels, which regions are made of; use data that has them,"
                 " such as synth:DIR or the labelled file of nyu:DIR"
             )
-        camera = _camera(sample, self.spec)
-        image, depth, labels = sample.image_bgr[..., ::-1], sample.depth_m, sample.semantic
-        rng = np.random.default_rng((self.seed, epoch, index))
-        if self.augment is not None:
-            window = random_window(rng, (camera.width, camera.height), self.augment)
-            image, depth, labels = window.of(image), window.of(depth), window.of(labels)
-            camera = camera.cropped(window.x, window.y, window.width, window.height)
-        placement = Placement.of((camera.width, camera.height), self.spec.input_wh, self.spec.resize)
-        placed = placement.to_input(np.ascontiguousarray(image))
-        rows, columns = placement.content
-        if self.augment is not None:
-            degrade(placed[rows, columns], rng, self.augment.photometric)
-        depth_m = placement.labels_to_input(depth, fill=np.nan).astype(np.float32)
-        semantic = placement.labels_to_input(labels)
+        fitted = fit_frame(
+            np.ascontiguousarray(sample.image_bgr[..., ::-1]),
+            sample.depth_m,
+            sample.camera,
+            self.spec,
+            labels=sample.semantic,
+            augment=self.augment,
+            rng=np.random.default_rng((self.seed, epoch, index)),
+        )
+        assert fitted.labels is not None
         return RegionItem(
-            image=placed,
-            depth_m=depth_m,
-            focal=placement.camera_at_input(camera).f_px / self.spec.f_canonical_px,
-            content=(rows.start, rows.stop, columns.start, columns.stop),
-            regions=region_support(semantic, depth_m).regions,
-            semantic=semantic.astype(np.float32) / HIGHEST_CLASS,
+            image=fitted.image,
+            depth_m=fitted.depth_m,
+            focal=fitted.focal,
+            content=fitted.content,
+            regions=region_support(fitted.labels, fitted.depth_m).regions,
+            semantic=fitted.labels.astype(np.float32) / HIGHEST_CLASS,
             id=sample.id,
         )
-
-
-def _camera(sample: DepthSample, spec: DepthSpec) -> Camera:
-    """The sample's camera; one that is canonical for the whole frame where it is unknown."""
-    if sample.camera is not None:
-        return sample.camera
-    height, width = sample.depth_m.shape
-    placement = Placement.of((width, height), spec.input_wh, spec.resize)
-    f_px = spec.f_canonical_px * width / placement.content_wh[0]
-    return Camera(fx=f_px, fy=f_px, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height)
 
 
 def collate_regions(items: Sequence[RegionItem]) -> RegionBatch:

@@ -1,0 +1,108 @@
+"""One labelled frame at network size: whole for evaluation, cut and bent at random for training.
+
+A frame reaches the network through `edgedepth.core.preprocess.Placement`, as it does at run time; the focal length
+that normalises depth follows every crop, turn and resize.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedepth.core.camera import Camera
+from edgedepth.core.preprocess import Placement
+from edgedepth.core.spec import DepthSpec
+from edgedepth.trainers.augment import (
+    bend_tones,
+    cast_light,
+    degrade,
+    random_roll,
+    random_window,
+    turned,
+    turned_labels,
+)
+from edgedepth.trainers.config import AugmentConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedFrame:
+    """A frame at network size.
+
+    image: (H, W, 3) uint8 RGB.
+    depth_m: (H, W) float32 metres of the frame's own camera; NaN = not measured, inf = sky.
+    labels: (H, W), 0 on padding; None where the frame has none.
+    focal: focal length at network size over the canonical one.
+    content: the rows and columns [top, bottom, left, right) that are no padding.
+    """
+
+    image: NDArray[np.uint8]
+    depth_m: NDArray[np.float32]
+    labels: NDArray[np.integer] | None
+    focal: float
+    content: tuple[int, int, int, int]
+
+
+def fit_frame(
+    image: NDArray[np.uint8],
+    depth_m: NDArray[np.float32],
+    camera: Camera | None,
+    spec: DepthSpec,
+    *,
+    labels: NDArray[np.integer] | None = None,
+    augment: AugmentConfig | None = None,
+    rng: np.random.Generator,
+) -> FittedFrame:
+    """Bring a frame to the size of `spec`.
+
+    Args:
+        image: (h, w, 3) uint8 RGB.
+        depth_m: (h, w) float32.
+        camera: of the frame; None counts as canonical for the whole frame.
+        spec: of the network.
+        labels: (h, w) whole numbers that go with the pixels, 0 = none.
+        augment: how to cut and bend it; None leaves it whole.
+        rng: where all randomness comes from.
+    """
+    height, width = depth_m.shape
+    camera = camera or _canonical((width, height), spec)
+    if augment is not None:
+        window = random_window(rng, (camera.width, camera.height), augment)
+        image, depth_m = window.of(image), window.of(depth_m)
+        labels = None if labels is None else window.of(labels)
+        # mirroring moves the principal point, but only the focal length is used from here on
+        camera = camera.cropped(window.x, window.y, window.width, window.height)
+    placement = Placement.of((camera.width, camera.height), spec.input_wh, spec.resize)
+    placed = placement.to_input(np.ascontiguousarray(image))
+    depth = placement.labels_to_input(depth_m, fill=np.nan).astype(np.float32)
+    labels = None if labels is None else placement.labels_to_input(labels)
+    focal = placement.camera_at_input(camera).f_px / spec.f_canonical_px
+    rows, columns = content = placement.content
+    if augment is not None:
+        degrees = random_roll(rng, augment)
+        if degrees:
+            placed[content], depth[content], larger = turned(placed[content], depth[content], degrees)
+            focal *= larger
+            if labels is not None:
+                labels[content] = turned_labels(labels[content], degrees)
+        if augment.light and rng.random() < augment.light:
+            cast_light(placed[content], rng)
+        if augment.tones and rng.random() < augment.tones:
+            bend_tones(placed[content], rng)
+        degrade(placed[content], rng, augment.photometric)
+    return FittedFrame(
+        image=placed,
+        depth_m=depth,
+        labels=labels,
+        focal=focal,
+        content=(rows.start, rows.stop, columns.start, columns.stop),
+    )
+
+
+def _canonical(frame_wh: tuple[int, int], spec: DepthSpec) -> Camera:
+    """The camera that is canonical for a whole frame of this size."""
+    width, height = frame_wh
+    placement = Placement.of(frame_wh, spec.input_wh, spec.resize)
+    f_px = spec.f_canonical_px * width / placement.content_wh[0]
+    return Camera(fx=f_px, fy=f_px, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height)
