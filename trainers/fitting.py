@@ -46,7 +46,7 @@ class FittedFrame:
 
 def fit_frame(
     image: NDArray[np.uint8],
-    depth_m: NDArray[np.float32],
+    depth_m: NDArray[np.floating],
     camera: Camera | None,
     spec: DepthSpec,
     *,
@@ -58,7 +58,7 @@ def fit_frame(
 
     Args:
         image: (h, w, 3) uint8 RGB.
-        depth_m: (h, w) float32.
+        depth_m: (h, w) metres in any float.
         camera: of the frame; None counts as canonical for the whole frame.
         spec: of the network.
         labels: (h, w) whole numbers that go with the pixels, 0 = none.
