@@ -206,6 +206,8 @@ def _torch_run(case: Case, precision: str, graphs: bool) -> Run:
     if device.type == "cpu":
         return lambda: network(host)
     pinned, given = host.pin_memory(), host.to(device)
+    if precision == "fp16":
+        store_weights(network, torch.float16)
 
     def forward() -> Any:
         with torch.autocast("cuda", dtype=torch.float16, enabled=precision == "fp16"):
@@ -222,6 +224,15 @@ def _torch_run(case: Case, precision: str, graphs: bool) -> Run:
         return answer
 
     return run
+
+
+def store_weights(network: Any, dtype: Any) -> None:
+    """Keep the weights of convolutions in `dtype`, as a deployment does; else autocast casts them for every frame."""
+    import torch
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d | torch.nn.Linear):
+            module.to(dtype)
 
 
 def _recorded(torch: Any, forward: Run) -> tuple[Run, Any]:

@@ -10,8 +10,10 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 from onnx import TensorProto, helper, load, save
 
+from edgedepth.trainers.models.registry import create_network
 from tests.conftest import REPOSITORY
 from tests.networks import depth_network, routed_bundle
 
@@ -69,6 +71,25 @@ def test_gpu_benchmark_of_random_weights_measures_pytorch_and_onnxruntime(
     skipped = {(row["engine"], row["precision"], row["graphs"]): row["skipped"] for row in rows if row["skipped"]}
     assert skipped["pytorch", "fp16", True] == "PyTorch has no CUDA device here"
     assert "calibrate" in skipped["onnxruntime", "int8", False]
+
+
+def test_weights_that_are_stored_narrow_are_not_cast_for_every_frame() -> None:
+    network = create_network("edge-low").eval()
+    image = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+
+    def casts() -> int:
+        """How often tensors of a weight's shape are cast in one answer."""
+        narrow = torch.autocast("cpu", dtype=torch.bfloat16)
+        with torch.inference_mode(), torch.profiler.profile(record_shapes=True) as seen, narrow:
+            answers.append(network(image))
+        shapes = {str(list(weight.shape)) for weight in network.parameters() if weight.dim() == 4}
+        return sum(str(e.input_shapes[0]) in shapes for e in seen.events() if e.name == "aten::_to_copy")
+
+    answers: list[torch.Tensor] = []
+    before = casts()
+    script("gpu").store_weights(network, torch.bfloat16)
+    assert casts() == 0 < before
+    assert torch.equal(*answers)  # the same rounding, once
 
 
 def test_gpu_benchmark_goes_on_after_a_library_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
