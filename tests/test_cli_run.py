@@ -146,6 +146,22 @@ def test_a_mistyped_output_leaves_no_folder(
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_second_ctrl_c_leaves_the_report(
+    bundle: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def impatient(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgedepth.runtime.streaming._Writer.finish", impatient)
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as ended:
+        main(["run", str(photos), "-b", str(bundle), "--backend", "onnxruntime", "-o", str(out)])
+    assert ended.value.code == 130
+    report = json.loads((out / "run.json").read_text())
+    assert report["interrupted"]
+    assert report["error"] == "interrupted before the outputs were finished"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send SIGTERM")
 def test_sigterm_ends_a_run_as_ctrl_c_does(bundle: Path, tmp_path: Path) -> None:
     """Containers and services are stopped with it. In a process of its own, for signals are a process's."""

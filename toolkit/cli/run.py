@@ -126,13 +126,16 @@ def _colours(runtime: DepthRuntime, colour_range: tuple[float, float] | None, co
 
 @contextmanager
 def _reported(report: StreamReport, path: Path, as_json: bool) -> Iterator[None]:
-    """Write run.json at the end of the block; after an error too, and then print the object if it was asked for."""
+    """Write run.json at the end of the block; after an error too, and then print the object if it was asked for.
+
+    So it does after a second Ctrl-C, which does not wait for what the first one left to write.
+    """
     from edgedepth.core.errors import OutputError
 
     try:
         yield
         _write(report, path)
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         report.fail(error)
         with suppress(OutputError):  # a full disk has no room for the report either
             _write(report, path)

@@ -87,11 +87,15 @@ class StreamReport:
             "outputs": self.outputs,
         }
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception | KeyboardInterrupt) -> None:
         """Note what ended the run; the first error stays."""
+        text = " ".join(str(error).split())
+        if isinstance(error, KeyboardInterrupt):
+            self.interrupted, text = True, "interrupted before the outputs were finished"
+        elif not isinstance(error, EdgeDepthError):
+            text = f"unexpected {type(error).__name__}: {text}"
         if self.error is None:
-            text = " ".join(str(error).split())
-            self.error = text if isinstance(error, EdgeDepthError) else f"unexpected {type(error).__name__}: {text}"
+            self.error = text
 
 
 def run_stream(
