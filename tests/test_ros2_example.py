@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from edgedepth.core.camera import Camera
-from edgedepth.core.errors import InputError
 from edgedepth.core.results import DepthResult
 from edgedepth.core.routing import Route
 from tests.networks import routed_bundle
@@ -41,30 +40,6 @@ def _message(encoding: str, picture: np.ndarray, padding: int = 0) -> SimpleName
         height=picture.shape[0], width=picture.shape[1], encoding=encoding, step=padded.shape[1], is_bigendian=0,
         data=padded.tobytes(),
     )  # fmt: skip
-
-
-BGR = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-
-
-@pytest.mark.parametrize("padding", [0, 5])
-@pytest.mark.parametrize(
-    ("encoding", "picture", "expected"),
-    [
-        ("bgr8", BGR, BGR),
-        ("rgb8", BGR[..., ::-1], BGR),
-        ("bgra8", np.dstack([BGR, np.full((2, 3), 255, np.uint8)]), BGR),
-        ("mono8", BGR[..., :1], np.repeat(BGR[..., :1], 3, axis=2)),
-    ],
-)
-def test_pictures_become_bgr(
-    convert: ModuleType, encoding: str, picture: np.ndarray, expected: np.ndarray, padding: int
-) -> None:
-    assert (convert.bgr_of(_message(encoding, picture, padding)) == expected).all()
-
-
-def test_unknown_encoding(convert: ModuleType) -> None:
-    with pytest.raises(InputError, match="'bayer_rggb8' is not one of: bgr8"):
-        convert.bgr_of(_message("bayer_rggb8", BGR))
 
 
 def test_camera_info(convert: ModuleType) -> None:
@@ -179,6 +154,14 @@ def test_the_node_publishes_depth_of_calibrated_images(
     assert (depth.header, depth.encoding, depth.width, depth.height) == ("the image's", "32FC1", 64, 48)
     assert node.published["depth/camera_info"][-1].header == "the image's"
     before = len(node.published["depth/image"])
+    cut = picture()
+    cut.data = cut.data[:-1]
+    take_image(cut)
+    assert "damaged" in node.said[-1]
+    unknown = picture()
+    unknown.encoding = "32FC1"
+    take_image(unknown)
+    assert "'32FC1' are not read" in node.said[-1]
     take_info(info((128, 96)))
     take_image(picture())  # of another size than its camera
     assert "camera is for 128x96, but the frame is 64x48" in node.said[-1]

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError, require
 from edgedepth.io.frames import Frame, Source
+from edgedepth.io.ros_image import bgr_of, bgr_of_compressed
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -23,23 +22,6 @@ _RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 _INFO = "sensor_msgs/msg/CameraInfo"
 _RECTIFIED = re.compile(r"(?:^|[/_])rect(?:ified)?(?:[/_]|$)")  # by convention, as in image_rect_color
 _METADATA, _METADATA_KEY = "metadata.yaml", b"rosbag2_bagfile_information"
-
-# Encodings of sensor_msgs/Image: channels, and what brings them to BGR (None where they are).
-_ENCODINGS: dict[str, tuple[int, int | None]] = {
-    "bgr8": (3, None),
-    "rgb8": (3, cv2.COLOR_RGB2BGR),
-    "bgra8": (4, cv2.COLOR_BGRA2BGR),
-    "rgba8": (4, cv2.COLOR_RGBA2BGR),
-    "mono8": (1, cv2.COLOR_GRAY2BGR),
-    "8UC1": (1, cv2.COLOR_GRAY2BGR),
-    "8UC3": (3, None),
-    "bayer_rggb8": (1, cv2.COLOR_BayerRGGB2BGR),
-    "bayer_bggr8": (1, cv2.COLOR_BayerBGGR2BGR),
-    "bayer_gbrg8": (1, cv2.COLOR_BayerGBRG2BGR),
-    "bayer_grbg8": (1, cv2.COLOR_BayerGRBG2BGR),
-    "yuv422": (2, cv2.COLOR_YUV2BGR_UYVY),
-    "yuv422_yuy2": (2, cv2.COLOR_YUV2BGR_YUY2),
-}
 
 
 def is_bag(path: Path) -> bool:
@@ -79,7 +61,8 @@ class BagSource(Source):
         first_ns: int | None = None
         index = damaged = 0
         for connection, time_ns, data in self._reader.messages(connections=self._connections):
-            image = _picture(self._reader.deserialize(data, connection.msgtype), connection.msgtype)
+            message: Any = self._reader.deserialize(data, connection.msgtype)
+            image = bgr_of_compressed(message.data) if connection.msgtype == _COMPRESSED else bgr_of(message)
             if image is None:
                 damaged += 1
                 continue
@@ -165,25 +148,3 @@ def _camera_beside(reader: AnyReader, topic: str) -> Camera | None:
             height=int(info.height),
         )
     return None
-
-
-def _picture(message: Any, kind: str) -> NDArray[np.uint8] | None:
-    """A message as (H, W, 3) uint8 BGR; None if it is damaged.
-
-    Raises:
-        InputError: its encoding is not one of pictures.
-    """
-    data = np.asarray(message.data, np.uint8)
-    if kind == _COMPRESSED:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-        return None if image is None else image.astype(np.uint8, copy=False)
-    if message.encoding not in _ENCODINGS:
-        raise InputError(f"pictures of encoding {message.encoding!r} are not read; known: {', '.join(_ENCODINGS)}")
-    channels, code = _ENCODINGS[message.encoding]
-    width, height, step = message.width, message.height, message.step
-    if data.size < step * height or step < width * channels or min(width, height) < 1:
-        return None
-    pixels = data[: step * height].reshape(height, step)[:, : width * channels]
-    pixels = np.ascontiguousarray(pixels).reshape((height, width, channels) if channels > 1 else (height, width))
-    image = pixels if code is None else cv2.cvtColor(pixels, code)
-    return image.astype(np.uint8, copy=False)

@@ -9,7 +9,8 @@ from sensor_msgs.msg import CameraInfo, Image
 
 import edgedepth
 from edgedepth.core.errors import EdgeDepthError
-from edgedepth_ros.convert import bgr_of, camera_of, fill_depth_image
+from edgedepth.io.ros_image import bgr_of
+from edgedepth_ros.convert import camera_of, fill_depth_image
 
 
 class DepthNode(Node):  # type: ignore[misc]  # rclpy has no types
@@ -52,6 +53,9 @@ class DepthNode(Node):  # type: ignore[misc]  # rclpy has no types
             self.get_logger().warning("no calibrated camera_info yet: the scale of depth is assumed", once=True)
         try:
             frame = bgr_of(image)
+            if frame is None:
+                self.get_logger().warning("a damaged image was left out: its data are shorter than it says")
+                return
             same_size = self._result is not None and self._result.depth_m.shape == frame.shape[:2]
             self._result = self._runtime(
                 frame, camera=camera, keeper=self._keeper, out=self._result if same_size else None

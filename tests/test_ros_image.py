@@ -1,0 +1,82 @@
+"""Pictures in ROS messages."""
+
+from __future__ import annotations
+
+from array import array
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from edgedepth.core.errors import InputError
+from edgedepth.io.ros_image import bgr_of, bgr_of_compressed
+
+BGR = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
+GREY = np.full((2, 4), 90, np.uint8)
+
+
+def message(encoding: str, picture: np.ndarray, padding: int = 0) -> SimpleNamespace:
+    rows = picture.reshape(picture.shape[0], -1)
+    padded = np.pad(rows, ((0, 0), (0, padding)), constant_values=77)
+    data = array("B", padded.tobytes())  # what rclpy gives
+    return SimpleNamespace(height=2, width=4, encoding=encoding, step=padded.shape[1], data=data)
+
+
+@pytest.mark.parametrize("padding", [0, 5])
+@pytest.mark.parametrize(
+    ("encoding", "picture", "expected"),
+    [
+        ("bgr8", BGR, BGR),
+        ("8UC3", BGR, BGR),
+        ("rgb8", BGR[..., ::-1], BGR),
+        ("bgra8", np.dstack([BGR, np.full((2, 4), 255, np.uint8)]), BGR),
+        ("rgba8", np.dstack([BGR[..., ::-1], np.full((2, 4), 255, np.uint8)]), BGR),
+        ("mono8", GREY, np.dstack([GREY] * 3)),
+        ("8UC1", GREY, np.dstack([GREY] * 3)),
+    ],
+)
+def test_pictures_become_bgr(encoding: str, picture: np.ndarray, expected: np.ndarray, padding: int) -> None:
+    np.testing.assert_array_equal(bgr_of(message(encoding, picture, padding)), expected)
+
+
+@pytest.mark.parametrize(("encoding", "first"), [("uyvy", 1), ("yuv422", 1), ("yuyv", 0), ("yuv422_yuy2", 0)])
+def test_packed_yuv_has_its_luminance_where_the_name_says(encoding: str, first: int) -> None:
+    packed = np.full((2, 4, 2), 128, np.uint8)  # no colour
+    packed[..., first] = 16 + 73  # of 16..235
+    got = bgr_of(message(encoding, packed))
+    assert got is not None
+    assert got.shape == (2, 4, 3)
+    assert np.abs(got.astype(int) - 85).max() <= 1  # 73 * 255 / 219
+
+
+@pytest.mark.parametrize(("encoding", "red_at"), [("bayer_rggb8", (0, 0)), ("bayer_bggr8", (1, 1)),
+                                                  ("bayer_gbrg8", (1, 0)), ("bayer_grbg8", (0, 1))])  # fmt: skip
+def test_bayer_pictures_have_red_where_the_name_says(encoding: str, red_at: tuple[int, int]) -> None:
+    mosaic = np.zeros((8, 8), np.uint8)
+    mosaic[red_at[0] :: 2, red_at[1] :: 2] = 200
+    picture = SimpleNamespace(height=8, width=8, encoding=encoding, step=8, data=mosaic.tobytes())
+    got = bgr_of(picture)
+    assert got is not None
+    inner = got[2:-2, 2:-2].reshape(-1, 3).mean(axis=0)
+    assert inner[2] == pytest.approx(200, abs=2)
+    assert inner[:2] == pytest.approx(0, abs=2)
+
+
+@pytest.mark.parametrize("change", [{"data": b""}, {"data": bytes(23)}, {"step": 11}, {"height": 0}, {"width": 0}])
+def test_damaged_pictures_are_none(change: dict[str, object]) -> None:
+    damaged = message("bgr8", BGR)
+    vars(damaged).update(change)
+    assert bgr_of(damaged) is None
+
+
+def test_an_encoding_that_is_no_picture_is_refused() -> None:
+    with pytest.raises(InputError, match="encoding '16UC1' are not read; known: bgr8"):
+        bgr_of(message("16UC1", BGR))
+
+
+def test_compressed_pictures() -> None:
+    png = cv2.imencode(".png", BGR)[1].ravel()
+    np.testing.assert_array_equal(bgr_of_compressed(png), BGR)
+    assert bgr_of_compressed(png[:20]) is None
+    assert bgr_of_compressed(png[:0]) is None

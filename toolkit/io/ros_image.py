@@ -1,0 +1,64 @@
+"""Pictures in ROS messages, without ROS: of recordings, and of nodes that hand their messages over."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedepth.core.errors import InputError
+
+# Encodings of sensor_msgs/Image: channels, and what brings them to BGR (None where they are).
+ENCODINGS: dict[str, tuple[int, int | None]] = {
+    "bgr8": (3, None),
+    "rgb8": (3, cv2.COLOR_RGB2BGR),
+    "bgra8": (4, cv2.COLOR_BGRA2BGR),
+    "rgba8": (4, cv2.COLOR_RGBA2BGR),
+    "mono8": (1, cv2.COLOR_GRAY2BGR),
+    "8UC1": (1, cv2.COLOR_GRAY2BGR),
+    "8UC3": (3, None),
+    "bayer_rggb8": (1, cv2.COLOR_BayerRGGB2BGR),
+    "bayer_bggr8": (1, cv2.COLOR_BayerBGGR2BGR),
+    "bayer_gbrg8": (1, cv2.COLOR_BayerGBRG2BGR),
+    "bayer_grbg8": (1, cv2.COLOR_BayerGRBG2BGR),
+    "uyvy": (2, cv2.COLOR_YUV2BGR_UYVY),
+    "yuyv": (2, cv2.COLOR_YUV2BGR_YUY2),
+    "yuv422": (2, cv2.COLOR_YUV2BGR_UYVY),  # the older names of the two before
+    "yuv422_yuy2": (2, cv2.COLOR_YUV2BGR_YUY2),
+}
+
+
+class ImageMessage(Protocol):
+    """The fields of `sensor_msgs/Image` that are read here."""
+
+    height: int
+    width: int
+    encoding: str
+    step: int
+    data: Any
+
+
+def bgr_of(message: ImageMessage) -> NDArray[np.uint8] | None:
+    """The picture of a `sensor_msgs/Image` as (H, W, 3) uint8 BGR; None if it is damaged.
+
+    Raises:
+        InputError: its encoding is not one of pictures; the message lists those that are.
+    """
+    if message.encoding not in ENCODINGS:
+        raise InputError(f"pictures of encoding {message.encoding!r} are not read; known: {', '.join(ENCODINGS)}")
+    channels, code = ENCODINGS[message.encoding]
+    width, height, step = message.width, message.height, message.step
+    if len(message.data) < step * height or step < width * channels or min(width, height) < 1:
+        return None
+    pixels = np.frombuffer(message.data, np.uint8)[: step * height].reshape(height, step)[:, : width * channels]
+    pixels = np.ascontiguousarray(pixels).reshape((height, width, channels) if channels > 1 else (height, width))
+    image = pixels if code is None else cv2.cvtColor(pixels, code)
+    return image.astype(np.uint8, copy=False)
+
+
+def bgr_of_compressed(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """The picture of a `sensor_msgs/CompressedImage` as (H, W, 3) uint8 BGR; None if it is damaged."""
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    return None if image is None else image.astype(np.uint8, copy=False)
