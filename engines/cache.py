@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import logging
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,13 +26,16 @@ FOLDER_VARIABLE = "EDGEDEPTH_CACHE"
 LIMIT_VARIABLE = "EDGEDEPTH_CACHE_MIB"
 DEFAULT_LIMIT_MIB = 4096
 _PLAN, _SIDECAR, _LOCK, _TIMING = ".plan", ".json", ".lock", ".timing"
+# Keys of plans: digests of what was asked for, and of plans that came with a bundle and were trusted.
+_OWN_KEY = re.compile(r"[0-9a-f]{32}|trusted-[0-9a-f]{24}")
+_OWN_TIMES = re.compile(r"tensorrt(-rtx)?-[\w.]+-[\w.+]*")
 _WHOLE = "cache"  # the lock of whoever changes the folder, held for moments; those of keys are held for builds
 _LOG = logging.getLogger("edgedepth.tensorrt")
 
 
 def cache_folder() -> Path:
-    """Where plans are kept: `EDGEDEPTH_CACHE`, else `edgedepth` in the user's cache folder."""
-    if FOLDER_VARIABLE in os.environ:
+    """Where plans are kept: `EDGEDEPTH_CACHE`, else (also if that is empty) `edgedepth` in the user's cache folder."""
+    if os.environ.get(FOLDER_VARIABLE):
         return Path(os.environ[FOLDER_VARIABLE])
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "edgedepth"
@@ -164,12 +168,15 @@ class PlanCache:
         return sorted(found, key=lambda entry: -entry.used_at)
 
     def clear(self) -> int:
-        """Remove everything; the number of plans that were there."""
+        """Remove all that the cache has written; the number of plans that were there."""
         with self.lock(_WHOLE):
-            count = len(list(self.folder.glob(f"*{_PLAN}")))
-            for pattern in (_SIDECAR, _PLAN, _TIMING):  # locks stay: another process may hold one
-                for path in self.folder.glob(f"*{pattern}"):
-                    path.unlink(missing_ok=True)
+            keys = {entry.key for entry in self.entries()}
+            keys |= {path.stem for suffix in (_SIDECAR, _PLAN) for path in self._own(suffix)}
+            count = sum((self.folder / (key + _PLAN)).exists() for key in keys)
+            for key in keys:
+                self._drop(key)
+            for path in self._own(_TIMING):  # locks stay: another process may hold one
+                path.unlink(missing_ok=True)
         return count
 
     @contextlib.contextmanager
@@ -191,6 +198,15 @@ class PlanCache:
         """Where measured kernel times are kept for the next build."""
         return self.folder / (name + _TIMING)
 
+    def _drop(self, key: str) -> None:
+        self._sidecar(key).unlink(missing_ok=True)  # first: a plan without one counts as absent
+        (self.folder / (key + _PLAN)).unlink(missing_ok=True)
+
+    def _own(self, suffix: str) -> list[Path]:
+        """The files of one kind that have names as this cache gives them; others are somebody else's."""
+        names = _OWN_TIMES if suffix == _TIMING else _OWN_KEY
+        return [path for path in self.folder.glob(f"*{suffix}") if names.fullmatch(path.name.removesuffix(suffix))]
+
     def _sidecar(self, key: str) -> Path:
         return self.folder / (key + _SIDECAR)
 
@@ -200,9 +216,9 @@ class PlanCache:
         total = sum(entry.bytes for entry in entries)
         for entry in reversed(entries):
             if total > self.limit_bytes and entry.key != keep:
-                self._sidecar(entry.key).unlink(missing_ok=True)
+                self._drop(entry.key)
                 total -= entry.bytes
-        for path in self.folder.glob(f"*{_PLAN}"):
+        for path in self._own(_PLAN):
             if not path.with_suffix(_SIDECAR).exists():
                 path.unlink(missing_ok=True)
 

@@ -15,8 +15,10 @@ import cv2
 import numpy as np
 import pytest
 
+import edgedepth
 from edgedepth.cli import COMMANDS, main
 from edgedepth.cli.common import parse_camera
+from edgedepth.core import errors
 from tests.networks import routed_bundle
 
 
@@ -198,6 +200,26 @@ def test_inspect(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert set(low["variants"]["fp32"]) == {"file", "sha256", "bytes"}
     assert (data["name"], data["schema_version"], data["router"]["rule"]["kind"]) == ("test", 1, "scene")
     assert call(capsys, "inspect", bundle)[0] == 0
+
+
+def test_inspect_prints_brackets_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = routed_bundle(tmp_path / "b").folder
+    text = json.loads((folder / "bundle.json").read_text())
+    text["licence"], text["provenance"] = "CC-BY-NC-4.0 [non-commercial]", {"low.data": "weights of [/mnt/w1]"}
+    (folder / "bundle.json").write_text(json.dumps(text))
+    code, out, _ = call(capsys, "inspect", folder)
+    assert code == 0
+    assert "CC-BY-NC-4.0 [non-commercial]" in out
+    assert "low.data: weights of [/mnt/w1]" in out
+
+
+def test_errors_are_importable_by_their_public_name() -> None:
+    from edgedepth.errors import EdgeDepthError
+
+    assert edgedepth.errors.EdgeDepthError is EdgeDepthError
+    own = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EdgeDepthError)]
+    public = {kind.__name__ for kind in own}
+    assert set(edgedepth.errors.__all__) == public
 
 
 def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +49,36 @@ def test_a_zip_is_a_bundle(tmp_path: Path) -> None:
         assert Bundle.load(archive).digest == bundle.digest
 
 
+def zipped(folder: Path) -> Path:
+    with zipfile.ZipFile(folder / "b.zip", "w") as out:
+        for path in write_bundle(folder / "b").folder.iterdir():
+            out.write(path, path.name)
+    return folder / "b.zip"
+
+
+def test_what_a_zip_was_unpacked_to_lives_as_long_as_a_bundle_of_it(tmp_path: Path) -> None:
+    bundle = Bundle.load(zipped(tmp_path))
+    changed = replace(bundle, manifest=bundle.manifest.model_copy(update={"licence": "none"}))
+    folder = bundle.folder
+    del bundle
+    gc.collect()
+    assert changed.path(changed.manifest.files()[0]).is_file()
+    del changed
+    gc.collect()
+    assert not folder.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_that_ends_leaves_what_a_zip_was_unpacked_to(tmp_path: Path) -> None:
+    program = (
+        "import os, sys; from edgedepth import Bundle; bundle = Bundle.load(sys.argv[1]); child = os.fork()\n"
+        "if child == 0: sys.exit(0)\n"
+        "os.waitpid(child, 0); print(bundle.folder.exists())"
+    )
+    said = subprocess.run([sys.executable, "-c", program, str(zipped(tmp_path))], capture_output=True, text=True)
+    assert said.stdout.strip() == "True", said.stderr
+
+
 def test_zip_with_a_path_outside_is_refused(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "b")
     archive = tmp_path / "evil.zip"
@@ -60,6 +94,21 @@ def test_broken_zip(tmp_path: Path) -> None:
     archive = tmp_path / "b.zip"
     archive.write_bytes(b"PK\x03\x04 truncated")
     with pytest.raises(BundleError, match="not a readable zip"):
+        Bundle.load(archive)
+
+
+def test_damaged_and_odd_zips(tmp_path: Path) -> None:
+    archive = zipped(tmp_path)
+    whole = archive.read_bytes()
+    flagged = bytearray(whole)
+    flagged[whole.index(b"PK\x01\x02") + 8] |= 1  # says that it is encrypted
+    archive.write_bytes(flagged)
+    with pytest.raises(BundleError, match="not a readable zip"):
+        Bundle.load(archive)
+    archive.write_bytes(whole)
+    with zipfile.ZipFile(archive, "a") as out:
+        out.writestr(f"{'n' * 300}.bin", "x")
+    with pytest.raises(BundleError, match="cannot be unpacked"):
         Bundle.load(archive)
 
 

@@ -159,7 +159,7 @@ def test_scale_and_shift_from_a_cloud_in_space(tmp_path: Path, capsys: pytest.Ca
 
 def test_points_in_space_are_projected(tmp_path: Path) -> None:
     path = tmp_path / "cloud.csv"
-    path.write_text("x,y,z,intensity\n1,0.5,2,7\n0,0,-1,7\n")
+    path.write_text("x,y,z,intensity\n1,0.5,2,7\n0,0,-1,7\n", encoding="utf-8-sig")  # as spreadsheets write it
     camera = Camera(fx=10, fy=20, cx=5, cy=6, width=64, height=48)
     np.testing.assert_allclose(read_points(path, camera), [[10, 11, 2]])
     with pytest.raises(InputError, match="--camera"):

@@ -44,11 +44,15 @@ def _message(encoding: str, picture: np.ndarray, padding: int = 0) -> SimpleName
 
 def test_camera_info(convert: ModuleType) -> None:
     info = SimpleNamespace(
-        height=480, width=640, p=[500.0, 0, 320.0, 0, 0, 510.0, 240.0, 0, 0, 0, 1, 0], binning_x=0, binning_y=0
-    )
+        height=480, width=640, p=[500.0, 0, 320.0, 0, 0, 510.0, 240.0, 0, 0, 0, 1, 0], binning_x=0, binning_y=0,
+        roi=SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0),
+    )  # fmt: skip
     assert convert.camera_of(info) == Camera(fx=500, fy=510, cx=320, cy=240, width=640, height=480)
     info.binning_x = info.binning_y = 2
     assert convert.camera_of(info) == Camera(fx=500, fy=510, cx=320, cy=240, width=640, height=480).resized(320, 240)
+    info.roi.width, info.roi.height, info.roi.x_offset, info.roi.y_offset = 320, 240, 100, 60
+    part = Camera(fx=500, fy=510, cx=220, cy=180, width=320, height=240).resized(160, 120)
+    assert convert.camera_of(info) == part
     info.p = [0.0] * 12
     assert convert.camera_of(info) is None
 
@@ -131,7 +135,8 @@ def picture(wh: tuple[int, int] = (64, 48)) -> Message:
 
 def info(wh: tuple[int, int] = (64, 48)) -> Message:
     p = [60.0, 0, 31.5, 0, 0, 60.0, 23.5, 0, 0, 0, 1, 0]
-    return Message(width=wh[0], height=wh[1], p=p, binning_x=0, binning_y=0, header="the camera's")
+    roi = Message(x_offset=0, y_offset=0, width=0, height=0)
+    return Message(width=wh[0], height=wh[1], p=p, binning_x=0, binning_y=0, roi=roi, header="the camera's")
 
 
 @pytest.mark.parametrize("assume", [False, True])

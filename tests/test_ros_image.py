@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from array import array
 from types import SimpleNamespace
 
@@ -70,6 +71,11 @@ def test_damaged_pictures_are_none(change: dict[str, object]) -> None:
     assert bgr_of(damaged) is None
 
 
+def test_packed_yuv_of_an_odd_width_is_damaged() -> None:
+    odd = SimpleNamespace(height=2, width=3, encoding="yuyv", step=6, data=bytes(12))
+    assert bgr_of(odd) is None
+
+
 def test_an_encoding_that_is_no_picture_is_refused() -> None:
     with pytest.raises(InputError, match="encoding '16UC1' are not read; known: bgr8"):
         bgr_of(message("16UC1", BGR))
@@ -80,3 +86,7 @@ def test_compressed_pictures() -> None:
     np.testing.assert_array_equal(bgr_of_compressed(png), BGR)
     assert bgr_of_compressed(png[:20]) is None
     assert bgr_of_compressed(png[:0]) is None
+    huge = png.copy()
+    huge[16:24] = np.frombuffer(np.array([60000, 60000], ">u4").tobytes(), np.uint8)
+    huge[29:33] = np.frombuffer(np.array([zlib.crc32(huge[12:29].tobytes())], ">u4").tobytes(), np.uint8)
+    assert bgr_of_compressed(huge) is None

@@ -89,6 +89,16 @@ class TestVideo:
         with open_source(sink.close()[0]) as source:
             np.testing.assert_allclose([f.time_s for f in source], times_s, atol=1e-3)
 
+    def test_a_clock_that_jumps_by_years_is_shortened_and_told(self, tmp_path):
+        times_s = [0.0, 0.5, 1.7e9, 1.7e9 + 0.5]  # a device that gets its time from the network while it records
+        with sinks(["video"], tmp_path, fps=2.0) as sink:
+            for i, time_s in enumerate(times_s):
+                sink.write(make_frame(i, time_s=time_s), make_result())
+        with open_source(sink.close()[0]) as source:
+            np.testing.assert_allclose([f.time_s for f in source], [0.0, 0.5, 3600.5, 3601.0], atol=1e-3)
+        (told,) = sink.warnings
+        assert "jumps ahead by more than 1 h, 1 x" in told
+
     @pytest.mark.parametrize("fps", [None, 1.0, 23.976023976, 29.97, 240.0])
     def test_any_rate(self, tmp_path, fps):
         with sinks(["video"], tmp_path, fps=fps) as sink:

@@ -156,6 +156,43 @@ class TestVideo:
         frames, _ = read(make_video(tmp_path / "odd.mkv", 3, wh=wh, pix_fmt="yuv444p"))
         assert [f.image_bgr.shape for f in frames] == [(wh[1], wh[0], 3)] * 3
 
+    @pytest.mark.parametrize("name", ["2026-05-01T12:30:00.mp4", "http:clip.mp4"])
+    def test_a_colon_in_the_name_is_no_protocol(self, tmp_path, name, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        make_video(tmp_path / "clip.mp4", 3).rename(tmp_path / name)
+        assert len(read(name)[0]) == 3
+
+    def test_tags_in_another_encoding(self, tmp_path):
+        path = tmp_path / "clip.mkv"
+        with av.open(str(path), "w") as container:
+            container.metadata["title"] = "Buero"
+            stream = container.add_stream("libx264", rate=12)
+            stream.width, stream.height = 64, 48
+            picture = VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="bgr24")
+            for packet in (*stream.encode(picture), *stream.encode(None)):
+                container.mux(packet)
+        path.write_bytes(path.read_bytes().replace(b"Buero", b"B\xfcro "))
+        assert len(read(path)[0]) == 1
+
+    def test_closed_while_it_is_read_the_frames_end(self, tmp_path):
+        path = make_video(tmp_path / "clip.mp4", 200, wh=(320, 240))
+        for round_ in range(10):
+            with open_source(path) as source:
+                seen = 0
+                for frame in source:
+                    seen += 1
+                    if frame.index == 3:
+                        threading.Timer(0.001 * round_, source.close).start()
+                assert 4 <= seen <= 200
+            assert not source.warnings  # nothing is missing in the file
+
+    def test_closed_before_it_is_read_there_are_no_frames(self, tmp_path):
+        with open_source(make_video(tmp_path / "clip.mp4", 12)) as source:
+            frames = iter(source)
+            next(frames)
+        assert list(frames) == []
+        assert list(source) == []
+
     def test_truncated_file_says_how_much_is_missing(self, tmp_path):
         path = make_video(tmp_path / "cut.mp4", 60, options={"movflags": "faststart"})
         data = path.read_bytes()

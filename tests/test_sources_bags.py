@@ -42,8 +42,11 @@ def image(store: Any, number: int, encoding: str = "rgb8", pad: int = 0) -> Any:
     )  # fmt: skip
 
 
-def info() -> Any:
-    roi = STORE.types["sensor_msgs/msg/RegionOfInterest"](x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
+def info(roi_xywh: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Any:
+    x, y, width, height = roi_xywh
+    roi = STORE.types["sensor_msgs/msg/RegionOfInterest"](
+        x_offset=x, y_offset=y, height=height, width=width, do_rectify=False
+    )
     projection = np.array([50.0, 0, 15, 0, 0, 51, 11, 0, 0, 0, 1, 0])
     return STORE.types["sensor_msgs/msg/CameraInfo"](
         header=header(STORE, 0), height=48, width=64, distortion_model="plumb_bob", d=np.zeros(5),
@@ -90,6 +93,51 @@ def test_rectified_pictures_take_the_projection_matrix(tmp_path: Path) -> None:
 def test_a_name_that_only_contains_rect_is_not_rectified(tmp_path: Path) -> None:
     topics = {"/direct/image_raw": [image(STORE, 0)], "/direct/camera_info": [info()]}
     assert frames(write(tmp_path / "drive", topics))[0].camera.fx == pytest.approx(30.0)
+
+
+def test_a_part_of_the_sensor_has_its_own_camera(tmp_path: Path) -> None:
+    topics = {"/cam/image_raw": [image(STORE, 0)], "/cam/camera_info": [info((16, 12, 32, 24))]}
+    camera = frames(write(tmp_path / "part", topics))[0].camera
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == (60.0, 61.0, 15.0, 11.0)
+    topics["/cam/camera_info"] = [info((48, 12, 32, 24))]
+    with open_source(write(tmp_path / "outside", topics)) as source:
+        assert next(iter(source)).camera is None
+        assert "camera_info is not used: camera_info reads 32x24 from 48,12" in source.warnings[0]
+
+
+def test_a_calibration_that_is_damaged_is_told(tmp_path: Path) -> None:
+    broken = info()
+    broken.k[0] = np.nan
+    topics = {"/cam/image_raw": [image(STORE, 0)], "/cam/camera_info": [broken]}
+    with open_source(write(tmp_path / "nan", topics)) as source:
+        assert next(iter(source)).camera is None
+        assert source.warnings[0].endswith("give --camera")
+
+
+def test_a_damaged_message_costs_itself_only(tmp_path: Path) -> None:
+    path = tmp_path / "cut"
+    with Writer2(path, version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        connection = writer.add_connection("/cam/image", "sensor_msgs/msg/Image", typestore=STORE)
+        for number in range(3):
+            data = STORE.serialize_cdr(image(STORE, number), "sensor_msgs/msg/Image")
+            writer.write(connection, 10**9 + number, data[:200] if number == 1 else data)
+    with open_source(path) as source:
+        assert len(list(source)) == 2
+        assert source.warnings == ["cut: 1 damaged pictures of /cam/image were skipped"]
+
+
+def test_a_recording_that_breaks_off_keeps_what_came_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "torn", {"/cam/image": [image(STORE, number) for number in range(3)]})
+    with open_source(path) as source:
+        real = source._reader.messages  # type: ignore[attr-defined]
+
+        def breaks(**options: Any) -> Any:
+            yield from list(real(**options))[:2]
+            raise RuntimeError("database disk image is malformed")
+
+        monkeypatch.setattr(source._reader, "messages", breaks)  # type: ignore[attr-defined]
+        assert len(list(source)) == 2
+        assert "cannot be read further (database disk image is malformed)" in source.warnings[0]
 
 
 def test_a_topic_is_chosen(tmp_path: Path) -> None:

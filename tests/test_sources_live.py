@@ -14,9 +14,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from cv2.utils import logging
 
 from edgedepth.core.errors import InputError
 from edgedepth.io import live_source, open_source
+from edgedepth.io.camera_source import without_password
+from edgedepth.io.quiet import quiet_opencv
 
 
 class MotionJpeg(BaseHTTPRequestHandler):
@@ -91,6 +94,10 @@ for number in range(1, 200):
     time.sleep(0.01)
     if "stall" in arguments:
         time.sleep(60)
+    if "grow" in arguments and number == 3:
+        larger = caps.replace("31", "40")
+        print("/GstPipeline:pipeline0/GstFdSink:fdsink0.GstPad:sink: caps = " + larger, flush=True)
+        time.sleep(0.2)
 """
 
 
@@ -160,6 +167,15 @@ def test_a_pipeline_that_stalls_is_an_error_and_leaves_no_process(
     process.wait(timeout=5)
 
 
+def test_a_pipeline_whose_pictures_change_their_size_is_an_error(gstreamer: Path) -> None:
+    taken = []
+    with open_source("gst:grow") as source:
+        pictures = (taken.append(frame.image_bgr) for frame in source)
+        with pytest.raises(InputError, match=r"frames \(the size of its pictures changed from 31x20 to 40x20\); try"):
+            list(pictures)
+    assert all((picture[..., 1:] == (0, 255)).all() for picture in taken)  # none begins anywhere
+
+
 def test_csi_cameras_have_numbers() -> None:
     with pytest.raises(InputError, match="expected csi://N"):
         open_source("csi://front")
@@ -206,3 +222,50 @@ def test_what_came_before_anybody_asked_is_no_drop(monkeypatch: pytest.MonkeyPat
     assert source.dropped == 0
     camera.frames.put(0)  # or its thread would wait for one
     source.close()
+
+
+class BrokenCamera(Camera):
+    """A capture whose driver throws."""
+
+    released = False
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        if self.frames.empty():
+            raise OSError("bad file descriptor")
+        return super().read()
+
+    def release(self) -> None:
+        self.released = True
+
+
+def test_what_a_driver_throws_is_told_at_once_and_the_device_released() -> None:
+    camera = BrokenCamera()
+    camera.frames.put(1)
+    source = live_source.LiveSource(camera, name="camera", what="the camera", remedy="look at it")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"stopped delivering after 1 frames \(bad file descriptor\); look at it"):
+        list(source)
+    assert camera.released
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://admin:p@ss/w0rd@10.0.0.2:554/live", "rtsp://10.0.0.2:554/live"),
+        ("http://cam/video?user=a&pwd=s3cret&size=2", "http://cam/video?user=a&pwd=...&size=2"),
+        ("rtsp://cam/user=admin&password=s3cret/1", "rtsp://cam/user=admin&password=.../1"),
+        ("rtsp://cam:8554/passage", "rtsp://cam:8554/passage"),
+    ],
+)
+def test_no_password_is_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+
+
+def test_opencv_speaks_again_after_the_last_of_several_threads() -> None:
+    level = logging.getLogLevel()
+    first, second = quiet_opencv(), quiet_opencv()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert logging.getLogLevel() == logging.LOG_LEVEL_SILENT
+    second.__exit__(None, None, None)
+    assert logging.getLogLevel() == level

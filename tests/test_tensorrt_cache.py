@@ -280,9 +280,22 @@ def test_plan_that_others_may_write_to_is_refused(cache: PlanCache, flavour: Fla
 
 
 def test_what_a_crash_left_goes_with_the_next_plan(cache: PlanCache) -> None:
-    (cache.folder / "torn.plan").write_bytes(b"half")
+    (cache.folder / f"{'0d' * 16}.plan").write_bytes(b"half")
     cache.put("k", b"plan", sidecar())
     assert [path.name for path in cache.folder.glob("*.plan")] == ["k.plan"]
+
+
+def test_what_others_keep_in_the_folder_stays(cache: PlanCache, flavour: Flavour) -> None:
+    foreign = {cache.folder / name for name in ("mission.json", "route.plan", "race.timing", "notes.txt")}
+    for path in foreign:
+        path.write_text("mine")
+    key = request(flavour).key
+    cache.put(key, b"plan", sidecar())
+    times = cache.timing_cache(f"{flavour.name}-{flavour.version_text}-8.7")
+    times.write_bytes(b"times")
+    assert cache.clear() == 1
+    assert {path for path in cache.folder.iterdir() if path.suffix != ".lock"} == foreign
+    assert all(path.read_text() == "mine" for path in foreign)
 
 
 def test_folder_that_is_only_read_serves_its_plans(
@@ -366,6 +379,8 @@ def test_the_longest_unused_goes_first_and_never_the_new_one(tmp_path: Path, fla
 def test_where_the_cache_is_and_how_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EDGEDEPTH_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "edgedepth"
+    monkeypatch.setenv("EDGEDEPTH_CACHE", "")  # as a variable that is passed on without a value
     assert cache_folder() == tmp_path / "edgedepth"
     monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "other"))
     monkeypatch.setenv("EDGEDEPTH_CACHE_MIB", "7")

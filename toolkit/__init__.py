@@ -40,7 +40,7 @@ __all__ = ["Bundle", "Camera", "DepthResult", "DepthRuntime", "PixelState", "Rou
 
 def __getattr__(name: str) -> Any:
     if name == "errors":
-        return importlib.import_module("edgedepth.core.errors")
+        return importlib.import_module("edgedepth.errors")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'edgedepth' has no attribute {name!r}")

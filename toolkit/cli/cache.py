@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from edgedepth.cli.common import JSON_HELP, print_json, say
+from edgedepth.cli.common import JSON_HELP, plain_console, print_json, say
 
 
 def cache(
@@ -36,7 +36,6 @@ def cache(
         ]
         print_json({"folder": str(store.folder), "limit_bytes": store.limit_bytes, "engines": plain})
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("network", "precision", "flavour", "for", "input", "size", "kernels", "golden check", "last used")
@@ -53,7 +52,7 @@ def cache(
             "rejected" if sidecar.rejected else ("passed" if sidecar.checked else "not yet"),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used_at)),
         )
-    console = Console()
+    console = plain_console()
     console.print(table)
     total = sum(entry.bytes for entry in entries)
     console.print(f"{total / 1e6:.1f} MB of {store.limit_bytes / 1e6:.0f} MB in {store.folder}")

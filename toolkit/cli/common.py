@@ -6,11 +6,14 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
 from edgedepth.core.routing import Route
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 RouteChoice = Literal["auto", "low", "high"]
 JSON_HELP = "Print one machine-readable object on stdout; everything else goes to stderr."
@@ -20,6 +23,13 @@ def print_json(data: Any) -> None:
     """Print one JSON object on stdout."""
     json.dump(data, sys.stdout, indent=1)
     sys.stdout.write("\n")
+
+
+def plain_console() -> Console:
+    """A console on stdout that prints brackets as they are: names and notes come out of files."""
+    from rich.console import Console
+
+    return Console(markup=False)
 
 
 def say(message: str) -> None:

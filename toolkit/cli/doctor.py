@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgedepth.cli.common import JSON_HELP, print_json
+from edgedepth.cli.common import JSON_HELP, plain_console, print_json
 
 if TYPE_CHECKING:
     from edgedepth.core.bundle import Bundle
@@ -182,17 +182,16 @@ def _precisions(bundle: Bundle, backend: str) -> list[str]:
 
 
 def _print(report: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("backend", "works", "version", "devices", "note")
     for name, backend in report["backends"].items():
         works = "yes" if backend["available"] else "no"
-        table.add_row(name, works, backend["version"] or "", ", ".join(backend["devices"]), escape(backend["why"]))
-    console = Console()
+        table.add_row(name, works, backend["version"] or "", ", ".join(backend["devices"]), backend["why"])
+    console = plain_console()
     console.print(table)
-    console.print(f"auto takes: [bold]{report['auto']}[/bold] ({report['auto_why']})")
+    console.print("auto takes:", Text(str(report["auto"]), "bold"), f"({report['auto_why']})")
     console.print(f"GPU: {_gpu_line(report['gpu'])}")
     console.print(f"engines: {report['gpu']['tensorrt_cache']}")
     media = report["media"]
@@ -203,18 +202,16 @@ def _print(report: dict[str, Any]) -> None:
     console.print(f"bundle: {report['bundle']}")
     console.print(f"edgedepth {report['edgedepth']}, Python {report['python']}, {report['machine']}")
     for check in report.get("golden", []):
-        console.print(f"golden {_golden_line(check)}", soft_wrap=True)
+        verdict = Text("passed") if check["passed"] else Text.assemble(("failed", "bold red"), f": {check['fault']}")
+        console.print(f"golden {_golden_line(check)}:", verdict, soft_wrap=True)
 
 
 def _golden_line(check: dict[str, Any]) -> str:
-    from rich.markup import escape
-
-    verdict = "passed" if check["passed"] else f"[bold red]failed[/bold red]: {escape(check['fault'])}"
     if "network" not in check:
-        return f"{check['precision']} on {check['backend']}: {verdict}"
+        return f"{check['precision']} on {check['backend']}"
     return (
         f"{check['route']}: {check['network']} {check['precision']} on {check['backend']}: abs_rel"
-        f" {check['abs_rel']:.5f}, delta1 {check['delta1']:.5f}, {check['non_finite']} non-finite: {verdict}"
+        f" {check['abs_rel']:.5f}, delta1 {check['delta1']:.5f}, {check['non_finite']} non-finite"
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from edgedepth.cli.common import JSON_HELP, forced_route, print_json, say
+from edgedepth.cli.common import JSON_HELP, forced_route, plain_console, print_json, say
 from edgedepth.cli.eval_report import write_report
 from edgedepth.cli.eval_subject import SubjectOptions, open_subject
 from edgedepth.core.errors import InputError
@@ -141,15 +141,16 @@ def _tracked(dataset: DepthDataset) -> Iterator[DepthSample]:
 def _print_table(report: EvaluationReport, name: str, about: dict[str, Any]) -> None:
     """A row per metric and a column per alignment, narrow enough for a terminal of 80 columns."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from edgedepth.evaluation.report import TABLE_METRICS, metric_title
 
-    console = Console()
+    console = plain_console()
     where = about["data"] if about["split"] is None else f"{about['data']} ({about['split']})"
     console.print(
-        f"[bold]{name}[/bold] on {where}, route {about['route']}, {about['backend']} {about['precision']}",
+        Text(name, "bold"),
+        f"on {where}, route {about['route']}, {about['backend']} {about['precision']}",
         soft_wrap=True,
     )
     console.print(report.headline(), soft_wrap=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedepth.cli.common import print_json
+from edgedepth.cli.common import plain_console, print_json
 from edgedepth.core.errors import require
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ def describe_calibration(record: CalibrationRecord, other: CalibrationRecord | N
 
 
 def _print(described: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console()
-    console.print(f"[bold]{described['network']}[/bold]  {described['frames']} frames of {described['source']}, "
+    console = plain_console()
+    console.print(Text(described["network"], "bold"), f" {described['frames']} frames of {described['source']}, "
                   f"digest {described['digest'][:12]}", highlight=False)  # fmt: skip
     console.print(f"method {described['method']}; {described['equalised_streams']} streams equalised; biases "
                   f"{'corrected' if described['bias_corrected'] else 'as they are'}", highlight=False)  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedepth.cli.common import print_json
+from edgedepth.cli.common import plain_console, print_json
 from edgedepth.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ def inspect_file(path: Path, backend: str | None, as_json: bool) -> None:
 
 
 def _print(report: dict[str, Any]) -> None:
-    from rich.console import Console
+    from rich.text import Text
 
-    console = Console()
-    console.print(f"[bold]{report['file']}[/bold]  {report['precision']}, {report['flavour']}")
+    console = plain_console()
+    console.print(Text(report["file"], "bold"), f" {report['precision']}, {report['flavour']}")
     for name in ("inputs", "outputs"):
         console.print(f"{name}: {', '.join(report[name])}")
     memory = ", ".join(f"{kind} {size / 1e6:.1f} MB" for kind, size in report["memory_bytes"].items())
@@ -63,7 +63,6 @@ def _print(report: dict[str, Any]) -> None:
 
 def _layers(layers: list[Any]) -> Table:
     """The layers of an engine as its inspector gives them: JSON objects, or names where the plan has no details."""
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table("#", "layer", "kind", "reads", "writes", title="layers of the engine")
@@ -71,7 +70,7 @@ def _layers(layers: list[Any]) -> Table:
         known = layer if isinstance(layer, dict) else {"Name": str(layer)}
         cells = [known.get("Name", ""), known.get("LayerType", "")]
         cells += [", ".join(map(_tensor, known.get(side, ()))) for side in ("Inputs", "Outputs")]
-        table.add_row(str(number), *(escape(cell) for cell in cells))
+        table.add_row(str(number), *cells)
     return table
 
 
@@ -93,7 +92,6 @@ def _types(types: dict[str, dict[str, int]]) -> Table:
 
 
 def _kernels(kernels: list[dict[str, Any]]) -> Table:
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table("#", "kernel", "reads", "writes", "made of", title="after fusion")
@@ -105,6 +103,6 @@ def _kernels(kernels: list[dict[str, Any]]) -> Table:
             kernel["kind"],
             ", ".join(kernel["input_types"]),
             ", ".join(writes),
-            escape(", ".join(kernel["nodes"])),
+            ", ".join(kernel["nodes"]),
         )
     return table

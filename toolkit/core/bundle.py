@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 import weakref
 import zipfile
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -26,12 +28,14 @@ _ZIP_LIMIT_BYTES = 4 << 30  # refuses zip bombs; no bundle comes near it
 class Bundle:
     """A validated bundle.
 
-    `digest` is the sha256 of its manifest and, as that lists every file by sha256, of the whole.
+    `digest` is the sha256 of its manifest and, as that lists every file by sha256, of the whole. `unpacked` keeps the
+    temporary folder of a zip as long as there is a bundle that lies in it.
     """
 
     folder: Path
     manifest: Manifest
     digest: str
+    unpacked: object = field(default=None, repr=False, compare=False)
 
     @classmethod
     def load(cls, place: str | Path = DEFAULT_BUNDLE) -> Bundle:
@@ -47,15 +51,8 @@ class Bundle:
 
     @classmethod
     def _load_zip(cls, archive: Path) -> Bundle:
-        folder = Path(tempfile.mkdtemp(prefix="edgedepth-bundle-"))
-        try:
-            _unzip(archive, folder)
-            bundle = cls._load_folder(folder, str(archive))
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        weakref.finalize(bundle, shutil.rmtree, folder, ignore_errors=True)
-        return bundle
+        unpacked = _Unpacked(archive)
+        return replace(cls._load_folder(unpacked.folder, str(archive)), unpacked=unpacked)
 
     @classmethod
     def _load_folder(cls, path: Path, place: str) -> Bundle:
@@ -93,6 +90,21 @@ class Bundle:
         if network.baseline is None:
             return None
         return np.asarray(np.load(self.path(network.baseline), allow_pickle=False), np.float32)
+
+
+class _Unpacked:
+    """The temporary folder that a zip was unpacked to; it goes with the last reference to this object."""
+
+    def __init__(self, archive: Path) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="edgedepth-bundle-"))
+        weakref.finalize(self, _remove_own, self.folder, os.getpid())
+        _unzip(archive, self.folder)
+
+
+def _remove_own(folder: Path, maker: int) -> None:
+    """Remove a folder unless this is a fork of the process that made it, which goes on with it."""
+    if os.getpid() == maker:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def default_bundle_folder() -> Path:
@@ -159,5 +171,8 @@ def _unzip(archive: Path, folder: Path) -> None:
                     target = folder / name.relative_to(root)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(content.read(member))
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, NotImplementedError) as error:
+        # also encrypted ones (RuntimeError) and methods that Python lacks
         raise BundleError(f"{archive} is not a readable zip: {error}; copy it again") from None
+    except OSError as error:  # two members of one name, a name that is too long, a full disk
+        raise BundleError(f"{archive} cannot be unpacked to {folder}: {error.strerror or error}") from None

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError, require
 from edgedepth.io.frames import Frame, Source
-from edgedepth.io.ros_image import bgr_of, bgr_of_compressed
+from edgedepth.io.ros_image import bgr_of, bgr_of_compressed, seen_part
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -46,23 +47,24 @@ class BagSource(Source):
         self._reader = _open(path)
         try:
             self._topic = _choose(self._reader, path, topic)
-            self._camera = _camera_beside(self._reader, self._topic)
-        except InputError:
+            self._camera, damage = _camera_beside(self._reader, self._topic)
+            connections = [c for c in self._reader.connections if c.topic == self._topic]
+            count = sum(connection.msgcount for connection in connections)
+            seconds = self._reader.duration / 1e9
+        except BaseException:
             self._reader.close()
             raise
-        connections = [c for c in self._reader.connections if c.topic == self._topic]
-        count = sum(connection.msgcount for connection in connections)
-        seconds = self._reader.duration / 1e9
         super().__init__(path.stem, count=count, fps=(count - 1) / seconds if count > 1 and seconds > 0 else None)
+        self.warnings += [f"{path.name}: {damage}; give --camera"] if damage else []
         self._connections = connections
         self._closed = False
 
     def __iter__(self) -> Iterator[Frame]:
         first_ns: int | None = None
         index = damaged = 0
-        for connection, time_ns, data in self._reader.messages(connections=self._connections):
-            message: Any = self._reader.deserialize(data, connection.msgtype)
-            image = bgr_of_compressed(message.data) if connection.msgtype == _COMPRESSED else bgr_of(message)
+        for connection, time_ns, data in self._messages():
+            message = _message(self._reader, connection, data)
+            image = None if message is None else _picture(message, connection.msgtype)
             if image is None:
                 damaged += 1
                 continue
@@ -76,6 +78,20 @@ class BagSource(Source):
             raise InputError(f"{self._path}: no picture of {self._topic} can be decoded; record it again")
         if damaged:
             self.warnings.append(f"{self._path.name}: {damaged} damaged pictures of {self._topic} were skipped")
+
+    def _messages(self) -> Iterator[tuple[Any, int, bytes]]:
+        """The messages of the topic up to the end, or to where the file is damaged."""
+        messages = self._reader.messages(connections=self._connections)
+        while True:
+            try:
+                message = next(messages, None)
+            except Exception as error:  # each format's reader has errors of its own
+                why = " ".join(str(error).split()) or type(error).__name__
+                self.warnings.append(f"{self._path.name}: cannot be read further ({why}); the file is damaged")
+                return
+            if message is None:
+                return
+            yield message
 
     def close(self) -> None:
         """Close the recording."""
@@ -128,23 +144,44 @@ def _choose(reader: AnyReader, path: Path, topic: str | None) -> str:
     return known[0]
 
 
-def _camera_beside(reader: AnyReader, topic: str) -> Camera | None:
-    """Intrinsics of the first camera_info in the topic's namespace; None if there is none or it is not calibrated."""
+def _camera_beside(reader: AnyReader, topic: str) -> tuple[Camera | None, str]:
+    """Intrinsics of the first camera_info in the topic's namespace, None where there is none or it is not calibrated.
+
+    Besides them: what is wrong with a camera_info that cannot be used, empty where all is well.
+    """
     names = {f"{topic.rpartition('/')[0]}/camera_info", f"{topic.rpartition('/')[0].rpartition('/')[0]}/camera_info"}
     connections = [c for c in reader.connections if c.topic in names and c.msgtype == _INFO]
     for connection, _, data in reader.messages(connections=connections) if connections else ():
-        info: Any = reader.deserialize(data, connection.msgtype)
+        info = _message(reader, connection, data)
+        if info is None:
+            return None, "its camera_info is damaged and not used"
         matrix = np.asarray(info.P if hasattr(info, "P") else info.p).reshape(3, 4)
         if not _RECTIFIED.search(topic):
             matrix = np.asarray(info.K if hasattr(info, "K") else info.k).reshape(3, 3)
-        if matrix[0, 0] <= 0 or info.width <= 0:
-            return None
-        return Camera(
-            fx=float(matrix[0, 0]),
-            fy=float(matrix[1, 1]),
-            cx=float(matrix[0, 2]),
-            cy=float(matrix[1, 2]),
-            width=int(info.width),
-            height=int(info.height),
-        )
-    return None
+        if matrix[0, 0] == 0 or info.width == 0:  # as REP 104 says of a camera that nobody calibrated
+            return None, ""
+        try:
+            camera = Camera(
+                fx=float(matrix[0, 0]),
+                fy=float(matrix[1, 1]),
+                cx=float(matrix[0, 2]),
+                cy=float(matrix[1, 2]),
+                width=int(info.width),
+                height=int(info.height),
+            )
+            return seen_part(camera, info.roi), ""
+        except InputError as error:
+            return None, f"its camera_info is not used: {error}"
+    return None, ""
+
+
+def _message(reader: AnyReader, connection: Any, data: bytes) -> Any:
+    """A message's fields; None if it is damaged."""
+    try:
+        return reader.deserialize(data, connection.msgtype)
+    except Exception:  # whatever broken lengths make the library do
+        return None
+
+
+def _picture(message: Any, kind: str) -> NDArray[np.uint8] | None:
+    return bgr_of_compressed(message.data) if kind == _COMPRESSED else bgr_of(message)

@@ -47,7 +47,7 @@ def open_stream(url: str) -> LiveSource:
     Raises:
         InputError: nothing answers there within ten seconds, or it is no video.
     """
-    shown = re.sub(r"//[^/@]*@", "//", url)  # never print a password
+    shown = without_password(url)
     with quiet_opencv():
         capture = cv2.VideoCapture(
             url, cv2.CAP_FFMPEG, [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _READ_MS]
@@ -59,6 +59,11 @@ def open_stream(url: str) -> LiveSource:
             f" example with: ffplay {shown}"
         )
     return LiveSource(capture, name="stream", what=f"the stream {shown}", remedy="check the network and the camera")
+
+
+def without_password(url: str) -> str:
+    """The address as it may be shown: without user and password before the host, and without those in its fields."""
+    return re.sub(r"\b(pass\w*|pwd|token)=[^&/]*", r"\1=...", re.sub(r"//.*@", "//", url), flags=re.IGNORECASE)
 
 
 def open_csi(number: int) -> LiveSource:

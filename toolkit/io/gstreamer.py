@@ -51,6 +51,7 @@ class GStreamerCapture:
         self._fps = 0.0
         self._begun = bytearray()  # of a frame
         self._known = threading.Event()  # the size of the frames, or that there will be none
+        self._changed: tuple[int, int] | None = None  # the size that came after
         reading, writing = os.pipe()
         elements = f"{_APPSINK.sub('', pipeline.strip())} ! {_SINK.format(fd=writing)}"
         try:
@@ -70,6 +71,8 @@ class GStreamerCapture:
         finally:
             os.close(writing)
         self._pictures = os.fdopen(reading, "rb", buffering=0)
+        self._ready = select.poll()  # unlike select, for any number of open files
+        self._ready.register(self._pictures, select.POLLIN)
         threading.Thread(target=self._listen, name="gstreamer", daemon=True).start()
         if not self._known.wait(_START_S) or self._wh is None:
             self.release()
@@ -80,14 +83,21 @@ class GStreamerCapture:
         return self._fps if prop == cv2.CAP_PROP_FPS else 0.0
 
     def read(self) -> tuple[bool, NDArray[np.uint8] | None]:
-        """The next frame, (H, W, 3) uint8 BGR; False when nothing came for two seconds, or the pipeline has ended."""
+        """The next frame, (H, W, 3) uint8 BGR; False when nothing came for two seconds, or the pipeline has ended.
+
+        Raises:
+            InputError: the size of the frames has changed, so that it is not known where they begin.
+        """
         assert self._wh is not None
         width, height = self._wh
         stride = -(-3 * width // 4) * 4  # rows begin at multiples of four bytes
         wanted = stride * height
         while len(self._begun) < wanted:
-            if not select.select([self._pictures], [], [], _SILENCE_S)[0]:
+            if not self._ready.poll(1000 * _SILENCE_S):
                 return False, None  # what has begun to come goes on in the next call
+            if self._changed is not None:
+                old, new = (f"{width}x{height}" for width, height in (self._wh, self._changed))
+                raise InputError(f"the size of its pictures changed from {old} to {new}")
             part = self._pictures.read(wanted - len(self._begun))
             if not part:
                 return False, None
@@ -112,7 +122,7 @@ class GStreamerCapture:
         with output:
             for line in output:
                 self._said.append(line.strip())
-                if not self._known.is_set() and "fdsink" in line and "caps = video/x-raw" in line:
+                if "fdsink" in line and "caps = video/x-raw" in line:
                     self._note(line)
         self._known.set()
 
@@ -124,7 +134,11 @@ class GStreamerCapture:
             self._fps = int(rate[1]) / int(rate[2])
         width, height = sizes
         if width is not None and height is not None:
-            self._wh = int(width[1]), int(height[1])
+            size = int(width[1]), int(height[1])
+            if self._wh is None:
+                self._wh = size
+            elif size != self._wh:
+                self._changed = size
             self._known.set()
 
     def _reason(self) -> str:

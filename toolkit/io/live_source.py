@@ -54,6 +54,7 @@ class LiveSource(Source):
         self._news = threading.Condition()
         self._latest: tuple[NDArray[np.uint8], float] | None = None
         self._lost = False
+        self._why: Exception | None = None  # it was lost
         self._stop = False
         self._reader = threading.Thread(target=self._read, name=name, daemon=True)
         self._reader.start()
@@ -88,11 +89,24 @@ class LiveSource(Source):
             if self._stop:
                 return None
             if self._latest is None or not arrived:
-                raise InputError(f"{self._what} stopped delivering after {delivered} frames; {self._remedy}")
+                why = "" if self._why is None else f" ({' '.join(str(self._why).split())})"
+                raise InputError(f"{self._what} stopped delivering after {delivered} frames{why}; {self._remedy}")
             latest, self._latest = self._latest, None
             return latest
 
     def _read(self) -> None:
+        try:
+            self._read_on()
+        except Exception as error:  # whatever a driver throws, who waits for a frame must hear of it
+            self._why = error
+        try:
+            self._capture.release()
+        finally:
+            with self._news:
+                self._lost = True
+                self._news.notify_all()
+
+    def _read_on(self) -> None:
         failures = 0
         while not self._stop and failures < _FAILED_READS:
             ok, image = self._capture.read()
@@ -104,7 +118,3 @@ class LiveSource(Source):
                 self.dropped += self._latest is not None
                 self._latest = (image.astype(np.uint8, copy=False), time.monotonic())
                 self._news.notify_all()
-        self._capture.release()
-        with self._news:
-            self._lost = True
-            self._news.notify_all()

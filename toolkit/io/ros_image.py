@@ -1,4 +1,4 @@
-"""Pictures in ROS messages, without ROS: of recordings, and of nodes that hand their messages over."""
+"""Pictures and cameras in ROS messages, without ROS: of recordings, and of nodes that hand their messages over."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
 
 # Encodings of sensor_msgs/Image: channels, and what brings them to BGR (None where they are).
@@ -28,6 +29,15 @@ ENCODINGS: dict[str, tuple[int, int | None]] = {
     "yuv422": (2, cv2.COLOR_YUV2BGR_UYVY),  # the older names of the two before
     "yuv422_yuy2": (2, cv2.COLOR_YUV2BGR_YUY2),
 }
+
+
+class RegionOfInterest(Protocol):
+    """The fields of `sensor_msgs/RegionOfInterest` that are read here."""
+
+    x_offset: int
+    y_offset: int
+    width: int
+    height: int
 
 
 class ImageMessage(Protocol):
@@ -54,11 +64,33 @@ def bgr_of(message: ImageMessage) -> NDArray[np.uint8] | None:
         return None
     pixels = np.frombuffer(message.data, np.uint8)[: step * height].reshape(height, step)[:, : width * channels]
     pixels = np.ascontiguousarray(pixels).reshape((height, width, channels) if channels > 1 else (height, width))
-    image = pixels if code is None else cv2.cvtColor(pixels, code)
+    try:
+        image = pixels if code is None else cv2.cvtColor(pixels, code)
+    except cv2.error:  # packed YUV or a mosaic of an odd size
+        return None
     return image.astype(np.uint8, copy=False)
+
+
+def seen_part(camera: Camera, roi: RegionOfInterest) -> Camera:
+    """The camera of the part of the sensor that is read out, in its full pixels; no width and height mean all of it.
+
+    Raises:
+        InputError: the part is not on the sensor.
+    """
+    if not roi.width or not roi.height:
+        return camera
+    if roi.x_offset + roi.width > camera.width or roi.y_offset + roi.height > camera.height:
+        raise InputError(
+            f"camera_info reads {roi.width}x{roi.height} from {roi.x_offset},{roi.y_offset} on, but the sensor has"
+            f" {camera.width}x{camera.height}"
+        )
+    return camera.cropped(roi.x_offset, roi.y_offset, roi.width, roi.height)
 
 
 def bgr_of_compressed(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """The picture of a `sensor_msgs/CompressedImage` as (H, W, 3) uint8 BGR; None if it is damaged."""
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:  # a header that promises more pixels than OpenCV takes
+        return None
     return None if image is None else image.astype(np.uint8, copy=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,11 +148,10 @@ def run_folder(base: Path = Path("runs/depth")) -> Path:
 
 def _check_writable(folder: Path) -> None:
     """Fail before the first frame is computed, not after it."""
-    probe = folder / ".edgedepth-probe"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise output_error(folder, error) from error
 

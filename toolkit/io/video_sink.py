@@ -26,6 +26,7 @@ from edgedepth.io.view import SideBySide
 _CLOCK_HZ = 90_000  # times of a variable rate survive, and every usual rate divides it well
 _DEFAULT_FPS = 30.0
 _KEY_FRAME_EVERY_S = 1
+_LONGEST_STEP_S = 3600.0  # MP4 holds no picture for longer than 13 hours
 # An ordinary MP4 once closed; until then whole fragments, one per key frame, each flushed to the disk.
 _CONTAINER_OPTIONS = {"movflags": "+hybrid_fragmented+frag_keyframe", "flush_packets": "1"}
 _CODEC_OPTIONS = {"preset": "veryfast", "crf": "23", "forced-idr": "1"}
@@ -43,6 +44,14 @@ class VideoSink(Sink):
         self._view = SideBySide(options.colours)
         self._file: H264File | None = None
         self._opened = False
+        self._shortened = 0
+
+    @property
+    def warnings(self) -> list[str]:
+        """Says where the video leaves time out."""
+        hours = f"{_LONGEST_STEP_S / 3600:g} h"
+        jumps = f"{self.path.name}: the clock of its source jumps ahead by more than {hours}, {self._shortened} x"
+        return [f"{jumps}; the video goes on after {hours}"] if self._shortened else []
 
     def write(self, frame: Frame, result: DepthResult) -> None:
         """Encode one frame; the first one fixes the size of the video."""
@@ -60,6 +69,7 @@ class VideoSink(Sink):
         file, self._file = self._file, None
         if file is not None:
             file.close()
+            self._shortened = file.shortened
         return [self.path] if self._opened else []
 
 
@@ -67,7 +77,8 @@ class H264File:
     """An MP4 file of H.264 pictures of one even size, playable at any moment while it is written.
 
     Key frames come by the time of the pictures, not by their count: `fps` is what a source says of itself, and may be
-    far from how fast its pictures come.
+    far from how fast its pictures come. Where its clock jumps ahead by more than an hour, the video goes on after an
+    hour; `shortened` counts how often.
 
     Raises:
         OutputError: the file cannot be written, the disk is full, or PyAV has no H.264 encoder; the same goes for
@@ -75,6 +86,8 @@ class H264File:
     """
 
     def __init__(self, path: Path, *, wh: tuple[int, int], fps: float) -> None:
+        self.shortened = 0
+        self._last_s = self._left_out_s = 0.0
         self._last_pts = -1
         self._next_key_pts = 0
         self._disk = DiskFile(path)
@@ -83,6 +96,11 @@ class H264File:
 
     def write(self, image_bgr: NDArray[np.uint8], time_s: float) -> None:
         """Encode an (h, w, 3) uint8 BGR picture to be shown from `time_s` on; the picture is not kept."""
+        if time_s - self._last_s > _LONGEST_STEP_S:
+            self._left_out_s += time_s - self._last_s - _LONGEST_STEP_S
+            self.shortened += 1
+        self._last_s = time_s
+        time_s -= self._left_out_s
         yuv = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2YUV_I420).astype(np.uint8, copy=False)
         picture = VideoFrame.from_ndarray(yuv, format="yuv420p")
         self._last_pts = max(self._last_pts + 1, round(time_s * _CLOCK_HZ))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import av
 import cv2
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
@@ -27,12 +29,14 @@ _TURNS = {
 }
 # Demuxers of libav that draw text as pictures: they take any text file for a video.
 _TEXT_FORMATS = ("tty", "bin", "adf", "xbin", "idf")
+_CLOSE_S = 5.0
 
 
 class VideoSource(Source):
     """The frames of a video file, upright, with the times they are shown at.
 
-    A damaged packet loses its frame, not the rest of the file; what was lost is told in `warnings`.
+    A damaged packet loses its frame, not the rest of the file; what was lost is told in `warnings`. Closed, from any
+    thread, the frames end.
 
     Raises:
         InputError: the file is missing or empty, is not a video, is text, has only sound, or needs an unknown decoder.
@@ -47,6 +51,8 @@ class VideoSource(Source):
             self._container.close()
             raise
         self._stream.thread_type = "AUTO"
+        self._reading = threading.Lock()  # libav must not be closed under a read
+        self._closed = False
         self._corrupt = 0
         self._hidden = 0
         rate = self._stream.average_rate or self._stream.guessed_rate
@@ -72,28 +78,37 @@ class VideoSource(Source):
             index += 1
         if jumps:
             self.warnings.append(f"{self._path.name}: its clock jumped back, {jumps} x; times go on from there")
-        self._judge(index, last_s)
+        if not self._closed:
+            self._judge(index, last_s)
 
     def close(self) -> None:
-        """Close the file."""
-        self._container.close()
+        """Close the file; one whose read does not return, of a pipe or a network, is left open."""
+        self._closed = True
+        if self._reading.acquire(timeout=_CLOSE_S):
+            self._container.close()
+            self._reading.release()
 
     def _pictures(self) -> Iterator[VideoFrame]:
         """Decode packet by packet, so that a damaged one costs its own frame only."""
-        packets = self._container.demux(self._stream)
+        packets: Iterator[Packet[VideoStream]] | None = None
         while True:
-            try:
-                packet = next(packets, None)
-            except av.FFmpegError:  # the container itself breaks off here
-                return
-            if packet is None:
-                return
-            self._hidden += packet.is_discard  # before the cut of an edited file: decoded, never shown
-            try:
-                pictures = packet.decode()
-            except av.FFmpegError:
-                self._corrupt += 1
-                continue
+            with self._reading:
+                if self._closed:
+                    return
+                if packets is None:
+                    packets = self._container.demux(self._stream)
+                try:
+                    packet = next(packets, None)
+                except av.FFmpegError:  # the container itself breaks off here
+                    return
+                if packet is None:
+                    return
+                self._hidden += packet.is_discard  # before the cut of an edited file: decoded, never shown
+                try:
+                    pictures = packet.decode()
+                except av.FFmpegError:
+                    self._corrupt += 1
+                    continue
             for picture in pictures:
                 if isinstance(picture, VideoFrame):
                     yield picture
@@ -124,7 +139,8 @@ def _open_container(path: Path) -> InputContainer:
     if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes); record or copy it again")
     try:
-        container = av.open(str(path), mode="r")
+        # "file:", or a colon in the name reads as a protocol; tags may be in any encoding
+        container = av.open(f"file:{path}", mode="r", metadata_errors="replace")
     except av.FFmpegError as error:
         raise InputError(
             f"{path} cannot be read as an image or a video ({error.strerror}); it may be incomplete or of an"

@@ -84,7 +84,7 @@ def read_points(path: Path, camera: Camera | None) -> NDArray[np.float64]:
         InputError: the file is missing or not of that form, or points need a camera that is not given.
     """
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark in front
             reader = csv.DictReader(file)
             names = [name.strip() for name in reader.fieldnames or ()]
             reader.fieldnames = names

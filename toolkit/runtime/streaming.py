@@ -72,7 +72,7 @@ class StreamReport:
             "stages_ms": self.times.percentiles(),
             "fps": {
                 "end_to_end": _rate(self.frames_written, self.wall_s),
-                "inference_only": _rate(self.frames_read, busy_s),
+                "inference_only": _rate(sum(self.routes.values()), busy_s),
             },
             "backend": self.backend,
             "precision": self.precision,

@@ -12,6 +12,7 @@ import numpy as np
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.results import DepthResult, PixelState
+from edgedepth.io.ros_image import RegionOfInterest, seen_part
 
 
 class DepthImage(Protocol):
@@ -33,16 +34,21 @@ class CameraInfoMessage(Protocol):
     p: Any
     binning_x: int
     binning_y: int
+    roi: RegionOfInterest
 
 
 def camera_of(info: CameraInfoMessage) -> Camera | None:
-    """Intrinsics of a rectified image, which are those of P; None where the camera is not calibrated (P is zero)."""
+    """Intrinsics of a rectified image, which are those of P; None where the camera is not calibrated (P is zero).
+
+    Raises:
+        InputError: what it says cannot be of a camera.
+    """
     fx, fy, cx, cy = (float(info.p[i]) for i in (0, 5, 2, 6))
     if fx == 0:
         return None
-    camera = Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=info.width, height=info.height)
+    camera = seen_part(Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=info.width, height=info.height), info.roi)
     x, y = max(1, info.binning_x), max(1, info.binning_y)
-    return camera if (x, y) == (1, 1) else camera.resized(info.width // x, info.height // y)
+    return camera if (x, y) == (1, 1) else camera.resized(camera.width // x, camera.height // y)
 
 
 def fill_depth_image(message: DepthImage, result: DepthResult) -> None:
