@@ -14,7 +14,7 @@ import onnx
 import torch
 
 from edgedepth.calibration.forms import form_for
-from edgedepth.calibration.layers import layers_of, share_of_macs
+from edgedepth.calibration.layers import share_of_macs
 from edgedepth.calibration.observe import observe
 from edgedepth.calibration.qdq import insert_qdq, quantisable, tensors_to_observe
 from edgedepth.calibration.ranges import ranges_of
@@ -56,4 +56,4 @@ def _counts(name: str, size_wh: tuple[int, int]) -> tuple[int, float, int, int]:
     convolutions = [fact for fact in engine.layers if fact.kind == "CONVOLUTION"]
     network = {fact.name for fact in convolutions if len(dequantised.intersection(fact.inputs)) == 2}
     kernels = {node for kernel in engine.kernels if "Int8" in kernel.input_types for node in kernel.nodes}
-    return len(meant), share_of_macs(layers, layers_of(graph)), len(meant & network), len(meant & kernels)
+    return len(meant), share_of_macs(layers, graph), len(meant & network), len(meant & kernels)

@@ -12,7 +12,7 @@ import onnx
 from edgedepth.calibration.config import CalibrationConfig
 from edgedepth.calibration.frames import CheckFrame, RouteFrames
 from edgedepth.calibration.guard import Mix, Score, Sensitivity, answer_of, astray, score, search, sensitivities, sweep
-from edgedepth.calibration.layers import layers_of, share_of_macs
+from edgedepth.calibration.layers import share_of_macs
 from edgedepth.calibration.qdq import Form, quantisable
 from edgedepth.calibration.recipe import int8_model
 from edgedepth.calibration.record import CalibrationRecord
@@ -126,7 +126,7 @@ class _Maker:
             astray=best.astray,
             kept_float=best.kept_float,
             int8_layers=len(layers),
-            int8_macs=share_of_macs(layers, layers_of(graph)),
+            int8_macs=share_of_macs(layers, graph),
             mixes=explored.mixes,
             sensitivities=explored.sensitivities,
         )

@@ -94,25 +94,25 @@ def _networks(
         work = NetworkCalibration(
             bundle=bundle, route=route, source=gathered.source, frames=frames, config=config, progress=progress
         )
-        report, networks[route] = work.run(folder, records.get(networks[route].network))
+        report, networks[route] = work.run(folder, records.get(networks[route].variants["fp32"].sha256))
         reports.append(report)
     return networks, tuple(reports)
 
 
 def _records(bundle: Bundle, paths: Sequence[str | Path]) -> dict[str, CalibrationRecord]:
-    """Calibration files by the network they are of."""
-    known = {network.network: network.variants["fp32"].sha256 for network in bundle.manifest.networks.values()}
+    """Calibration files by the sha256 of the FP32 file they are of: two networks of a bundle may have one name."""
+    known = {network.variants["fp32"].sha256: network.network for network in bundle.manifest.networks.values()}
     records: dict[str, CalibrationRecord] = {}
     for path in paths:
         record = CalibrationRecord.load(Path(path))
-        if record.network not in known:
-            raise InputError(f"{path} is of {record.network}, but the bundle has {', '.join(sorted(known))}")
-        if record.network in records:
+        if record.network not in known.values():
+            raise InputError(f"{path} is of {record.network}, but the bundle has {', '.join(sorted(known.values()))}")
+        if record.graph_sha256 in records:
             raise InputError(f"{path} is the second calibration file of {record.network}; give one per network")
-        if record.graph_sha256 != known[record.network]:
+        if known.get(record.graph_sha256) != record.network:
             raise InputError(
                 f"{path} was made for another FP32 file of {record.network} (sha256 differs); calibrate this bundle"
                 " again"
             )
-        records[record.network] = record
+        records[record.graph_sha256] = record
     return records

@@ -24,7 +24,7 @@ from edgedepth.core.errors import InputError, require
 from edgedepth.core.preprocess import Placement, focal_scale
 from edgedepth.core.routing import Route
 from edgedepth.core.spec import DepthSpec
-from edgedepth.datasets import READERS, open_dataset
+from edgedepth.datasets import READERS, open_dataset, training_splits_of
 from edgedepth.engines import open_session
 from edgedepth.io import open_source
 from edgedepth.runtime.router import FrameRouter
@@ -170,12 +170,14 @@ def _why_not(route: Route, found: int, sieve: Sieve) -> str:
 def _views(bundle: Bundle, source: str, most: int, progress: Progress) -> Iterator[View]:
     """The frames of a source in order; of a data set, which can be read at any place, `most` samples all over it.
 
-    The test split of a data set is never calibrated on.
+    The test split of a data set is never calibrated on, nor the validation split of a kind that has official ones:
+    figures are given on them.
     """
     if source == WORLD:
         datasets = world_datasets(bundle, progress=progress)
     elif source.partition(":")[0] in READERS:
-        datasets = [open_dataset(source)]
+        splits = training_splits_of(source)
+        datasets = [open_dataset(source, None if splits is None else splits[0])]
     else:
         with open_source(source) as frames:
             for frame in islice(frames, _LIVE if frames.live else None):

@@ -207,4 +207,4 @@ def mix_of(board: Switchboard, frames: Sequence[CheckFrame], worst_first: Sequen
     kept = tuple(worst_first[:count])
     int8 = [layer for layer in board.layers if layer.name not in kept]
     score = mixed_score(board, frames, [layer.name for layer in int8])
-    return Mix(kept_float=kept, int8_macs=share_of_macs(int8, board.layers), score=score)
+    return Mix(kept_float=kept, int8_macs=share_of_macs(int8, board.graph), score=score)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from onnx import NodeProto
 
+from edgedepth.export.measure import count_macs
 from edgedepth.export.passes.graph import Graph, attribute
 
 Kind = Literal["dense", "depthwise", "first", "thin", "head", "vector"]
@@ -40,9 +41,9 @@ def layers_of(graph: Graph) -> tuple[Layer, ...]:
     return tuple(_layer(graph, node) for node in graph.of_type("Conv") if graph.is_constant(node.input[1]))
 
 
-def share_of_macs(chosen: Iterable[Layer], everyone: Iterable[Layer]) -> float:
-    """The part of all convolutions' multiply-adds that the chosen layers do, 0..1."""
-    total = sum(layer.macs for layer in everyone)
+def share_of_macs(chosen: Iterable[Layer], graph: Graph) -> float:
+    """The part of a graph's multiply-adds that the chosen layers do, 0..1; products of matrices count among them."""
+    total = count_macs(graph)
     return sum(layer.macs for layer in chosen) / total if total else 0.0
 
 

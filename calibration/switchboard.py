@@ -172,7 +172,8 @@ class Switchboard:
         means: Mapping[str, NDArray[np.float64]] | None = None,
     ) -> None:
         self.layers = tuple(layers)
-        twins = twins_of(Graph(model), layers, ranges, form, means or {})
+        self.graph = Graph(model)
+        twins = twins_of(self.graph, layers, ranges, form, means or {})
         self._folder = tempfile.TemporaryDirectory()
         graphs = {SWITCHES: switched(model, twins), POWERS: measured(model, twins)}
         self._sessions = {name: self._open(name, graph) for name, graph in graphs.items()}

@@ -17,7 +17,11 @@ def count_params(model: onnx.ModelProto) -> int:
 
 def count_gmacs(model: onnx.ModelProto) -> float:
     """Multiply-adds of convolutions and matrix products for one frame, in units of 1e9."""
-    graph = Graph(model)
+    return count_macs(Graph(model)) / 1e9
+
+
+def count_macs(graph: Graph) -> int:
+    """Multiply-adds of convolutions and matrix products for one frame, those whose shapes are fixed."""
     total = 0
     for node in graph.nodes:
         if node.op_type in ("Conv", "ConvTranspose"):
@@ -34,4 +38,4 @@ def count_gmacs(model: onnx.ModelProto) -> float:
         if weight is not None and places is not None:
             per_place = math.prod(weight)
             total += per_place * math.prod(places[2:]) * places[0]
-    return total / 1e9
+    return total

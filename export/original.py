@@ -9,7 +9,8 @@ import copy
 import importlib
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -201,9 +202,10 @@ def module_from(target: str) -> nn.Module:
     where, colon, factory = target.rpartition(":")
     if not colon or not where or not factory:
         raise InputError(f"a network is named package.file:factory or path/file.py:factory, but got {target!r}")
+    folder = Path(where).parent.resolve() if where.endswith(".py") else Path.cwd()
     try:
-        module = _imported(where)
-        network = getattr(module, factory)()
+        with _importable(folder):
+            network = getattr(_imported(where), factory)()
     except EdgeDepthError:
         raise
     except Exception as error:
@@ -214,24 +216,35 @@ def module_from(target: str) -> nn.Module:
     return network.eval()
 
 
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """In the block the modules of a folder can be imported; after it those that were are forgotten.
+
+    Two networks may lie in two folders that have modules of the same names.
+    """
+    known = set(sys.modules)
+    libraries = [Path(entry).resolve() for entry in sys.path if entry and Path(entry).resolve() != folder]
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - known:
+            path = Path(getattr(sys.modules[name], "__file__", None) or "/")
+            if path.is_relative_to(folder) and not any(path.is_relative_to(library) for library in libraries):
+                del sys.modules[name]
+
+
 def _imported(where: str) -> ModuleType:
     if not where.endswith(".py"):
-        sys.path.insert(0, str(Path.cwd()))
-        try:
-            return importlib.import_module(where)
-        finally:
-            sys.path.remove(str(Path.cwd()))
+        return importlib.import_module(where)
     path = Path(where)
     if not path.is_file():
         raise InputError(f"no file at {path}; give the path of a Python file, as path/file.py:factory")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules.setdefault(path.stem, module)  # dataclasses look their module up
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(path.parent.resolve()))
+    spec.loader.exec_module(module)
     return module

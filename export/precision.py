@@ -49,6 +49,8 @@ THIN_CHANNELS = 4
 
 # Inputs that stay float32 whatever the node computes in: Resize's region and scales.
 _ALWAYS_FLOAT_INPUTS = {"Resize": (1, 2)}
+# Where a constant that becomes zero is one weight among many, or where engines want the node in half precision.
+_MAY_VANISH = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "QuantizeLinear", "DequantizeLinear"})
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 
@@ -91,7 +93,7 @@ def float_islands(graph: Graph, keep: Collection[str] = ()) -> frozenset[str]:
                 node.op_type in FLOAT_OPS
                 or (node.op_type in CARRIERS and _is_thin(graph, name))
                 or any(source in softmaxes for source in node.input)
-                or _overflowing_constant(graph, node)
+                or _unfit_constant(graph, node)
                 or (node.op_type == "Cast" and graph.dtype(name) == TensorProto.FLOAT)
             )
         if moves_float or not set(node.output).isdisjoint(keep):
@@ -185,9 +187,17 @@ def _is_thin(graph: Graph, name: str) -> bool:
     return dims is not None and len(dims) == 4 and dims[1] is not None and dims[1] <= THIN_CHANNELS
 
 
-def _overflowing_constant(graph: Graph, node: NodeProto) -> bool:
+def _unfit_constant(graph: Graph, node: NodeProto) -> bool:
+    """True where float16 makes infinity of a constant, or nothing of one that keeps a divisor from being nothing.
+
+    Single weights of a convolution may vanish: what they add to does not.
+    """
     for name in node.input:
         value = graph.constant(name)
-        if value is not None and value.dtype == np.float32 and value.size and np.abs(value).max() > _FLOAT16_MAX:
+        if value is None or value.dtype != np.float32 or not value.size:
+            continue
+        if np.abs(value).max() > _FLOAT16_MAX:
+            return True
+        if node.op_type not in _MAY_VANISH and ((value != 0) & (value.astype(np.float16) == 0)).any():
             return True
     return False

@@ -118,7 +118,7 @@ def to_onnx(
     first = 1 if kind == "frame" else 2
     open_axes = {first: torch.export.Dim("height"), first + 1: torch.export.Dim("width")}
     try:
-        return trace(
+        model = trace(
             graph,
             (example,),
             inputs=[kind],
@@ -128,6 +128,13 @@ def to_onnx(
         )
     finally:
         network.train(was_training)
+    sides = model.graph.input[0].type.tensor_type.shape.dim[first : first + 2]
+    if dynamic and any(side.HasField("dim_value") for side in sides):
+        raise InputError(
+            f"{type(network).__name__} works at one size only, for its forward fixes height or width; export it at"
+            " fixed sizes, without --dynamic"
+        )
+    return model
 
 
 def trace(

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import av
 import cv2
+import h5py
 import numpy as np
 import pytest
 
@@ -20,6 +21,7 @@ from edgedepth.calibration.vary import varied
 from edgedepth.core.errors import InputError
 from tests.int8_networks import SPEC, frames, int8_bundle
 from tests.networks import routed_bundle
+from tests.test_datasets import matlab_file
 
 COUNT = 48
 
@@ -100,6 +102,20 @@ def test_the_procedural_world_is_a_source(tmp_path: Path, monkeypatch: pytest.Mo
     assert max(seen) == 8
     again = gather(int8_bundle(tmp_path / "c"), "world")
     assert again.routes[Route.LOW].digest == kept.digest
+
+
+def test_what_figures_are_given_on_is_never_calibrated_on(tmp_path: Path) -> None:
+    folder = tmp_path / "nyu"
+    folder.mkdir()
+    with h5py.File(folder / "nyu_depth_v2_labeled.mat", "w") as file:
+        pictures = frames(80, seed=3, wh=(64, 48))
+        file["images"] = np.stack([picture[..., ::-1].transpose(2, 1, 0) for picture in pictures])
+        file["rawDepths"] = np.full((80, 64, 48), 3, np.float32)
+    bundle = int8_bundle(tmp_path / "b")
+    with pytest.raises(InputError, match=r"splits\.mat"):
+        gather(bundle, f"nyu:{folder}")
+    matlab_file(folder / "splits.mat", trainNdxs=[*range(1, 71)], testNdxs=[*range(71, 81)])
+    assert gather(bundle, f"nyu:{folder}").read == 70
 
 
 def test_rendered_frames_are_seen_by_several_cameras() -> None:

@@ -14,7 +14,7 @@ import onnx
 import pytest
 
 from edgedepth import Bundle, DepthRuntime
-from edgedepth.calibration import backend_file, network
+from edgedepth.calibration import backend_file, calibrate, network
 from edgedepth.calibration.calibrate import CalibrationConfig, calibrate_bundle
 from edgedepth.calibration.frames import View, at_network_size
 from edgedepth.calibration.guard import Budget, Score, mix_of, score, search, sensitivities
@@ -252,6 +252,22 @@ def test_slower_int8_is_left_out(tmp_path: Path, pictures: Path, speed: dict[str
     assert entry.within_budget
     assert not entry.accepted
     assert "not faster than floating point" in entry.why
+
+
+def test_calibration_files_of_two_networks_of_one_name_are_told_apart(tmp_path: Path, pictures: Path) -> None:
+    files = []
+    for seed in (0, 1):
+        calibrate_bundle(int8_bundle(tmp_path / str(seed), seed=seed).folder, str(pictures), config=FAST)
+        files.append(tmp_path / str(seed) / "small.calibration.json")
+    records = [CalibrationRecord.load(file) for file in files]
+    near, far = (Bundle.load(tmp_path / str(seed)) for seed in (0, 1))
+    networks = {Route.LOW: near.manifest.networks[Route.LOW], Route.HIGH: far.manifest.networks[Route.LOW]}
+    twins = dataclasses.replace(near, manifest=near.manifest.model_copy(update={"networks": networks}))
+    found = calibrate._records(twins, [files[1], files[0]])
+    of_routes = [found[networks[route].variants["fp32"].sha256] for route in (Route.LOW, Route.HIGH)]
+    assert [record.text() for record in of_routes] == [record.text() for record in records]
+    with pytest.raises(InputError, match="second calibration file of small"):
+        calibrate._records(twins, [files[1], files[1]])
 
 
 def test_calibration_file_is_reused_and_checked(tmp_path: Path, pictures: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from edgedepth.calibration.bias_correction import correct_biases
 from edgedepth.calibration.equalise import apply_scales, equalise, streams_of
@@ -47,13 +48,33 @@ def _rounded_by(graph: Graph, tensor: str) -> str | None:
 
 
 def test_kinds_of_layers() -> None:
-    layers = {layer.name: layer for layer in layers_of(Graph(depth_graph()))}
+    graph = Graph(depth_graph())
+    layers = {layer.name: layer for layer in layers_of(graph)}
     assert {name: layer.kind for name, layer in layers.items()} == {
         "stem": "first", "depthwise": "depthwise", "pointwise": "dense", "up": "dense", "mix": "dense",
         "logits": "head",
     }  # fmt: skip
     assert layers["stem"].macs == 16 * 27 * 12 * 16
-    assert share_of_macs([layers["stem"]], layers.values()) < 0.5
+    assert share_of_macs([layers["stem"]], graph) < 0.5
+
+
+@pytest.mark.parametrize("op", ["ConvTranspose", "MatMul"])
+def test_the_share_of_the_work_counts_what_is_never_quantised(op: str) -> None:
+    weights = {"ConvTranspose": np.ones((8, 4, 2, 2), np.float32), "MatMul": np.ones((16, 16), np.float32)}
+    attributes = {"ConvTranspose": {"strides": [2, 2]}, "MatMul": {}}
+    nodes = [
+        helper.make_node("Conv", ["x", "first"], ["y"], name="conv", kernel_shape=[1, 1]),
+        helper.make_node(op, ["y", "second"], ["z"], name="rest", **attributes[op]),
+    ]
+    initializers = [
+        numpy_helper.from_array(np.ones((8, 3, 1, 1), np.float32), "first"),
+        numpy_helper.from_array(weights[op], "second"),
+    ]
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3, 12, 16))
+    answer = helper.make_tensor_value_info("z", TensorProto.FLOAT, None)
+    graph = Graph(helper.make_model(helper.make_graph(nodes, "g", [given], [answer], initializers)))
+    rest = {"ConvTranspose": 8 * 4 * 4 * 12 * 16, "MatMul": 8 * 12 * 16 * 16}[op]
+    assert share_of_macs(layers_of(graph), graph) == pytest.approx(24 * 192 / (24 * 192 + rest))
 
 
 def test_inputs_only_placement() -> None:

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from edgedepth.calibration.forms import form_for
-from edgedepth.calibration.layers import layers_of, share_of_macs
+from edgedepth.calibration.layers import share_of_macs
 from edgedepth.calibration.observe import observe
 from edgedepth.calibration.qdq import insert_qdq, quantisable, tensors_to_observe
 from edgedepth.calibration.ranges import ranges_of
@@ -35,7 +35,7 @@ def test_convolutions_meant_to_be_int8_are(name: str, tmp_path: Path) -> None:
     model = onnx.load(export_onnx(create_network(name), spec, tmp_path / "fp32.onnx").path)
     graph, form = Graph(model), form_for("tensorrt")
     layers = quantisable(graph, form)
-    assert share_of_macs(layers, layers_of(graph)) > 0.7
+    assert share_of_macs(layers, graph) > 0.7
     ranges = ranges_of(observe(model, probe_frames(SIZE_WH)[-2:], tensors_to_observe(graph)), "minmax")
     onnx.save(to_float16(insert_qdq(model, layers, ranges, form)), tmp_path / "int8.onnx")
     makers = {layer.name: graph.producer(layer.name) for layer in layers}

@@ -286,6 +286,13 @@ def test_nyu_folders(tmp_path: Path) -> None:
         open_dataset(f"nyu:{tmp_path}", split="val")
 
 
+def test_parts_of_a_nyu_room_are_one_scene(tmp_path: Path) -> None:
+    for folder in ("study_room_0005a", "study_room_0005b", "study_room_0006"):
+        write_png(tmp_path / f"train/{folder}/sync_depth_00001.png", np.full((480, 640), 2500, np.uint16))
+    scenes = [info.scene for info in open_dataset(f"nyu:{tmp_path}", split="train").infos]
+    assert scenes == ["study_room_0005", "study_room_0005", "study_room_0006"]
+
+
 def test_nyu_is_trained_on_its_training_split_alone(nyu_labelled: Path) -> None:
     with pytest.raises(InputError, match=r"'train' needs splits\.mat"):
         open_for_training(f"nyu:{nyu_labelled}")

@@ -209,3 +209,20 @@ def test_bytes_are_normalised_without_an_error_at_the_border() -> None:
     np.testing.assert_allclose(run(ours, frame), expected, rtol=0, atol=2e-5)
     assert np.abs(centred.numpy() - expected).max() > 1  # what folding would have made of the border
     assert np.abs(centred.numpy() - expected)[:, :, 2:-2, 2:-2].max() < 1e-4
+
+
+class OneSize(torch.nn.Module):
+    """A network that adds what it learned for each row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = torch.nn.Parameter(torch.ones(1, 1, 64, 1))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image.mean(dim=1, keepdim=True) + self.rows
+
+
+def test_a_network_of_one_size_is_not_open() -> None:
+    assert to_onnx(OneSize(), (96, 64), kind="image").graph.input
+    with pytest.raises(InputError, match=r"OneSize (works at one size only|cannot be traced).*without --dynamic"):
+        to_onnx(OneSize(), (96, 64), kind="image", dynamic=True)

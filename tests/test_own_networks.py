@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -156,6 +157,21 @@ def test_modules_are_found_by_file_and_by_name(tmp_path: Path, monkeypatch: pyte
     }.items():
         with pytest.raises(InputError, match=message):
             module_from(target)
+
+
+def test_two_folders_may_have_modules_of_one_name(tmp_path: Path) -> None:
+    for name, answer in (("near", 2.0), ("far", 30.0)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "layers.py").write_text(f"import torch\ndef head():\n    return torch.nn.Threshold(1e9, {answer})\n")
+        (folder / "net.py").write_text(
+            "from layers import head\ndef make():\n    import layers  # late\n    assert layers.head is head\n"
+            "    return head()\n"
+        )
+    networks = [module_from(f"{tmp_path}/{name}/net.py:make") for name in ("near", "far")]
+    assert [float(network(torch.zeros(1))) for network in networks] == [2.0, 30.0]
+    assert not {"layers", "net"} & set(sys.modules)
+    assert str(tmp_path / "near") not in sys.path
 
 
 def test_a_module_and_its_contract_are_one_source_among_others() -> None:

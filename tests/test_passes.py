@@ -176,6 +176,12 @@ def upsampled(net: Net) -> Sequence[str]:
     return [net.conv(resized(net, net.input("x", 2, 6, 5, 3)), 6, 2, 1)]
 
 
+def upsampled_by_axes(net: Net) -> Sequence[str]:
+    net.constants["two"] = np.full(2, 2.0, np.float32)
+    up = net.op("Resize", net.input("x", 2, 6, 5, 3), "", "two", mode="linear", axes=[2, 3])
+    return [net.conv(up, 6, 2, 1)]
+
+
 def upsampled_aligned(net: Net) -> Sequence[str]:
     x = net.input("x", 1, 4, 3, 5)
     up = resized(net, x, 4.0, coordinate_transformation_mode="align_corners")
@@ -514,6 +520,7 @@ REFUSES: list[tuple[Rewrite[Any], Build, str]] = [
     (UPSAMPLE_CONV, upsampled_3x3, "not a dense 1x1"),
     (UPSAMPLE_CONV, upsampled_and_widened, "widens"),
     (UPSAMPLE_CONV, downsampled, "does not enlarge"),
+    (UPSAMPLE_CONV, upsampled_by_axes, "names its axes"),
     (UPSAMPLE_CONV, upsampled_and_read_twice, "others read"),
     (PAD_CHANNELS, joined_few, "costs more than the layout gains"),
     (PAD_CHANNELS, joined_and_read_otherwise, "others than dense convolutions"),

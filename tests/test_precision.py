@@ -127,6 +127,17 @@ def test_weights_beyond_half_range_stay_float() -> None:
     assert types(to_float16(model))["Conv"] == FLOAT
 
 
+@pytest.mark.parametrize("tiny", [1e-8, 1e-3])
+def test_what_keeps_a_divisor_from_zero_stays_float(tiny: float) -> None:
+    net = Net(dtype=np.float32)
+    x = net.input("x", 1, 8, 4, 4)
+    model = net.model(net.op("Div", x, net.op("Add", net.op("Abs", x), net.const(np.full(1, tiny)))))
+    typed = to_float16(model)
+    answer = run(typed, {"x": np.zeros((1, 8, 4, 4), np.float32)})
+    np.testing.assert_array_equal(answer, 0)
+    assert (types(typed)["Add"] == FLOAT) == (tiny < 1e-7)
+
+
 def control_flow() -> onnx.ModelProto:
     branch = helper.make_graph(
         [helper.make_node("Relu", ["x"], ["b"])], "b", [], [helper.make_tensor_value_info("b", FLOAT, [1])]

@@ -179,7 +179,6 @@ def test_the_rule_is_that_of_the_kept_checkpoint(config: TrainConfig, monkeypatc
     ("change", "message"),
     [
         ({"init": "imagenet"}, "scene-small has no backbone with ImageNet weights"),
-        ({"augment": AugmentConfig(roll_deg=3.0)}, "augment.roll_deg has no use for scene-small"),
     ],
 )
 def test_settings_without_a_use_are_refused(config: TrainConfig, change: dict[str, Any], message: str) -> None:
@@ -198,3 +197,32 @@ def test_data_without_known_categories_are_refused(config: TrainConfig, tmp_path
 def test_an_unknown_network_is_named(config: TrainConfig) -> None:
     with pytest.raises(UnknownNameError, match="unknown network 'scene-big'; known: ds-sidenet-low"):
         train(replace(config, network="scene-big"))
+
+
+def test_a_resumed_run_drops_what_it_would_have_dropped(config: TrainConfig, tmp_path: Path) -> None:
+    """Dropout draws from torch's own generator, which is another one after a pause."""
+    short = replace(config, epochs=2, options={**SMALL, "dropout": 0.5})
+    train(replace(short, out=tmp_path / "whole"))
+    prepare = SceneTask.prepare
+
+    def interrupted(task: SceneTask, batch: Any, draw: int, device: torch.device) -> tuple[torch.Tensor, ...]:
+        if draw == 5:
+            raise KeyboardInterrupt
+        return prepare(task, batch, draw, device)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SceneTask, "prepare", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(short)
+    train(replace(short, resume=True))
+    whole, stopped = (
+        load_checkpoint(folder / "scene-small.safetensors").state for folder in (tmp_path / "whole", short.out)
+    )
+    for name, tensor in whole.items():
+        assert torch.allclose(tensor, stopped[name], atol=1e-5), name
+
+
+def test_a_run_that_evaluates_nothing_is_finished(config: TrainConfig) -> None:
+    result = train(replace(config, epochs=1, eval_images=0))
+    assert result.checkpoint.is_file()
+    assert "accuracy" not in result.figures

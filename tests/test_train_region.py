@@ -156,7 +156,6 @@ def test_the_true_support_is_the_mean_depth_of_each_region(config: TrainConfig) 
     ("change", "message"),
     [
         ({"loss": LossConfig(metric="l2")}, "the stages of rsn have losses of their own"),
-        ({"augment": AugmentConfig(roll_deg=3.0)}, "augment.roll_deg has no use for rsn"),
         ({"batch": 1}, "rsn takes batches of at least 2 images"),
     ],
 )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -95,6 +96,33 @@ def test_a_stopped_run_goes_on_as_if_nothing_happened(
     )
     for name, tensor in whole.items():
         assert torch.allclose(tensor, stopped[name], atol=1e-5), name
+
+
+def test_data_that_were_corrected_have_a_baseline_of_their_own(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = replace(config, epochs=1, cache=tmp_path / "cache")
+    train_depth(once)
+    first = np.load(once.out / "edge-low.baseline.npy")
+    for path in tmp_path.glob("*.depth.png"):
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED) // 2)
+    train_depth(replace(once, out=tmp_path / "other"))
+    second = np.load(tmp_path / "other" / "edge-low.baseline.npy")
+    np.testing.assert_allclose(first - second, np.log(2), atol=0.02)
+    # what cannot be kept is computed again
+    monkeypatch.setattr("os.access", lambda *_: False)
+    for kept in (tmp_path / "cache").rglob("baseline-*.npy"):
+        kept.unlink()
+    train_depth(replace(once, out=tmp_path / "third"))
+    np.testing.assert_array_equal(np.load(tmp_path / "third" / "edge-low.baseline.npy"), second)
+    assert not list((tmp_path / "cache").rglob("baseline-*.npy"))
+
+
+def test_batches_that_few_frames_make_are_checked_too(tmp_path: Path, config: TrainConfig) -> None:
+    (tmp_path / "two").mkdir()
+    data = (f"pairs:{write_planes(tmp_path / 'two', 2)}",)
+    with pytest.raises(InputError, match=r"hqmd takes batches of at least 2.*1 frames make batches of 1: add data"):
+        train_depth(replace(config, network="hqmd", data=data, options={}))
 
 
 def test_a_finished_run_stays_finished(config: TrainConfig) -> None:

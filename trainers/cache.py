@@ -127,6 +127,11 @@ class FrameCache(Sequence[Frame]):
         self._map()
 
     @property
+    def digest(self) -> str:
+        """Names what was decoded; another one after the data have changed."""
+        return self._token
+
+    @property
     def infos(self) -> tuple[SampleInfo, ...]:
         """What is known of every frame without its pixels."""
         return tuple(entry.info for entry, _ in self._entries)
@@ -149,7 +154,7 @@ class FrameCache(Sequence[Frame]):
     def _fill(self, index: Path, progress: Progress | None) -> None:
         token = secrets.token_hex(4)
         rgb, depth = _data_files(self.folder, token)
-        stale = list(self.folder.glob("*.bin"))
+        stale = [*self.folder.glob("*.bin"), *self.folder.glob("baseline-*.npy")]
         task = None if progress is None else progress.add_task("decoding", total=len(self._entries))
         records: list[dict[str, Any]] = []
         with (

@@ -17,7 +17,7 @@ from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers import processes
 from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.config import AugmentConfig, TrainConfig
-from edgedepth.trainers.fitting import fit_frame
+from edgedepth.trainers.fitting import canonical_camera, fit_frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +73,13 @@ class DepthFrames(Dataset[DepthItem]):
         epoch, index = key
         frame = self.cache[index]
         rng = np.random.default_rng((self.seed, epoch, index))
-        fitted = fit_frame(frame.rgb, frame.depth_m, frame.camera, self.spec, augment=self.augment, rng=rng)
+        camera = frame.camera or canonical_camera((frame.rgb.shape[1], frame.rgb.shape[0]), self.spec)
+        fitted = fit_frame(frame.rgb, frame.depth_m, camera, self.spec, augment=self.augment, rng=rng)
+        assert fitted.f_px is not None
         return DepthItem(
             image=fitted.image,
             depth_m=fitted.depth_m,
-            focal=fitted.focal,
+            focal=fitted.f_px / self.spec.f_canonical_px,
             content=fitted.content,
             id=frame.info.id,
         )

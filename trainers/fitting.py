@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.preprocess import Placement
-from edgedepth.core.spec import DepthSpec
+from edgedepth.core.spec import ClassifierSpec, DepthSpec
 from edgedepth.trainers.augment import (
     bend_tones,
     cast_light,
@@ -33,14 +33,14 @@ class FittedFrame:
     image: (H, W, 3) uint8 RGB.
     depth_m: (H, W) float32 metres of the frame's own camera; NaN = not measured, inf = sky.
     labels: (H, W), 0 on padding; None where the frame has none.
-    focal: focal length at network size over the canonical one.
+    f_px: focal length of the camera in pixels of the network's size; None where the camera is unknown.
     content: the rows and columns [top, bottom, left, right) that are no padding.
     """
 
     image: NDArray[np.uint8]
     depth_m: NDArray[np.float32]
     labels: NDArray[np.integer] | None
-    focal: float
+    f_px: float | None
     content: tuple[int, int, int, int]
 
 
@@ -48,7 +48,7 @@ def fit_frame(
     image: NDArray[np.uint8],
     depth_m: NDArray[np.floating],
     camera: Camera | None,
-    spec: DepthSpec,
+    spec: DepthSpec | ClassifierSpec,
     *,
     labels: NDArray[np.integer] | None = None,
     augment: AugmentConfig | None = None,
@@ -59,31 +59,29 @@ def fit_frame(
     Args:
         image: (h, w, 3) uint8 RGB.
         depth_m: (h, w) metres in any float.
-        camera: of the frame; None counts as canonical for the whole frame.
+        camera: of the frame, or None.
         spec: of the network.
         labels: (h, w) whole numbers that go with the pixels, 0 = none.
         augment: how to cut and bend it; None leaves it whole.
         rng: where all randomness comes from.
     """
-    height, width = depth_m.shape
-    camera = camera or _canonical((width, height), spec)
     if augment is not None:
-        window = random_window(rng, (camera.width, camera.height), augment)
+        window = random_window(rng, (image.shape[1], image.shape[0]), augment)
         image, depth_m = window.of(image), window.of(depth_m)
         labels = None if labels is None else window.of(labels)
         # mirroring moves the principal point, but only the focal length is used from here on
-        camera = camera.cropped(window.x, window.y, window.width, window.height)
-    placement = Placement.of((camera.width, camera.height), spec.input_wh, spec.resize)
+        camera = None if camera is None else camera.cropped(window.x, window.y, window.width, window.height)
+    placement = Placement.of((image.shape[1], image.shape[0]), spec.input_wh, spec.resize)
     placed = placement.to_input(np.ascontiguousarray(image))
     depth = placement.labels_to_input(depth_m, fill=np.nan).astype(np.float32)
     labels = None if labels is None else placement.labels_to_input(labels)
-    focal = placement.camera_at_input(camera).f_px / spec.f_canonical_px
+    f_px = None if camera is None else placement.camera_at_input(camera).f_px
     rows, columns = content = placement.content
     if augment is not None:
         degrees = random_roll(rng, augment)
         if degrees:
             placed[content], depth[content], larger = turned(placed[content], depth[content], degrees)
-            focal *= larger
+            f_px = None if f_px is None else f_px * larger
             if labels is not None:
                 labels[content] = turned_labels(labels[content], degrees)
         if augment.light and rng.random() < augment.light:
@@ -95,13 +93,13 @@ def fit_frame(
         image=placed,
         depth_m=depth,
         labels=labels,
-        focal=focal,
+        f_px=f_px,
         content=(rows.start, rows.stop, columns.start, columns.stop),
     )
 
 
-def _canonical(frame_wh: tuple[int, int], spec: DepthSpec) -> Camera:
-    """The camera that is canonical for a whole frame of this size."""
+def canonical_camera(frame_wh: tuple[int, int], spec: DepthSpec) -> Camera:
+    """The camera that is canonical for a whole frame of this size; taken where the frame's own is unknown."""
     width, height = frame_wh
     placement = Placement.of(frame_wh, spec.input_wh, spec.resize)
     f_px = spec.f_canonical_px * width / placement.content_wh[0]

@@ -201,9 +201,10 @@ class _Run:
                 if now - saved > self.config.save_seconds:
                     self._save_state()
                     saved = now
+        self._save_state()  # whatever comes of the evaluation
         if not self.impatient:  # the last evaluation was the one that ended it
             self._evaluate()
-        self._save_state()
+            self._save_state()
 
     def _pause_in_time(self) -> None:
         """Raise `Paused` in all processes together; clocks differ, so the first one's counts."""
@@ -228,6 +229,7 @@ class _Run:
             draw = (self.state.step * self.config.accumulate + part) * world_size() + rank()
             batch = next(batches)
             seen.extend(getattr(batch, "ids", ()))
+            torch.manual_seed(self.config.seed * 1_000_003 + draw)  # dropout: a resumed run draws what it would have
             with self.fabric.no_backward_sync(self.objective, enabled=left > 0):
                 terms = self.objective(*self.task.prepare(batch, draw, self.fabric.device))
                 self.fabric.backward(terms["loss"] / self.config.accumulate)

@@ -16,7 +16,7 @@ from edgedepth.core.spec import DepthSpec
 from edgedepth.datasets import DepthDataset
 from edgedepth.trainers.config import AugmentConfig
 from edgedepth.trainers.data import DepthBatch, Key, spread
-from edgedepth.trainers.fitting import fit_frame
+from edgedepth.trainers.fitting import canonical_camera, fit_frame
 from edgedepth.trainers.region_support import region_support
 
 HIGHEST_CLASS = np.float32(1000)  # NYU's labelled file has 894 classes
@@ -79,17 +79,18 @@ class RegionFrames(Dataset[RegionItem]):
         fitted = fit_frame(
             np.ascontiguousarray(sample.image_bgr[..., ::-1]),
             sample.depth_m,
-            sample.camera,
+            sample.camera or canonical_camera((sample.depth_m.shape[1], sample.depth_m.shape[0]), self.spec),
             self.spec,
             labels=sample.semantic,
             augment=self.augment,
             rng=np.random.default_rng((self.seed, epoch, index)),
         )
         assert fitted.labels is not None
+        assert fitted.f_px is not None
         return RegionItem(
             image=fitted.image,
             depth_m=fitted.depth_m,
-            focal=fitted.focal,
+            focal=fitted.f_px / self.spec.f_canonical_px,
             content=fitted.content,
             regions=region_support(fitted.labels, fitted.depth_m).regions,
             semantic=fitted.labels.astype(np.float32) / HIGHEST_CLASS,

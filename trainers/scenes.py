@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from edgedepth.core.preprocess import Placement
 from edgedepth.core.routing import Route, SceneCategory, SceneRule
 from edgedepth.core.spec import ClassifierSpec
-from edgedepth.trainers.augment import degrade, random_window
 from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.config import AugmentConfig
 from edgedepth.trainers.data import Key, spread
+from edgedepth.trainers.fitting import fit_frame
 from edgedepth.trainers.models.scene import SceneSmall
 
 UNKNOWN = -1  # label of a frame whose category is not told; it counts for routing only
@@ -29,7 +28,7 @@ class SceneItem:
     """A frame at the classifier's size, its depth, the index of its category (or `UNKNOWN`), and whether it is far."""
 
     image: NDArray[np.uint8]
-    depth_m: NDArray[np.float16]
+    depth_m: NDArray[np.float32]
     content: tuple[int, int, int, int]
     label: int
     far: bool
@@ -68,20 +67,13 @@ class SceneFrames(Dataset[SceneItem]):
 
     def __getitem__(self, key: Key) -> SceneItem:
         epoch, index = key
-        image, depth = self.cache[index].rgb, self.cache[index].depth_m
+        frame = self.cache[index]
         rng = np.random.default_rng((self.seed, epoch, index))
-        if self.augment is not None:
-            window = random_window(rng, (image.shape[1], image.shape[0]), self.augment)
-            image, depth = window.of(image), window.of(depth)
-        placement = Placement.of((image.shape[1], image.shape[0]), self.spec.input_wh, self.spec.resize)
-        placed = placement.to_input(np.ascontiguousarray(image))
-        rows, columns = placement.content
-        if self.augment is not None:
-            degrade(placed[rows, columns], rng, self.augment.photometric)
+        fitted = fit_frame(frame.rgb, frame.depth_m, None, self.spec, augment=self.augment, rng=rng)
         return SceneItem(
-            image=placed,
-            depth_m=placement.labels_to_input(depth, fill=np.nan),
-            content=(rows.start, rows.stop, columns.start, columns.stop),
+            image=fitted.image,
+            depth_m=fitted.depth_m,
+            content=fitted.content,
             label=self.labels[index],
             far=self.far[index],
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -69,12 +70,7 @@ class DepthTask:
         self.config = config
         start = initial_checkpoint(config)
         self.network, self.options = network_from(config, start)
-        least = getattr(self.network, "least_batch", 1)
-        if config.batch < least:
-            raise InputError(
-                f"{config.network} takes batches of at least {least} images, for batch norm needs them; give --batch"
-                f" {least}"
-            )
+        self._check_batch(config.batch, f"give --batch {self._least_batch}")
         self.spec = default_spec(config.network, **self.options)
         self.begun_from = config.init
         if config.init == IMAGENET and not load_imagenet(self.network):
@@ -101,21 +97,39 @@ class DepthTask:
             self.validation = DepthFrames(opened(validation, whole=True), self.training_spec)
             watching = watched(config, self.training_spec, bar, self._keep)
             self.watched = None if watching is None else DepthFrames(watching, self.training_spec)
-        self.steps_per_epoch = keys_for(len(self.frames), config).per_epoch
+        keys = keys_for(len(self.frames), config)
+        self._check_batch(
+            keys.batch, f"{len(self.frames)} frames make batches of {keys.batch}: add data or accumulate less"
+        )
+        self.steps_per_epoch = keys.per_epoch
         self.baseline = self._baseline()
+
+    @property
+    def _least_batch(self) -> int:
+        return int(getattr(self.network, "least_batch", 1))
+
+    def _check_batch(self, batch: int, remedy: str) -> None:
+        """Refuse batches that batch norm cannot take."""
+        if batch < self._least_batch:
+            raise InputError(
+                f"{self.config.network} takes batches of at least {self._least_batch} images, for batch norm needs"
+                f" them; {remedy}"
+            )
 
     def _baseline(self) -> NDArray[np.float32]:
         """The baseline at training size; written at full size, for the bundle. Runs that share a cache share it."""
         # frames of the cache are shrunk to the training size, so a network that pads at its own has no map there
         spec = self.spec if self.spec.resize == self.training_spec.resize else self.training_spec
         known = hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:16]
-        kept = self.frames.cache.folder / f"baseline-{known}.npy"
+        cache = self.frames.cache
+        kept = cache.folder / f"baseline-{known}-{cache.digest}.npy"
         if kept.is_file():
             log_depth = np.load(kept, allow_pickle=False)
         else:
             whole = DepthFrames(self.frames.cache, spec)
             log_depth = mean_log_depth(in_order(whole, 16, _BASELINE_FRAMES), spec)
-            _save_array(kept, log_depth)
+            if os.access(cache.folder, os.W_OK):  # a cache that is shared may be closed to others
+                _save_array(kept, log_depth)
         _save_array(self.config.out / f"{self.config.network}.baseline.npy", log_depth)
         # depth for the canonical camera does not depend on the size it is seen at
         return np.asarray(cv2.resize(log_depth, self.training_spec.input_wh, interpolation=cv2.INTER_AREA), np.float32)

@@ -134,8 +134,6 @@ class RegionTask(DepthTask):
     """
 
     def __init__(self, config: TrainConfig, frozen: str | None = None) -> None:
-        if config.augment.roll_deg:
-            raise InputError("augment.roll_deg has no use for rsn; leave it out")
         super().__init__(config)
         assert isinstance(self.network, RSN)
         self.rsn = self.network

@@ -72,8 +72,6 @@ class SceneTask:
         self.rule: SceneRule | None = None
         if config.init == IMAGENET:
             raise InputError(f"{config.network} has no backbone with ImageNet weights; leave --init out")
-        if config.augment.roll_deg:
-            raise InputError(f"augment.roll_deg has no use for {config.network}; leave it out")
         start = initial_checkpoint(config)
         self.network, self.options = network_from(config, start)
         self.spec: ClassifierSpec = classifier_spec(config.network)
@@ -117,7 +115,7 @@ class SceneTask:
         """Accuracy of category and of routing by the default rule; also chooses the best rule, which `save` writes."""
         figures: dict[str, float] = {}
         default = rules(self.spec.categories)[0]
-        if len(self.validation):
+        if len(self.validation) and self.config.eval_images:
             probabilities, labels, far = self._classified(network, device, self.validation)
             known = labels != UNKNOWN
             if known.any():
@@ -126,7 +124,7 @@ class SceneTask:
             rule, figures["routing_best"] = choose_rule(self.spec.categories, probabilities, far)
             figures["top_k"] = rule.top_k
             self.rule = rule
-        if self.watched is not None and len(self.watched):
+        if self.watched is not None and len(self.watched) and self.config.eval_images:
             probabilities, _, far = self._classified(network, device, self.watched)
             figures["watch_routing"] = routing_accuracy(default, probabilities, far)
         return figures

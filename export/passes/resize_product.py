@@ -53,6 +53,8 @@ def _refuse(graph: Graph, match: Resizes) -> str | None:
         before, after = graph.shape(node.input[0]), graph.shape(node.output[0])
         if before is None or after is None or len(before) != 4:
             return "its sizes are not fixed"
+        if attribute(node, "axes", None) is not None:
+            return "it names its axes"
         if before[:2] != (1, 1):
             return "more than one channel"
         if after[2] < before[2] or after[3] < before[3]:

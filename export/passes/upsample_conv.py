@@ -67,6 +67,8 @@ def _refuse(graph: Graph, match: _Match) -> str | None:
         return "the resize is not over height and width alone"
     if before[2] * before[3] >= after[2] * after[3]:
         return "the resize does not enlarge"
+    if attribute(resize, "axes", None) is not None:
+        return "the resize names its axes"
     if weight.shape[0] > before[1]:
         return "the convolution widens, so more maps would have to be upsampled"
     if len(match.joined) == 1 and graph.only_consumer(resize.output[0]) is None:

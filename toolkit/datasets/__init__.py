@@ -12,6 +12,7 @@ from edgedepth.datasets.registry import (
     open_for_evaluation,
     open_for_training,
     reader_of,
+    training_splits_of,
 )
 from edgedepth.datasets.sample import DepthDataset, DepthSample, Entry, SampleInfo
 
@@ -26,4 +27,5 @@ __all__ = [
     "open_for_evaluation",
     "open_for_training",
     "reader_of",
+    "training_splits_of",
 ]

@@ -11,6 +11,7 @@ numbers, so depth is the in-painted map (`depths`), which is in metres.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from edgedepth.datasets.sample import DepthDataset, DepthSample, Entry, SampleIn
 LABELLED_FILE = "nyu_depth_v2_labeled.mat"
 SPLITS_FILE = "splits.mat"
 SPLITS = ("train", "test")
+_PART = re.compile(r"(?<=\d)[a-z]$")  # study_room_0005a and study_room_0005b are one room
 _OF_V2_ALONE = frozenset(("instances", "rawDepthFilenames", "rawRgbFilenames", "sceneTypes"))  # v1 has none of them
 
 # colour camera of the data set's toolbox (camera_params.m)
@@ -145,7 +147,7 @@ def _folder_entries(path: Path, splits: tuple[str, ...]) -> tuple[Entry, ...]:
                 domain="indoor",
                 category=depth.parent.name,
                 split=split,
-                scene=depth.parent.name,
+                scene=_PART.sub("", depth.parent.name),
             )
             entries.append(Entry(info, partial(_read_folder, depth, number)))
     if not entries:
