@@ -241,7 +241,7 @@ def plot_mixes(report: CalibrationReport, path: Path) -> None:
         share, error = [100 * mix.int8_macs for mix in mixes], [mix.score.abs_rel for mix in mixes]
         (line,) = axes.plot(share, error, marker="o", label=label)
         axes.axhline(entry.fp32.abs_rel, linestyle=":", color=line.get_color())
-    axes.set(xlabel="share of quantisable multiply-adds in INT8 (%)", ylabel="abs_rel (dotted: FP32)")
+    axes.set(xlabel="share of multiply-adds in INT8 (%)", ylabel="abs_rel (dotted: FP32)")
     axes.legend()
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=150)

@@ -386,7 +386,7 @@ def test_plot_needs_measured_mixes(tmp_path: Path, pictures: Path) -> None:
     config = dataclasses.replace(FAST, explain=True)
     report = calibrate_bundle(int8_bundle(tmp_path / "b").folder, str(pictures), config=config)
     mixes = report.networks[0].backends[0].mixes
-    assert mixes[0].int8_macs == 1.0
+    assert 0.5 < mixes[0].int8_macs < 1.0  # the head and the expectation are never in INT8
     assert mixes[-1].int8_macs == 0.0
     assert mixes[-1].score.abs_rel < 1e-6  # nothing in INT8 is FP32
     plot_mixes(report, tmp_path / "curve.png")

@@ -71,7 +71,8 @@ def test_the_share_of_the_work_counts_what_is_never_quantised(op: str) -> None:
         numpy_helper.from_array(weights[op], "second"),
     ]
     given = helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3, 12, 16))
-    answer = helper.make_tensor_value_info("z", TensorProto.FLOAT, None)
+    shape = {"ConvTranspose": (1, 4, 24, 32), "MatMul": (1, 8, 12, 16)}[op]
+    answer = helper.make_tensor_value_info("z", TensorProto.FLOAT, shape)
     graph = Graph(helper.make_model(helper.make_graph(nodes, "g", [given], [answer], initializers)))
     rest = {"ConvTranspose": 8 * 4 * 4 * 12 * 16, "MatMul": 8 * 12 * 16 * 16}[op]
     assert share_of_macs(layers_of(graph), graph) == pytest.approx(24 * 192 / (24 * 192 + rest))

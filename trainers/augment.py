@@ -141,29 +141,6 @@ def cast_light(image: NDArray[np.uint8], rng: np.random.Generator) -> None:
     image[...] = np.clip(image * np.exp(lit * (factor + warmth) - factor * split), 0, 255).astype(np.uint8)
 
 
-def bend_tones(image: NDArray[np.uint8], rng: np.random.Generator) -> None:
-    """Give a (H, W, 3) uint8 frame other tones, in place, as no exposure would: light and dark do not tell how far.
-
-    Two frames in three take a random tone curve through five levels, blended with the one before: rising for most of
-    them, falling (a negative) for one in five, any for one in five. In the others light that changes slowly is taken
-    out in part and details are raised by a factor of up to 2.5, as local tone mapping does.
-    """
-    share = np.float32(rng.uniform(0.3, 1.0))
-    if rng.random() < 2 / 3:
-        levels = rng.uniform(0, 255, 5)
-        kind = rng.random()
-        if kind > 0.2:
-            levels = np.sort(levels)[:: -1 if kind < 0.4 else 1]
-        tones = np.arange(256)
-        curve = np.interp(tones, np.linspace(0, 255, 5), levels)
-        image[...] = cv2.LUT(image, np.round(tones + share * (curve - tones)).astype(np.uint8))
-        return
-    around = 1 + 2 * round(image.shape[1] * math.exp(rng.uniform(math.log(0.04), math.log(0.25))))
-    light = cv2.blur(image, (around, around)).astype(np.float32)
-    even = light + share * (light.mean(axis=(0, 1)) - light)
-    image[...] = np.clip(even + rng.uniform(1.0, 2.5) * (image - light), 0, 255).astype(np.uint8)
-
-
 def degrade(image: NDArray[np.uint8], rng: np.random.Generator, strength: float) -> None:
     """Damage a (H, W, 3) uint8 image in place as cheap cameras and codecs do: low resolution, motion, JPEG blocks.
 

@@ -81,8 +81,7 @@ class AugmentConfig:
     camera's axis.
     `photometric` scales the strength of every change of colour, `spectra` is the share of images that take over another
     image's texture and light, `texture` the share that a random filter alters, `cutout` the share with a hole,
-    `light` the share that light falls on through windows that are not seen, `tones` the share whose light and dark
-    are exchanged or evened out.
+    `light` the share that light falls on through windows that are not seen.
     """
 
     max_zoom: float = 1.5
@@ -96,7 +95,6 @@ class AugmentConfig:
     texture: float = 0.0
     cutout: float = 0.1
     light: float = 0.0
-    tones: float = 0.0
 
     def __post_init__(self) -> None:
         _need(self.max_zoom >= 1, f"max_zoom must be at least 1, but got {self.max_zoom}")
@@ -104,7 +102,7 @@ class AugmentConfig:
         _need(0 < low <= high, f"aspects must be two positive numbers in order, but got {self.aspects}")
         for name in ("photometric", "roll_deg"):
             _need(getattr(self, name) >= 0, f"{name} must not be negative, but got {getattr(self, name)}")
-        for name in ("reshape", "whole", "spectra", "texture", "cutout", "light", "tones"):
+        for name in ("reshape", "whole", "spectra", "texture", "cutout", "light"):
             value = getattr(self, name)
             _need(0 <= value <= 1, f"{name} is a share in [0, 1], but got {value}")
 

@@ -15,7 +15,6 @@ from edgedepth.core.camera import Camera
 from edgedepth.core.preprocess import Placement
 from edgedepth.core.spec import ClassifierSpec, DepthSpec
 from edgedepth.trainers.augment import (
-    bend_tones,
     cast_light,
     degrade,
     random_roll,
@@ -86,8 +85,6 @@ def fit_frame(
                 labels[content] = turned_labels(labels[content], degrees)
         if augment.light and rng.random() < augment.light:
             cast_light(placed[content], rng)
-        if augment.tones and rng.random() < augment.tones:
-            bend_tones(placed[content], rng)
         degrade(placed[content], rng, augment.photometric)
     return FittedFrame(
         image=placed,
