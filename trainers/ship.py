@@ -33,7 +33,7 @@ class Finished:
 
 FINISHED = {
     "scene-small": Finished(stage="router-world", top_k=11),
-    "edge-low": Finished(stage="low-light", rest="low"),
+    "edge-low": Finished(stage="low-company", rest="low"),
     "edge-high": Finished(stage="high-world", rest="high-whole"),
 }
 
