@@ -86,7 +86,7 @@ class Sensitivity:
 class Mix:
     """A choice of layers: those left in floating point, worst first, and the score of the rest in INT8.
 
-    int8_macs: the part of the quantisable layers' work that is done in INT8, 0..1.
+    int8_macs: the part of the network's work that is done in INT8, 0..1.
     """
 
     kept_float: tuple[str, ...]

@@ -167,6 +167,11 @@ def test_the_node_publishes_depth_of_calibrated_images(
     unknown.encoding = "32FC1"
     take_image(unknown)
     assert "'32FC1' are not read" in node.said[-1]
+    impossible = info()
+    impossible.p[5] = float("nan")
+    take_info(impossible)
+    take_image(picture())
+    assert "camera needs finite fx" in node.said[-1]
     take_info(info((128, 96)))
     take_image(picture())  # of another size than its camera
     assert "camera is for 128x96, but the frame is 64x48" in node.said[-1]

@@ -31,6 +31,7 @@ from edgedepth.trainers.scenes import (  # noqa: E402
 )
 from edgedepth.trainers.train import train  # noqa: E402
 from edgedepth.trainers.train_scene import SceneTask  # noqa: E402
+from tests.stopped import stopped_at  # noqa: E402
 
 CATEGORIES = tuple(
     SceneCategory(name=name, far=name.isupper(), range_m=60.0 if name.isupper() else 5.0) for name in "abcDEF"
@@ -203,17 +204,8 @@ def test_a_resumed_run_drops_what_it_would_have_dropped(config: TrainConfig, tmp
     """Dropout draws from torch's own generator, which is another one after a pause."""
     short = replace(config, epochs=2, options={**SMALL, "dropout": 0.5})
     train(replace(short, out=tmp_path / "whole"))
-    prepare = SceneTask.prepare
-
-    def interrupted(task: SceneTask, batch: Any, draw: int, device: torch.device) -> tuple[torch.Tensor, ...]:
-        if draw == 5:
-            raise KeyboardInterrupt
-        return prepare(task, batch, draw, device)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SceneTask, "prepare", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            train(short)
+    with stopped_at(SceneTask, 5):
+        train(short)
     train(replace(short, resume=True))
     whole, stopped = (
         load_checkpoint(folder / "scene-small.safetensors").state for folder in (tmp_path / "whole", short.out)

@@ -114,6 +114,17 @@ def test_a_calibration_that_is_damaged_is_told(tmp_path: Path) -> None:
         assert source.warnings[0].endswith("give --camera")
 
 
+def test_a_calibration_topic_without_messages_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "bare"
+    with Writer2(path, version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        writer.add_connection("/cam/camera_info", "sensor_msgs/msg/CameraInfo", typestore=STORE)
+        connection = writer.add_connection("/cam/image", "sensor_msgs/msg/Image", typestore=STORE)
+        writer.write(connection, 10**9, STORE.serialize_cdr(image(STORE, 0), "sensor_msgs/msg/Image"))
+    with open_source(path) as source:
+        assert next(iter(source)).camera is None
+        assert source.warnings == []
+
+
 def test_a_damaged_message_costs_itself_only(tmp_path: Path) -> None:
     path = tmp_path / "cut"
     with Writer2(path, version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:

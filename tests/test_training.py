@@ -30,6 +30,7 @@ from edgedepth.trainers.state import Averaged  # noqa: E402
 from edgedepth.trainers.train_depth import DepthTask, train_depth  # noqa: E402
 from edgedepth.trainers.validation import depth_figures, map_predictor  # noqa: E402
 from tests.frames import write_planes  # noqa: E402
+from tests.stopped import stopped_at  # noqa: E402
 
 TINY = {
     "widths": (8, 8, 16, 16, 16),
@@ -72,22 +73,11 @@ def test_training_beats_the_baseline(config: TrainConfig) -> None:
     assert log_of(config)[-1]["event"] == "evaluation"
 
 
-def test_a_stopped_run_goes_on_as_if_nothing_happened(
-    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_run_goes_on_as_if_nothing_happened(config: TrainConfig, tmp_path: Path) -> None:
     short = replace(config, epochs=2, augment=AugmentConfig())
     train_depth(replace(short, out=tmp_path / "whole"))
-    prepare = DepthTask.prepare
-
-    def interrupted(task: DepthTask, batch: Any, step: int, device: torch.device) -> tuple[torch.Tensor, ...]:
-        if step == 5:
-            raise KeyboardInterrupt
-        return prepare(task, batch, step, device)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(DepthTask, "prepare", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            train_depth(short)
+    with stopped_at(DepthTask, 5):
+        train_depth(short)
     assert not (short.out / "edge-low.safetensors").exists()
     result = train_depth(replace(short, resume=True))
     assert result.steps == 8

@@ -57,7 +57,8 @@ class FrameCache(Sequence[Frame]):
     Samples whose files are missing or damaged, and with `need_depth` those without a measured pixel, are left out;
     they are tried again whenever the cache is opened, and a few of the others are compared with what they were.
 
-    folder: where this cache lies. bad: what was left out, reasons by the samples' names.
+    folder: where this cache lies. bad: what was left out, reasons by the samples' names. token: names what was decoded,
+        another one after the data have changed.
 
     Raises:
         InputError: more than a tenth of the samples cannot be used; the message names the first.
@@ -88,7 +89,7 @@ class FrameCache(Sequence[Frame]):
         except OSError as error:
             raise output_error(self.folder, error) from error
         records: list[dict[str, Any]] = content["frames"]
-        self._token = str(content["files"])
+        self.token = str(content["files"])
         if len(records) != len(self._entries):
             raise OutputError(f"the cache {self.folder} is damaged; delete the folder and run again")
         pairs = list(zip(self._entries, records, strict=True))
@@ -114,7 +115,7 @@ class FrameCache(Sequence[Frame]):
         self._rgb: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._depth: NDArray[np.float16] = np.empty(0, np.float16)
         if self._offsets[-1]:  # an empty file cannot be mapped
-            rgb, depth = _data_files(self.folder, self._token)
+            rgb, depth = _data_files(self.folder, self.token)
             self._rgb = np.memmap(rgb, np.uint8, mode="r")
             self._depth = np.memmap(depth, np.float16, mode="r")
 
@@ -125,11 +126,6 @@ class FrameCache(Sequence[Frame]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._map()
-
-    @property
-    def digest(self) -> str:
-        """Names what was decoded; another one after the data have changed."""
-        return self._token
 
     @property
     def infos(self) -> tuple[SampleInfo, ...]:

@@ -122,7 +122,7 @@ class DepthTask:
         spec = self.spec if self.spec.resize == self.training_spec.resize else self.training_spec
         known = hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:16]
         cache = self.frames.cache
-        kept = cache.folder / f"baseline-{known}-{cache.digest}.npy"
+        kept = cache.folder / f"baseline-{known}-{cache.token}.npy"
         if kept.is_file():
             log_depth = np.load(kept, allow_pickle=False)
         else:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError, require
 from edgedepth.io.frames import Frame, Source
-from edgedepth.io.ros_image import bgr_of, bgr_of_compressed, seen_part
+from edgedepth.io.ros_messages import bgr_of, bgr_of_compressed, seen_part
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -62,7 +62,7 @@ class BagSource(Source):
     def __iter__(self) -> Iterator[Frame]:
         first_ns: int | None = None
         index = damaged = 0
-        for connection, time_ns, data in self._messages():
+        for connection, time_ns, data in self._pictures():
             message = _message(self._reader, connection, data)
             image = None if message is None else _picture(message, connection.msgtype)
             if image is None:
@@ -79,19 +79,12 @@ class BagSource(Source):
         if damaged:
             self.warnings.append(f"{self._path.name}: {damaged} damaged pictures of {self._topic} were skipped")
 
-    def _messages(self) -> Iterator[tuple[Any, int, bytes]]:
+    def _pictures(self) -> Iterator[tuple[Any, int, bytes]]:
         """The messages of the topic up to the end, or to where the file is damaged."""
-        messages = self._reader.messages(connections=self._connections)
-        while True:
-            try:
-                message = next(messages, None)
-            except Exception as error:  # each format's reader has errors of its own
-                why = " ".join(str(error).split()) or type(error).__name__
-                self.warnings.append(f"{self._path.name}: cannot be read further ({why}); the file is damaged")
-                return
-            if message is None:
-                return
-            yield message
+        try:
+            yield from _messages(self._reader, self._connections)
+        except InputError as error:
+            self.warnings.append(f"{self._path.name}: {error}")
 
     def close(self) -> None:
         """Close the recording."""
@@ -151,28 +144,45 @@ def _camera_beside(reader: AnyReader, topic: str) -> tuple[Camera | None, str]:
     """
     names = {f"{topic.rpartition('/')[0]}/camera_info", f"{topic.rpartition('/')[0].rpartition('/')[0]}/camera_info"}
     connections = [c for c in reader.connections if c.topic in names and c.msgtype == _INFO]
-    for connection, _, data in reader.messages(connections=connections) if connections else ():
-        info = _message(reader, connection, data)
-        if info is None:
-            return None, "its camera_info is damaged and not used"
-        matrix = np.asarray(info.P if hasattr(info, "P") else info.p).reshape(3, 4)
-        if not _RECTIFIED.search(topic):
-            matrix = np.asarray(info.K if hasattr(info, "K") else info.k).reshape(3, 3)
-        if matrix[0, 0] == 0 or info.width == 0:  # as REP 104 says of a camera that nobody calibrated
-            return None, ""
-        try:
-            camera = Camera(
-                fx=float(matrix[0, 0]),
-                fy=float(matrix[1, 1]),
-                cx=float(matrix[0, 2]),
-                cy=float(matrix[1, 2]),
-                width=int(info.width),
-                height=int(info.height),
-            )
-            return seen_part(camera, info.roi), ""
-        except InputError as error:
-            return None, f"its camera_info is not used: {error}"
-    return None, ""
+    try:
+        first = next(_messages(reader, connections), None) if connections else None
+    except InputError as error:
+        return None, f"its camera_info {error}"
+    if first is None:
+        return None, ""
+    info = _message(reader, first[0], first[2])
+    if info is None:
+        return None, "its camera_info is damaged and not used"
+    matrix = np.asarray(info.P if hasattr(info, "P") else info.p).reshape(3, 4)
+    if not _RECTIFIED.search(topic):
+        matrix = np.asarray(info.K if hasattr(info, "K") else info.k).reshape(3, 3)
+    if matrix[0, 0] == 0 or info.width == 0:  # as REP 104 says of a camera that nobody calibrated
+        return None, ""
+    try:
+        camera = Camera(
+            fx=float(matrix[0, 0]),
+            fy=float(matrix[1, 1]),
+            cx=float(matrix[0, 2]),
+            cy=float(matrix[1, 2]),
+            width=int(info.width),
+            height=int(info.height),
+        )
+        return seen_part(camera, info.roi), ""
+    except InputError as error:
+        return None, f"its camera_info is not used: {error}"
+
+
+def _messages(reader: AnyReader, connections: list[Any]) -> Iterator[tuple[Any, int, bytes]]:
+    """What was recorded on the connections.
+
+    Raises:
+        InputError: the file is damaged from here on.
+    """
+    try:
+        yield from reader.messages(connections=connections)
+    except Exception as error:  # each format's reader has errors of its own
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"cannot be read further ({why}); the file is damaged") from error
 
 
 def _message(reader: AnyReader, connection: Any, data: bytes) -> Any:

@@ -1,7 +1,7 @@
 """Between ROS messages and edgedepth: no ROS import, so it is tested where ROS is not installed.
 
 Functions take and fill any object with the fields of `sensor_msgs/CameraInfo` and `sensor_msgs/Image`; pictures come in
-through `edgedepth.io.ros_image`, as those of recordings do.
+through `edgedepth.io.ros_messages`, as those of recordings do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.results import DepthResult, PixelState
-from edgedepth.io.ros_image import RegionOfInterest, seen_part
+from edgedepth.io.ros_messages import RegionOfInterest, seen_part
 
 
 class DepthImage(Protocol):

@@ -9,7 +9,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 import edgedepth
 from edgedepth.core.errors import EdgeDepthError
-from edgedepth.io.ros_image import bgr_of
+from edgedepth.io.ros_messages import bgr_of
 from edgedepth_ros.convert import camera_of, fill_depth_image
 
 
@@ -45,13 +45,13 @@ class DepthNode(Node):  # type: ignore[misc]  # rclpy has no types
         self._info = info
 
     def _on_image(self, image: Image) -> None:
-        camera = camera_of(self._info) if self._info is not None else None
-        if camera is None and not self._assume_camera:
-            self.get_logger().warning("no calibrated camera_info yet: nothing is published", once=True)
-            return
-        if camera is None:
-            self.get_logger().warning("no calibrated camera_info yet: the scale of depth is assumed", once=True)
         try:
+            camera = camera_of(self._info) if self._info is not None else None
+            if camera is None and not self._assume_camera:
+                self.get_logger().warning("no calibrated camera_info yet: nothing is published", once=True)
+                return
+            if camera is None:
+                self.get_logger().warning("no calibrated camera_info yet: the scale of depth is assumed", once=True)
             frame = bgr_of(image)
             if frame is None:
                 self.get_logger().warning("a damaged image was left out: its data are shorter than it says")

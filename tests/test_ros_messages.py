@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgedepth.core.errors import InputError
-from edgedepth.io.ros_image import bgr_of, bgr_of_compressed
+from edgedepth.io.ros_messages import bgr_of, bgr_of_compressed
 
 BGR = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
 GREY = np.full((2, 4), 90, np.uint8)
