@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -180,3 +181,39 @@ def test_relative_loss_is_abs_rel() -> None:
     assert float(loss) == pytest.approx((0.5 + 0.5 + 0.0) / 4, abs=1e-5)
     far_off = losses.relative_loss(torch.full_like(truth, 10.0), torch.zeros_like(truth), weight, bins, limit=3.0)
     assert float(far_off) == pytest.approx(3.0, abs=1e-4)  # 100 m for 1 m counts as 4 m
+
+
+def test_foreground_is_what_stands_before_its_row() -> None:
+    bins = Bins(count=2, min_m=1.0, max_m=4.0)  # an index is a factor of two
+    ground = (2.0,) * 16
+    post = (*ground[:8], 1.0, *ground[9:])
+    half = (*ground[:8], 1.5, *ground[9:])
+    near = losses.foreground(image(ground, post, half, (0.0,) * 16), torch.ones(1, 1, 4, 16), bins)
+    assert near[0, 0, 0].max() == 0  # even rows, near or far, stand before nothing
+    assert near[0, 0, 3].max() == 0
+    row = near[0, 0, 1]  # two pixels on either side: the mean around the post is (4 * 2 + 1) / 5
+    assert row[8].item() == pytest.approx(0.8)
+    assert row[:8].max() == row[9:].max() == 0
+    assert near[0, 0, 2, 8].item() == pytest.approx(0.4)
+
+
+def test_foreground_looks_at_known_pixels_alone() -> None:
+    bins = Bins(count=2, min_m=1.0, max_m=4.0)
+    index = image((0.0, 0.0, 2.0, 1.0, 0.0, 0.0, 0.0, 0.0) * 2)
+    known = image((0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0) * 2)
+    near = losses.foreground(index, known, bins)
+    assert near[0, 0, 0, 3].item() == pytest.approx(0.5)  # between itself and the one known neighbour
+
+
+def test_foreground_weighs_the_errors_of_the_refined_map() -> None:
+    bins = Bins(count=2, min_m=1.0, max_m=4.0)
+    target = DepthTarget(
+        depth_m=torch.ones(1, 1, 1, 16), index=image((2.0,) * 8 + (1.0,) + (2.0,) * 7), weight=torch.ones(1, 1, 1, 16)
+    )
+    heads = DepthHeads(indices=(target.index, torch.full((1, 1, 1, 16), 2.0)), logits=None, depth_m=None)
+    plain = LossConfig(gradient=1.0)
+    even = refinement_objective(heads, target, bins, plain)
+    weighed = refinement_objective(heads, target, bins, replace(plain, foreground=2.0))
+    assert even["index"].item() == pytest.approx(math.log(2) / 16)
+    assert weighed["index"].item() == pytest.approx(math.log(2) * 2.6 / 17.6)  # its 0.8 counts 1 + 2 * 0.8
+    assert weighed["gradient"].item() == even["gradient"].item()

@@ -14,6 +14,7 @@ pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric:
 
 from edgedepth.core.errors import InputError, UnknownNameError  # noqa: E402
 from edgedepth.core.metrics import METRICS  # noqa: E402
+from edgedepth.core.routing import Route  # noqa: E402
 from edgedepth.trainers import reproduce as module  # noqa: E402
 from edgedepth.trainers import reproduce_runs  # noqa: E402
 from edgedepth.trainers.comparison import Comparison, larger_is_better  # noqa: E402
@@ -161,6 +162,14 @@ def test_the_two_stage_framework_is_repeated_with_either_router(tmp_path: Path) 
 def _finished(config: ReproduceConfig, name: str) -> dict[str, int]:
     found: dict[str, int] = json.loads((config.out / name / "seed0" / "finished.json").read_text())
     return found
+
+
+def test_frames_of_one_range_come_out_of_all_data_sets(tmp_path: Path) -> None:
+    data = two_worlds(tmp_path)
+    config = ReproduceConfig(table="papers/1:table9", out=tmp_path / "out", data=(*data, data[0]))
+    runs = reproduce_runs.TableRuns(table_named(config.table), config, config.data, 0)
+    near, far = (len(runs._samples("test", route)) for route in (Route.LOW, Route.HIGH))
+    assert near == 2 * far > 0
 
 
 def test_a_table_of_two_worlds_needs_both(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +25,10 @@ from edgedepth.trainers.checkpoint import load_checkpoint  # noqa: E402
 from edgedepth.trainers.config import AugmentConfig, TrainConfig  # noqa: E402
 from edgedepth.trainers.data import DepthBatch  # noqa: E402
 from edgedepth.trainers.loop import FitResult  # noqa: E402
+from edgedepth.trainers.objectives import DepthObjective  # noqa: E402
 from edgedepth.trainers.optimisers import learning_rate  # noqa: E402
-from edgedepth.trainers.recipe import Recipe, run_recipe, stage_config  # noqa: E402
+from edgedepth.trainers.pause import Deadline  # noqa: E402
+from edgedepth.trainers.recipe import Recipe, render_worlds, run_recipe, stage_config  # noqa: E402
 from edgedepth.trainers.splits import serves, training_split  # noqa: E402
 from edgedepth.trainers.stages import STAGES  # noqa: E402
 from edgedepth.trainers.state import Averaged  # noqa: E402
@@ -81,6 +86,27 @@ def test_a_stopped_run_goes_on_as_if_nothing_happened(config: TrainConfig, tmp_p
     assert not (short.out / "edge-low.safetensors").exists()
     result = train_depth(replace(short, resume=True))
     assert result.steps == 8
+    whole, stopped = (
+        load_checkpoint(folder / "edge-low.safetensors").state for folder in (tmp_path / "whole", short.out)
+    )
+    for name, tensor in whole.items():
+        assert torch.allclose(tensor, stopped[name], atol=1e-5), name
+
+
+def test_a_step_that_is_broken_off_leaves_nothing_behind(config: TrainConfig, tmp_path: Path) -> None:
+    short = replace(config, epochs=1)
+    train_depth(replace(short, out=tmp_path / "whole"))
+    forward = DepthObjective.forward
+
+    def interrupted(objective: DepthObjective, *arguments: torch.Tensor) -> dict[str, torch.Tensor]:
+        forward(objective, *arguments)  # batch norm has counted these frames
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DepthObjective, "forward", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train_depth(short)
+    train_depth(replace(short, resume=True))
     whole, stopped = (
         load_checkpoint(folder / "edge-low.safetensors").state for folder in (tmp_path / "whole", short.out)
     )
@@ -241,6 +267,9 @@ def test_unnamed_splits_cut_off_the_last_tenth(tmp_path: Path) -> None:
         ({"epochs": None}, "--minutes or --epochs"),
         ({"data": ()}, "at least one data set"),
         ({"batch": 0}, "batch must be positive, but got 0"),
+        ({"seed": -1}, "seed must lie in 0..4294967295, but got -1"),
+        ({"seed": 2**32}, "seed must lie in 0..4294967295, but got 4294967296"),
+        ({"size": (0, 48)}, r"size must be two positive numbers, but got \(0, 48\)"),
         ({"ema": 1.0}, r"ema must lie in \[0, 1\)"),
         ({"precision": "int8"}, "unknown precision 'int8'; known: fp32, bf16"),
     ],
@@ -292,6 +321,11 @@ def test_the_average_is_blended_with_other_weights() -> None:
         assert network.weight.item() == pytest.approx(1.5)  # a quarter of the way from 1 to 3
         assert network.num_batches_tracked.item() == 7  # what counts is not blended
     assert network.weight.item() == 5.0
+
+
+def test_weights_of_another_shape_are_not_blended_with() -> None:
+    with pytest.raises(CheckpointError, match=r"'weight' must be \[3, 2\] to be blended, but .* \[3, 1\]"):
+        Averaged(torch.nn.Linear(2, 3), decay=0.5, blend=0.5, other=torch.nn.Linear(1, 3).state_dict())
 
 
 def test_baseline_is_the_mean_log_depth_of_the_canonical_camera() -> None:
@@ -380,3 +414,30 @@ def test_a_recipe_renders_what_its_stages_need(tmp_path: Path, monkeypatch: pyte
     assert rendered == ["indoor", "street", "bare", "indoor", "street"]
     run_recipe(Recipe(out=tmp_path, stages=("low-half",)), lambda _: None)  # done
     assert len(rendered) == 5
+
+
+def test_processes_of_a_recipe_render_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("warp")
+    from edgedepth.world import synth
+
+    busy, crowd = threading.Lock(), []
+
+    def write_dataset(config: Any, _: Any) -> None:
+        crowd.append(not busy.acquire(blocking=False))
+        time.sleep(0.05)
+        busy.release()
+
+    monkeypatch.setattr(synth, "write_dataset", write_dataset)
+    recipe = Recipe(out=tmp_path / "out")
+    with ThreadPoolExecutor(3) as pool:
+        names = list(pool.map(lambda _: render_worlds(recipe, {"close"}, Deadline(), lambda _: None), range(3)))
+    assert names == [{"close": f"synth:{tmp_path / 'out' / 'data' / 'close'}"}] * 3
+    assert crowd == [False] * 3
+
+
+def test_only_the_first_process_says_how_a_stage_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = FitResult(checkpoint=tmp_path, steps=1, seconds=1.0, figures={})  # the others do not evaluate
+    monkeypatch.setattr("edgedepth.trainers.recipe.train", lambda _: result)
+    monkeypatch.setattr("edgedepth.trainers.recipe.rank", lambda: 1)
+    run_recipe(Recipe(out=tmp_path, data=("synth:x",), stages=("low-half",)), lambda _: None)
+    assert not (tmp_path / "low-half" / "done.json").exists()

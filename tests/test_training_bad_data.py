@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import time
@@ -17,10 +18,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs PyTorch: pip install 'edgedepth[train]'")
 pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric: pip install 'edgedepth[train]'")
 
-from edgedepth.core.errors import InputError  # noqa: E402
+from edgedepth.core.errors import InputError, OutputError  # noqa: E402
 from edgedepth.core.preprocess import Placement  # noqa: E402
 from edgedepth.core.spec import DepthSpec, ResizePolicy  # noqa: E402
 from edgedepth.datasets import DepthDataset, DepthSample, Entry, SampleInfo, open_dataset  # noqa: E402
+from edgedepth.trainers import cache as cache_module  # noqa: E402
 from edgedepth.trainers.cache import FrameCache  # noqa: E402
 from edgedepth.trainers.checkpoint import load_checkpoint  # noqa: E402
 from edgedepth.trainers.config import TrainConfig  # noqa: E402
@@ -87,6 +89,72 @@ def test_many_bad_samples_stop_the_run_before_it_starts(config: TrainConfig, tmp
     with pytest.raises(InputError, match=r"5 of 36 samples cannot be used, the first is 0: cannot read .*data check"):
         train_depth(config)
     assert not (config.out / "state.pt").exists()
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, OSError(errno.ENOSPC, "no space"), None])
+def test_a_cache_that_is_not_finished_leaves_no_pixels_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: Any
+) -> None:
+    """Interrupted, on a full disk, or refused for its bad samples."""
+    datasets = [open_dataset(f"pairs:{write_planes(tmp_path, 20)}")]
+    append, load = cache_module._append, FrameCache._load
+
+    def ends(*arguments: Any) -> dict[str, Any]:
+        if end is not None and arguments[1].tell() > 20_000:
+            raise end
+        return append(*arguments)
+
+    def opened() -> FrameCache:
+        return FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_module, "_append", ends)
+        if end is None:
+            patch.setattr(FrameCache, "_load", lambda self, pair: "" if "1" in pair[0].info.id else load(self, pair))
+        with pytest.raises((KeyboardInterrupt, OutputError, InputError)):
+            opened()
+    assert not list((tmp_path / "cache").rglob("*.bin"))
+    assert len(opened()) == 20
+
+
+def test_what_a_killed_run_has_left_of_a_cache_goes_before_it_is_filled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = [open_dataset(f"pairs:{write_planes(tmp_path, 5)}")]
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_module, "_remove", lambda _: None)  # as if there had been no time for it
+        patch.setattr(cache_module, "write_atomic", lambda *_: _raise(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))
+    left = set((tmp_path / "cache").rglob("*.bin"))
+    decode = FrameCache._decode
+
+    def decoding(cache: FrameCache, *arguments: Any) -> list[dict[str, Any]]:
+        assert not any(path.exists() for path in left)
+        return decode(cache, *arguments)
+
+    assert len(left) == 2
+    monkeypatch.setattr(FrameCache, "_decode", decoding)
+    assert len(FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))) == 5
+
+
+@pytest.mark.parametrize("kind", ["rgb", "depth"])
+@pytest.mark.parametrize("kept", [None, 100])
+def test_a_cache_whose_pixels_are_gone_is_filled_again(tmp_path: Path, kind: str, kept: int | None) -> None:
+    datasets = [open_dataset(f"pairs:{write_planes(tmp_path, 5)}")]
+    first = FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))
+    (pixels,) = first.folder.glob(f"{kind}-*.bin")
+    data = pixels.read_bytes()
+    pixels.unlink()
+    if kept is not None:
+        pixels.write_bytes(data[:kept])
+    again = FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))
+    assert np.array_equal(again[4].rgb[..., ::-1], datasets[0][4].image_bgr)
+    assert len(list(first.folder.glob("*.bin"))) == 2
+
+
+def _raise(error: type[BaseException]) -> None:
+    raise error
 
 
 def test_a_repaired_file_is_taken_in_again(config: TrainConfig, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch: pip install
 pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric: pip install 'edgedepth[train]'")
 
 from edgedepth.core.errors import EdgeDepthError, InputError, OutputError  # noqa: E402
-from edgedepth.trainers import loop  # noqa: E402
+from edgedepth.trainers import loop, processes  # noqa: E402
 from edgedepth.trainers.checkpoint import load_checkpoint  # noqa: E402
 from edgedepth.trainers.config import AugmentConfig, TrainConfig  # noqa: E402
 from edgedepth.trainers.data import EndlessKeys  # noqa: E402
@@ -100,6 +100,18 @@ def test_two_processes_and_two_parts_train_like_one_large_batch(
     assert len(events(tmp_path / "two", "evaluation")) == 1  # one of them validates and writes
     figures = [events(tmp_path / name, "evaluation")[-1]["abs_rel"] for name in ("one", "two")]
     assert figures[1] == pytest.approx(figures[0], rel=0.02)
+
+
+def test_the_frames_of_all_processes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processes.of_all_processes(["a", "b"]) == ["a", "b"]
+
+    def gathered(found: list[Any], names: list[str]) -> None:
+        found[:] = [names, ["c"]]
+
+    monkeypatch.setattr(processes, "_together", lambda: True)
+    monkeypatch.setattr(processes, "world_size", lambda: 2)
+    monkeypatch.setattr(processes.distributed, "all_gather_object", gathered)
+    assert processes.of_all_processes(["a", "b"]) == ["a", "b", "c"]
 
 
 def test_parts_of_a_step_draw_colours_of_their_own(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,6 +233,11 @@ def test_nothing_but_nan_stops_the_run_with_advice(config: TrainConfig, monkeypa
     monkeypatch.setattr(loop, "_MAX_BAD_STEPS", 3)
     with pytest.raises(EdgeDepthError, match="not finite for 3 steps; resume with a smaller --lr"):
         train_depth(config)
+
+
+def test_weights_that_a_large_step_has_spoilt_end_the_run_with_advice(config: TrainConfig) -> None:
+    with pytest.raises(EdgeDepthError, match="not finite any more; train again with a smaller --lr"):
+        train_depth(replace(config, lr=1e6, warmup=0.0))
 
 
 @contextmanager

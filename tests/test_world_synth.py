@@ -149,6 +149,15 @@ def test_an_interrupted_run_is_valid_and_continues_to_the_same_files(
     assert digests(tmp_path / "whole") == digests(tmp_path / "parts")
 
 
+@pytest.mark.parametrize("kind", shard.VIEW_FILES)
+def test_a_scene_that_has_lost_a_file_is_rendered_again(tmp_path: Path, tiny_world: None, kind: str) -> None:
+    write_dataset(config(tmp_path, quality="flat"))
+    before = digests(tmp_path)
+    (tmp_path / pairs_of(tmp_path)[3][kind]).unlink()
+    write_dataset(config(tmp_path, quality="flat"))
+    assert digests(tmp_path) == before
+
+
 def test_a_larger_count_extends_a_data_set(tmp_path: Path, tiny_world: None) -> None:
     write_dataset(config(tmp_path / "grown", count=3))
     write_dataset(config(tmp_path / "grown", count=6))

@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -148,9 +148,23 @@ class FrameCache(Sequence[Frame]):
         )
 
     def _fill(self, index: Path, progress: Progress | None) -> None:
-        token = secrets.token_hex(4)
-        rgb, depth = _data_files(self.folder, token)
         stale = [*self.folder.glob("*.bin"), *self.folder.glob("baseline-*.npy")]
+        if not index.exists():  # nobody maps what a killed fill has left
+            _remove(stale)
+        token = secrets.token_hex(4)
+        files = _data_files(self.folder, token)
+        try:
+            records = self._decode(*files, progress)
+            self._refuse(records)
+            # last: a folder without it is no cache; a run that has mapped the files before keeps them
+            write_atomic(index, json.dumps({"files": token, "frames": records}))
+        except BaseException:
+            _remove(files)
+            raise
+        _remove(stale)
+
+    def _decode(self, rgb: Path, depth: Path, progress: Progress | None) -> list[dict[str, Any]]:
+        """Write the pixels of all samples; answers their records."""
         task = None if progress is None else progress.add_task("decoding", total=len(self._entries))
         records: list[dict[str, Any]] = []
         with (
@@ -169,11 +183,7 @@ class FrameCache(Sequence[Frame]):
                         progress.advance(task)
         if progress is not None and task is not None:
             progress.remove_task(task)
-        self._refuse(records)
-        # last: a folder without it is no cache; a run that has mapped the files before keeps them
-        write_atomic(index, json.dumps({"files": token, "frames": records}))
-        for path in stale:
-            path.unlink(missing_ok=True)
+        return records
 
     def _load(self, entry_and_void: tuple[Entry, int | None]) -> DepthSample | str:
         """The sample at the size it is stored at, or why it cannot be used."""
@@ -199,8 +209,11 @@ class FrameCache(Sequence[Frame]):
             )
 
     def _outdated(self, index: Path) -> bool:
-        """Whether a sample that was left out can be read now, or one of a few others is not what it was."""
-        records = json.loads(index.read_text())["frames"]
+        """Whether pixels are gone, a sample that was left out can be read now, or one of a few others has changed."""
+        content = json.loads(index.read_text())
+        records = content["frames"]
+        if not _whole(_data_files(self.folder, content["files"]), records):
+            return True
         pairs = list(zip(self._entries, records, strict=False))
         if any(not isinstance(self._load(entry), str) for entry, record in pairs if "bad" in record):
             return True
@@ -215,6 +228,18 @@ class FrameCache(Sequence[Frame]):
 
 def _data_files(folder: Path, token: str) -> tuple[Path, Path]:
     return folder / f"rgb-{token}.bin", folder / f"depth-{token}.bin"
+
+
+def _whole(files: tuple[Path, Path], records: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the data files are there, as long as the records of their frames say."""
+    pixels = sum(record["wh"][0] * record["wh"][1] for record in records if "bad" not in record)
+    sizes = zip(files, (3 * pixels, 2 * pixels), strict=True)
+    return all(path.is_file() and path.stat().st_size == size for path, size in sizes)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _shrunk(sample: DepthSample, cover_wh: tuple[int, int], policy: ResizePolicy | None) -> DepthSample:

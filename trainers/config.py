@@ -37,6 +37,7 @@ class LossConfig:
 
     `regression` and `classification` are w2 and w1 of papers/1 eq. 3. The others belong to networks that refine
     an index map over several levels: `level_decay` is the factor from one level to the next coarser one.
+    `foreground` adds to the weight of pixels that stand before their row (`losses.foreground`).
     `beyond` weighs sky and farther-than-range pixels, which are trained to the last bin, against measured ones.
     `hard` trains classification by cross-entropy instead of by the expected index (papers/1, Table 6).
     `metric` names the losses of networks that regress at several levels (`objectives_papers.METRIC_LOSSES`); None
@@ -51,6 +52,7 @@ class LossConfig:
     gradient_scales: int = 4
     silog: float = 0.0
     relative: float = 0.0
+    foreground: float = 0.0
     beyond: float = 0.3
     hard: bool = False
     metric: str | None = None
@@ -64,6 +66,7 @@ class LossConfig:
             "gradient",
             "silog",
             "relative",
+            "foreground",
             "beyond",
         ):
             value = getattr(self, name)
@@ -186,6 +189,8 @@ class TrainConfig:
             _need(value is None or value > 0, f"{name} must be positive, but got {value}")
         for name in ("weight_decay", "workers", "eval_images", "patience", "pictures"):
             _need(getattr(self, name) >= 0, f"{name} must not be negative, but got {getattr(self, name)}")
+        _need(0 <= self.seed < 2**32, f"seed must lie in 0..{2**32 - 1}, but got {self.seed}")
+        _need(self.size is None or min(self.size) > 0, f"size must be two positive numbers, but got {self.size}")
         _need(0 <= self.warmup < 1, f"warmup is a share of the budget in [0, 1), but got {self.warmup}")
         _need(0 < self.blend <= 1, f"blend is a share in (0, 1], but got {self.blend}")
         _need(

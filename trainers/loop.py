@@ -27,7 +27,7 @@ from edgedepth.trainers.journal import Journal
 from edgedepth.trainers.mixed import depthwise_in_float32
 from edgedepth.trainers.optimisers import learning_rate, optimizer_for
 from edgedepth.trainers.pause import Paused
-from edgedepth.trainers.processes import agreed, mean_over_processes, rank, world_size
+from edgedepth.trainers.processes import agreed, mean_over_processes, of_all_processes, rank, world_size
 from edgedepth.trainers.start import blended_checkpoint
 from edgedepth.trainers.state import Averaged, RunState
 
@@ -105,7 +105,7 @@ def fit(task: Task, config: TrainConfig, fabric: Fabric) -> FitResult:
     """Train until the budget is spent; the finished checkpoint is `<out>/<network>.safetensors`.
 
     Raises:
-        EdgeDepthError: the loss is not finite any more.
+        EdgeDepthError: the loss, or the network's answer, is not finite any more.
         OutputError: the run's folder cannot be written.
         KeyboardInterrupt: passed on after the state was saved.
         Paused: `config.deadline` has passed, and the state was saved.
@@ -164,6 +164,7 @@ class _Run:
         try:
             self._train()
         except (KeyboardInterrupt, Paused):
+            self._copy(self.buffers, self.task.objective.buffers())  # a step that was broken off is taken again
             self._save_state()
             raise
         finally:
@@ -251,11 +252,11 @@ class _Run:
         return means
 
     def _leave_out(self, seen: list[str]) -> None:
-        """Count a step without a finite gradient and name its frames; too many in a row are no accident."""
+        """Count a step without a finite gradient and name its frames, of all processes; too many are no accident."""
         self._copy(self.buffers, self.task.objective.buffers())
         self.state.bad_steps += 1
         self.bad_in_a_row += 1
-        self._log("bad_step", {}, frames=seen)
+        self._log("bad_step", {}, frames=of_all_processes(seen))
         if self.bad_in_a_row >= _MAX_BAD_STEPS:
             self._save_state()
             raise EdgeDepthError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,16 @@ Terms = dict[str, Tensor]
 # the fields of `LossConfig` that each kind of objective reads
 _READ_BY_ALL = {"beyond"}
 _READ_BY_MULTI_TASK = {"classification", "regression", "hard"}
-_READ_BY_REFINEMENT = {"regression", "level_decay", "coarse_ce", "gradient", "gradient_scales", "silog", "relative"}
+_READ_BY_REFINEMENT = {
+    "regression",
+    "level_decay",
+    "coarse_ce",
+    "gradient",
+    "gradient_scales",
+    "silog",
+    "relative",
+    "foreground",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +92,14 @@ def refinement_objective(heads: DepthHeads, target: DepthTarget, bins: Bins, con
 
     Index L1 in log depth on each level, weighted `level_decay` for each step towards the coarse; the gradient term
     on the finest; cross-entropy on the distribution behind the first guess; L1 of the regression branch, in shares
-    of the range so that it compares with the others.
+    of the range so that it compares with the others. With `foreground`, all but the gradient and silog terms count
+    pixels that stand before their row up to 1 + `foreground` times.
     """
     finest = heads.indices[-1].float()
+    even = target.weight
+    if config.foreground > 0:
+        near = losses.foreground(target.index, even, bins)
+        target = replace(target, weight=even * (1 + config.foreground * near))
     terms: Terms = {"index": losses.index_l1_loss(finest, target.index, target.weight, bins)}
     auxiliary = finest.new_zeros(())
     for step, level in enumerate(reversed(heads.indices[:-1]), start=1):
@@ -95,13 +109,13 @@ def refinement_objective(heads: DepthHeads, target: DepthTarget, bins: Bins, con
     terms["auxiliary"] = auxiliary
     if config.gradient > 0:
         terms["gradient"] = config.gradient * losses.gradient_loss(
-            finest, target.index, target.weight, bins, scales=config.gradient_scales
+            finest, target.index, even, bins, scales=config.gradient_scales
         )
     if config.coarse_ce > 0 and heads.logits is not None:
         entropy = losses.soft_bin_cross_entropy(heads.logits, target.index, target.weight)
         terms["coarse_ce"] = config.coarse_ce * entropy
     if config.silog > 0:
-        terms["silog"] = config.silog * losses.silog_loss(finest, target.index, target.weight, bins)
+        terms["silog"] = config.silog * losses.silog_loss(finest, target.index, even, bins)
     if config.relative > 0:
         terms["relative"] = config.relative * losses.relative_loss(finest, target.index, target.weight, bins)
     if config.regression > 0 and heads.depth_m is not None:

@@ -98,6 +98,15 @@ def mean_over_processes(terms: Mapping[str, Tensor]) -> dict[str, float]:
     return dict(zip(names, values.tolist(), strict=True))
 
 
+def of_all_processes(names: list[str]) -> list[str]:
+    """The names that all processes have, which must all call this together, in their order."""
+    if not _together():
+        return names
+    found: list[list[str]] = [[] for _ in range(world_size())]
+    distributed.all_gather_object(found, names)
+    return [name for part in found for name in part]
+
+
 def _leave() -> None:
     """Join the threads of the process group: one that is alive when the interpreter ends may abort the process."""
     if _together():

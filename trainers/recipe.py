@@ -15,7 +15,7 @@ import torch
 from rich.progress import Progress
 
 from edgedepth.core.errors import InputError, require
-from edgedepth.core.files import write_atomic
+from edgedepth.core.files import locked, output_error, write_atomic
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.loop import FitResult, progress_bar
 from edgedepth.trainers.pause import Deadline, Paused, pack, unpack
@@ -80,7 +80,8 @@ def run_recipe(recipe: Recipe, say: Say = print) -> dict[str, FitResult]:
             data = recipe.data or tuple(rendered[rendering] for rendering in STAGES[name].data)
             say(f"{name}: {STAGES[name].network} for {STAGES[name].minutes * recipe.scale:.0f} minutes")
             results[name] = train(replace(stage_config(recipe, name, data), deadline=deadline))
-            write_atomic(recipe.out / name / "done.json", json.dumps(results[name].figures, indent=1))
+            if rank() == 0:  # who has figures
+                write_atomic(recipe.out / name / "done.json", json.dumps(results[name].figures, indent=1))
     except Paused:
         say(f"paused after {recipe.pause:g} minutes; the same command goes on")
     if recipe.pause is not None and rank() == 0:
@@ -138,14 +139,21 @@ def stage_config(recipe: Recipe, name: str, data: tuple[str, ...]) -> TrainConfi
 
 
 def render_worlds(recipe: Recipe, needed: Collection[str], deadline: Deadline, say: Say) -> dict[str, str]:
-    """Render what is needed and not rendered yet below `<out>/data`; the data sets' names by rendering."""
+    """Render what is needed and not rendered yet below `<out>/data`; the data sets' names by rendering.
+
+    One process at a time: where several train together, the others find what the first has rendered.
+    """
     if not needed:
         return {}
     require("warp", extra="world")
     from edgedepth.world.synth import SynthConfig, write_dataset
 
     names = {}
-    with progress_bar() as bar:
+    try:
+        recipe.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(recipe.out, error) from error
+    with locked(recipe.out / ".rendering"), progress_bar() as bar:
         for name, rendering in RENDERINGS.items():
             if name not in needed:
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +152,7 @@ class TableRuns:
             InputError: there are none.
         """
         found = [open_dataset(data, split).where(lambda info: info.route is route) for data in self.data]
-        together = max(found, key=len)
+        together = replace(found[0], entries=tuple(entry for dataset in found for entry in dataset.entries))
         if not len(together):
             raise InputError(
                 f"{', '.join(self.data)}: no frame of route {route} in {split!r}; give data of both ranges"

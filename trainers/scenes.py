@@ -36,7 +36,7 @@ class SceneItem:
 
 @dataclass(frozen=True, kw_only=True)
 class SceneBatch:
-    """image, depth_m, content: see `DepthBatch`, depth in half precision. label: (B,) int64. far: (B,) bool."""
+    """image, depth_m, content: see `DepthBatch`. label: (B,) int64. far: (B,) bool."""
 
     image: Tensor
     depth_m: Tensor

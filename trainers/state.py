@@ -21,6 +21,9 @@ class Averaged:
     The decay rises to `decay` as (1 + n) / (10 + n) over n steps, so that early averages forget the random start.
     Applied, they are `blend` times the average and the rest `other`, weights of another run of the network (Wortsman et
     al., "Robust fine-tuning of zero-shot models", 2022, section 3).
+
+    Raises:
+        CheckpointError: a tensor of `other` has another shape.
     """
 
     def __init__(
@@ -31,6 +34,13 @@ class Averaged:
         self.blend = blend
         self.tensors = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
         self._other = dict(other or {})
+        for name, tensor in self.tensors.items():
+            found = self._other.get(name, tensor)
+            if found.shape != tensor.shape:
+                raise CheckpointError(
+                    f"tensor {name!r} must be {list(tensor.shape)} to be blended, but the other checkpoint has "
+                    f"{list(found.shape)}; blend with one of the same options"
+                )
 
     @torch.no_grad()
     def update(self, step: int) -> None:

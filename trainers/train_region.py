@@ -27,7 +27,7 @@ from edgedepth.trainers.loop import FitResult, fit
 from edgedepth.trainers.losses_region import true_guidance
 from edgedepth.trainers.models.registry import resolve_options
 from edgedepth.trainers.models.rsn import RSN, Guidance, Modules
-from edgedepth.trainers.processes import fabric_for, first_on_machine
+from edgedepth.trainers.processes import fabric_for, first_on_machine, rank
 from edgedepth.trainers.region_data import RegionBatch, RegionFrames, collate_regions, regions_in_order
 from edgedepth.trainers.start import prepare_folder
 from edgedepth.trainers.train_depth import DepthTask
@@ -96,7 +96,8 @@ def _train_stages(config: TrainConfig) -> FitResult:
                 task = RegionTask(run, stage.frozen)
             _take(task.network, state)
             result = fit(task, run, fabric)
-            write_atomic(done, json.dumps(result.figures))
+            if rank() == 0:  # who has figures
+                write_atomic(done, json.dumps(result.figures))
         checkpoint = run.out / f"{config.network}.safetensors"
         state |= load_checkpoint(checkpoint).state
         last = checkpoint

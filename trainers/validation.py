@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgedepth.core.alignment import fit_alignment
+from edgedepth.core.errors import EdgeDepthError
 from edgedepth.core.metrics import depth_metrics
 from edgedepth.core.spec import DepthSpec
 from edgedepth.evaluation.pictures import comparison, contact_sheet
@@ -48,11 +49,16 @@ def depth_figures(predict: Predict, batches: Iterable[DepthBatch], spec: DepthSp
     """abs_rel, rmse and delta1 unaligned, abs_rel and delta1 median-aligned; means over frames.
 
     Frames with fewer than 50 pixels of depth inside the range are left out; an empty dictionary if none is left.
+
+    Raises:
+        EdgeDepthError: a predicted depth is not finite.
     """
     rows: list[dict[str, float]] = []
     for batch in batches:
         focal = batch.focal.numpy()[:, None, None]
         for predicted, truth in zip(predict(batch) * focal, batch.depth_m.numpy()[:, 0], strict=True):
+            if not np.isfinite(predicted).all():
+                raise EdgeDepthError("the network's depth is not finite any more; train again with a smaller --lr")
             valid = (truth >= spec.min_m) & (truth <= spec.max_m)
             if np.count_nonzero(valid) >= _MIN_PIXELS:
                 rows.append(_figures(predicted[valid], truth[valid], spec))

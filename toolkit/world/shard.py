@@ -44,6 +44,7 @@ STREETS: tuple[World, ...] = ("street", "crossing", "jam", "weather")
 # 16-bit units per metre: 0.2 mm to 13.1 m indoors, 2 mm to 131 m outdoors and where there is both.
 DEPTH_SCALE: dict[World, int] = {world: 5000 if world in ROOMS else 500 for world in WORLDS}
 
+VIEW_FILES = ("rgb", "depth", "semantic", "instance")  # what an entry names of a view
 WALK_CHUNK = 24  # frames per shard of a walk
 
 _JPEG_QUALITY = 95

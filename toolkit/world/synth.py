@@ -41,6 +41,7 @@ from edgedepth.world.shard import (
     DEPTH_SCALE,
     LENSES,
     QUALITIES,
+    VIEW_FILES,
     WALK_CHUNK,
     WORLDS,
     ShardJob,
@@ -223,11 +224,12 @@ def _read_json(path: Path) -> Any:
 
 
 def _record(job: ShardJob) -> list[dict[str, Any]] | None:
-    """The entries of a finished shard; None if it is not there or has fewer views than asked for."""
+    """The entries of a finished shard; None if it is not there, has fewer views than asked for, or has lost a file."""
     if not job.path.exists():
         return None
-    entries: list[dict[str, Any]] = _read_json(job.path)
-    return entries[: job.views] if len(entries) >= job.views else None
+    entries: list[dict[str, Any]] = _read_json(job.path)[: job.views]
+    files = (job.out / entry[kind] for entry in entries for kind in VIEW_FILES)
+    return entries if len(entries) == job.views and all(path.is_file() for path in files) else None
 
 
 def _assemble(config: SynthConfig, shards: list[list[dict[str, Any]]], wanted: int) -> dict[str, Any]:
