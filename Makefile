@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -c constraints.txt
 CLIP := examples/walk.mp4
 TYPED := .typing/edgedepth
-RTX14 := $(VENV)-rtx14
-# What runs with TensorRT-RTX 1.4 as well as with 1.7.
-OLDER := $(addprefix tests/test_tensorrt_,build.py cache.py parts.py session.py)
+OLDEST := $(VENV)-oldest
+# What is tested with the oldest libraries as well: running a bundle, and building engines with TensorRT-RTX 1.4.
+OLDER := $(patsubst %,tests/test_%.py,core_files geometry golden runtime sinks sources sources_live steady streaming \
+  tensorrt_build tensorrt_cache tensorrt_parts tensorrt_session)
 
 .PHONY: help demo test lint types unit recipe sweep clean
 
@@ -54,30 +55,32 @@ $(TYPED): Makefile pyproject.toml
 types: $(VENV)/.dev $(TYPED)
 	@MYPYPATH=.typing $(BIN)/mypy --explicit-package-bases $(TYPED)
 
-unit: $(VENV)/.dev $(RTX14)/.rtx14
-	@EDGEDEPTH_RTX14=$(RTX14)/bin/python $(BIN)/python -m pytest -n auto --dist loadgroup
-	@$(RTX14)/bin/python -m pytest $(OLDER)
+unit: $(VENV)/.dev $(OLDEST)/.oldest
+	@EDGEDEPTH_RTX14=$(OLDEST)/bin/python $(BIN)/python -m pytest -n auto --dist loadgroup
+	@$(OLDEST)/bin/python -m pytest -n auto $(OLDER)
 
 recipe: $(VENV)/.dev
 	@$(BIN)/edgedepth train default -o runs/default
 	@$(BIN)/python -m edgedepth.trainers.ship runs/default
 	@$(BIN)/edgedepth export default --small --name default -o toolkit/assets/bundle
 
-# The library with TensorRT 10.16's API, in an environment of its own: both cannot be installed side by side.
-$(RTX14)/.rtx14: $(VENV)/.python pyproject.toml
-	@echo "installing TensorRT-RTX 1.4 into $(RTX14)"
-	@$(PYTHON) -m venv $(RTX14)
-	@$(RTX14)/bin/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -e . onnx pytest tensorrt-rtx==1.4.0.76
+# TensorRT-RTX 1.4, which has TensorRT 10.16's API, cannot be installed beside 1.7: it gets an environment of its own, with
+# the oldest NumPy and OpenCV that are supported.
+$(OLDEST)/.oldest: $(VENV)/.python pyproject.toml constraints-oldest.txt
+	@echo "installing the oldest supported libraries into $(OLDEST)"
+	@$(PYTHON) -m venv $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -c constraints-oldest.txt \
+	  -e . onnx pytest pytest-xdist tensorrt-rtx
 	@touch $@
 
 # Every network at its paper's size through onnxruntime, OpenVINO and both TensorRT-RTX; then the tables.
 SWEEP := runs/sweep
-sweep: $(VENV)/.dev $(RTX14)/.rtx14
+sweep: $(VENV)/.dev $(OLDEST)/.oldest
 	@$(BIN)/python benchmarks/tensorrt_sweep.py export $(SWEEP)
 	@$(BIN)/python benchmarks/tensorrt_sweep.py run $(SWEEP)
 	@$(BIN)/python benchmarks/tensorrt_sweep.py build $(SWEEP)
-	@$(RTX14)/bin/python benchmarks/tensorrt_sweep.py build $(SWEEP)
+	@$(OLDEST)/bin/python benchmarks/tensorrt_sweep.py build $(SWEEP)
 	@$(BIN)/python benchmarks/tensorrt_sweep.py report $(SWEEP) --write docs/benchmarks.md
 
 clean:
-	rm -rf $(VENV) $(RTX14) .typing .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
+	rm -rf $(VENV) $(OLDEST) .typing .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

@@ -27,7 +27,7 @@ from edgedepth.core.manifest import (
 from edgedepth.core.preprocess import Placement
 from edgedepth.core.routing import CoarseRule, FixedRule, Hysteresis, Route, SceneRule
 from edgedepth.core.spec import ClassifierSpec, DepthSpec
-from edgedepth.export.frames import probe_frames
+from edgedepth.export.frames import probe_frames, scene_frames
 from edgedepth.export.measure import count_gmacs, count_params
 from edgedepth.export.original import Exportable, Original
 from edgedepth.export.passes import PassReport
@@ -36,7 +36,7 @@ from edgedepth.export.variants import Variants, Written
 
 Frame = NDArray[np.uint8]
 # Frames of each route kept in the bundle with the depth they must give, to check a device against.
-GOLDEN_PER_ROUTE = 2
+GOLDEN_PER_ROUTE = 3
 # Places365's own number of votes (papers/1, section 3), where there are categories enough for it.
 _TOP_K = 15
 
@@ -92,11 +92,10 @@ class _Writer:
         size = self.request.input_wh
         spec = source.spec if size is None else source.spec.at_size(size)
         original = source.open()
-        given = [_place(frame, spec) for frame in self.request.golden.get(route, ())]
-        frames = [*given, *probe_frames(spec.input_wh)]
+        scenes = [_place(frame, spec) for frame in self.request.golden.get(route) or scene_frames(route)]
+        frames = [*scenes, *probe_frames(spec.input_wh)]
         written = self._written(original, str(route), source, spec, frames, route)
-        # the last probe is the one that looks most like a scene
-        self._keep_golden(route, original, (given or frames[-1:])[:GOLDEN_PER_ROUTE])
+        self._keep_golden(route, original, scenes[:GOLDEN_PER_ROUTE])
         return DepthNetwork(
             network=source.network,
             params=count_params(written.plain),
@@ -115,7 +114,8 @@ class _Writer:
             return Router(rule=FixedRule(route=next(iter(request.depth))))
         source = exportable(request.router)
         spec = source.spec
-        written = self._written(source.open(), "router", source, spec, probe_frames(spec.input_wh))
+        scenes = [_place(frame, spec) for route in Route for frame in scene_frames(route)]
+        written = self._written(source.open(), "router", source, spec, [*scenes, *probe_frames(spec.input_wh)])
         params, gmacs = count_params(written.plain), round(count_gmacs(written.plain), 4)
         if isinstance(spec, ClassifierSpec):
             rule = request.rule or SceneRule(categories=spec.categories, top_k=_votes(len(spec.categories)))
@@ -216,7 +216,7 @@ def _replace(earlier: Sequence[Path], made: Path, folder: Path) -> None:
         raise output_error(folder, error) from error
 
 
-def _place(frame: Frame, spec: DepthSpec) -> Frame:
+def _place(frame: Frame, spec: DepthSpec | ClassifierSpec) -> Frame:
     return Placement.of((frame.shape[1], frame.shape[0]), spec.input_wh, spec.resize).to_input(frame)
 
 

@@ -1,12 +1,26 @@
-"""Frames that put a network through its paces without any data: used for parity where no frames are given."""
+"""Frames that put a network through its paces without any data: used for parity, and as golden frames.
+
+The scenes are rendered by the project's own world (`scripts/make_golden.py`) and shipped with the package.
+"""
 
 from __future__ import annotations
+
+from importlib import resources
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedepth.core.routing import Route
+
 Frame = NDArray[np.uint8]
+
+
+def scene_frames(route: Route) -> list[Frame]:
+    """Three (H, W, 3) uint8 rendered scenes that reach from one end of a route's range to the other."""
+    folder = resources.files("edgedepth.assets") / "golden"
+    files = sorted((file for file in folder.iterdir() if file.name.startswith(f"{route}-")), key=lambda file: file.name)
+    return [np.asarray(cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), 1), np.uint8) for file in files]
 
 
 def probe_frames(input_wh: tuple[int, int], *, seed: int = 0) -> list[Frame]:

@@ -29,10 +29,11 @@ class BundleRequest:
     backends: also write the forms that pay on these backends only, where they differ from the common one.
     input_wh: another input size for the depth networks.
     dynamic: leave height and width of the depth networks' graphs open.
-    golden: BGR frames of any size per route, for the parity check and to be kept; generated ones where absent.
+    golden: BGR frames of any size per route, for the parity check and to be kept; rendered scenes where absent.
     baselines: mean log-depth maps (h, w) float32 per route, for the canonical camera.
     validation: labelled samples that every graph is scored on and held to; None leaves accuracy unmeasured.
     half_storage: store fp32 graphs with float16 weights.
+    licence: of the weights, as the manifest tells it.
     notify: called with one line per step; the default does nothing.
 
     Raises:
@@ -53,7 +54,7 @@ class BundleRequest:
     baselines: Mapping[Route, NDArray[np.float32]] = field(default_factory=dict)
     validation: ValidationData | None = None
     half_storage: bool = False
-    licence: str = "Apache-2.0"
+    licence: str = "unspecified"
     notify: Callable[[str], object] = str
 
     def __post_init__(self) -> None:

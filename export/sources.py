@@ -21,17 +21,22 @@ from edgedepth.trainers.models.scene import load_places365, scene_wrn18_spec
 
 # The shipped trio, by the name `default`.
 DEFAULT_NETWORKS = ("edge-low", "edge-high", "scene-small")
+_SHIPPED_LICENCE = "Apache-2.0"
 _PLACES365 = ".pth.tar"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """The networks of a bundle, and what training wrote beside them: the router's rule and the baseline maps."""
+    """The networks of a bundle, and what training wrote beside them: the router's rule and the baseline maps.
+
+    licence: of the weights, where all are shipped ones; nobody has told that of others.
+    """
 
     depth: dict[Route, Checkpoint | ForeignSource]
     router: Checkpoint | ForeignSource | None
     rule: SceneRule | None
     baselines: dict[Route, NDArray[np.float32]]
+    licence: str | None = None
 
 
 def resolve_sources(
@@ -76,12 +81,14 @@ def resolve_sources(
             f"{len(depth)} depth networks and {len(routers)} routers"
         )
     routes = _routes([c.spec for _, c in depth if isinstance(c.spec, DepthSpec)])
+    shipped = module is None and all(name in _known() for name in (*wanted, *(() if coarse is None else (coarse,))))
     baselines = {route: _baseline_beside(path, c.network) for route, (path, c) in zip(routes, depth, strict=True)}
     return Sources(
         depth={route: c for route, (_, c) in zip(routes, depth, strict=True)},
         router=routers[0][1] if routers else None,
         rule=_rule_beside(*routers[0]) if routers else None,
         baselines={route: found for route, found in baselines.items() if found is not None},
+        licence=_SHIPPED_LICENCE if shipped else None,
     )
 
 
@@ -110,8 +117,12 @@ def _places365(path: Path) -> Checkpoint:
     )
 
 
+def _known() -> tuple[str, ...]:
+    return (*network_names(), *classifier_names())
+
+
 def _path_of(name: str) -> Path:
-    known = (*network_names(), *classifier_names())
+    known = _known()
     if name in known:
         path = shipped_checkpoint(name)
         if not path.is_file():

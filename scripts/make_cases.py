@@ -2,7 +2,7 @@
 
     edgedepth synth rooms --world indoor --count 3348 --size 320x240 --seed 1 --views-per-scene 3 --split test
     edgedepth synth streets --world street --count 2988 --size 384x220 --seed 1 --views-per-scene 3 --split test
-    python examples/make_cases.py synth:rooms synth:streets
+    python scripts/make_cases.py synth:rooms synth:streets
 
 For each set the images about the median of abs_rel, then those where it is largest. A row shows the picture, the true
 depth, the network's, and the error (blue too near, red too far, full colour at a factor of two).

@@ -1,6 +1,6 @@
 """Makes `docs/images/walk.jpg`, the picture of the README: frames of the sample clip beside their depth.
 
-python examples/make_picture.py
+python scripts/make_picture.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Makes the sample clip `examples/walk.mp4`: a walk from a room through a door into a street.
 
-    python examples/make_walk.py            # renders and encodes (minutes on a CPU)
+    python scripts/make_walk.py            # renders and encodes (minutes on a CPU)
 
 The frames, with their exact depth, are an ordinary rendered data set; for the clip's ground truth run
 `edgedepth synth walk_truth --world walk --count 144 --size 448x256 --seed 3 --quality lit`

@@ -2,7 +2,7 @@
 
 Two rows of the other worlds follow: bad weather, halls and tunnels, close views, people, traffic jams and plain rooms.
 
-python examples/make_world_sheet.py
+python scripts/make_world_sheet.py
 """
 
 from __future__ import annotations

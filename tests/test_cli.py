@@ -188,7 +188,8 @@ def test_a_traceback_only_with_debug(bundle: Path, capsys: pytest.CaptureFixture
 def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, command, "--help")
     assert code == 0
-    assert f"edgedepth {command}" in " ".join(out.split())
+    _, _, examples = " ".join(out.split()).partition("Example")
+    assert f"edgedepth {command}" in examples
 
 
 def test_inspect(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,6 +232,46 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     assert all({"available", "version", "devices", "why"} == set(found) for found in data["backends"].values())
 
 
+@pytest.mark.parametrize("command", ["doctor", "inspect"])
+def test_tables_cut_nothing_off(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "…" not in call(capsys, command)[1]
+
+
+def test_the_version_needs_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, "--version") == (0, f"{edgedepth.__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [("-h",), ("run", "-h")])
+def test_help_has_a_short_name(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, *arguments)
+    assert (code, "Usage: edgedepth" in out) == (0, True)
+
+
+def test_ctrl_c_while_commands_load_is_no_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgedepth.cli.build_app", interrupted)
+    assert call(capsys, "doctor") == (130, "", "")
+
+
+def test_an_error_is_one_line_whatever_it_quotes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "two lines.mp4 does not exist" in failure(capsys, "run", tmp_path / "two\nlines.mp4")
+
+
+def test_names_in_another_encoding_are_printed(bundle: Path, tmp_path: Path) -> None:
+    photo = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    Path(os.fsdecode(photo)).write_bytes(cv2.imencode(".png", np.full((20, 31, 3), 102, np.uint8))[1].tobytes())
+    command = [sys.executable, "-m", "edgedepth", "run", photo, "-b", bundle, "-o", tmp_path / "out", "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"})
+    assert (done.returncode, b"caf\xe9_depth.png" in done.stdout) == (0, True), done.stderr
+
+
 def test_ctrl_c_leaves_a_playable_video_and_a_report(bundle: Path, tmp_path: Path) -> None:
     long = tmp_path / "long.mp4"
     write_video(long, 3000, (320, 240))
@@ -261,5 +302,14 @@ def test_intrinsics_of_another_size_are_noticed(capsys: pytest.CaptureFixture[st
     assert [camera((640, 480)).cx, camera((640, 480)).cx] == [960, 960]
     err = capsys.readouterr().err
     assert err.count("lies outside frames of 640x480") == 1
-    camera((1920, 1080))
+    parse_camera("1400,1400,960,540")((1920, 1080))
     assert capsys.readouterr().err == ""
+
+
+def test_intrinsics_of_frames_of_several_sizes_are_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "camera.json").write_text('{"fx": 500, "fy": 500, "cx": 320, "cy": 240, "width": 640, "height": 480}')
+    cameras = parse_camera("500,500,320,240"), parse_camera(str(tmp_path / "camera.json"))
+    for camera, told in zip(cameras, (1, 0), strict=True):
+        for wh in ((640, 480), (640, 480), (1280, 960), (2560, 1920)):
+            camera(wh)
+        assert capsys.readouterr().err.count("frames are of 640x480 and 1280x960") == told

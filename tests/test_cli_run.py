@@ -75,6 +75,20 @@ def test_photos_are_never_replaced(bundle: Path, photos: Path, capsys: pytest.Ca
     assert contents(photos) == before
 
 
+def test_options_that_change_nothing_are_told(
+    bundle: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    idle = ["--confidence", "--steady", "0.5", "--camera-size", "31x20", "--range", "1", "2", "--colormap", "magma"]
+    call = ["run", str(photos), "-b", str(bundle), "--backend", "onnxruntime", "--json", "-o"]
+    with pytest.raises(SystemExit):
+        main([*call, str(tmp_path / "idle"), "--save", "none", *idle])
+    told = json.loads(capsys.readouterr().out)["warnings"]
+    assert [line.split()[0] for line in told] == ["--confidence", "--steady", "--camera-size", "--range", "--colormap"]
+    with pytest.raises(SystemExit):
+        main([*call, str(tmp_path / "used"), "--save", "npz,video", "--confidence", "--range", "1", "2"])
+    assert json.loads(capsys.readouterr().out)["warnings"] == []
+
+
 def test_two_outputs_never_share_a_file(
     bundle: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,6 +158,17 @@ def test_a_mistyped_output_leaves_no_folder(
     _, line = failed(capsys, bundle, photos, "--save", "pgn16")
     assert "unknown output 'pgn16'" in line
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_bar_shows_names_as_they_are(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in a terminal
+    photo = tmp_path / "take [red] 2.png"
+    cv2.imwrite(str(photo), np.full((20, 31, 3), 102, np.uint8))
+    with pytest.raises(SystemExit):
+        main(["run", str(photo), "-b", str(bundle), "--backend", "onnxruntime", "-o", str(tmp_path / "out")])
+    assert "take [red] 2" in capsys.readouterr().err
 
 
 def test_a_second_ctrl_c_leaves_the_report(

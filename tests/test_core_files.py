@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgedepth.core.files import scratch_in, write_atomic
+from edgedepth.core.errors import OutputError
+from edgedepth.core.files import check_writable, scratch_in, write_atomic
 
 
 @pytest.mark.parametrize("name", ["x" * 251 + ".png", "深" * 82 + ".png"])
@@ -15,6 +16,13 @@ def test_a_name_as_long_as_names_may_be(tmp_path: Path, name: str) -> None:
     write_atomic(tmp_path / name, b"new")
     assert (tmp_path / name).read_bytes() == b"new"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("below", ["", "x", "x/y"])
+def test_a_file_where_a_folder_is_needed(tmp_path: Path, below: str) -> None:
+    (tmp_path / "taken").touch()
+    with pytest.raises(OutputError, match="a file is where a folder is needed; choose another place"):
+        check_writable(tmp_path / "taken" / below)
 
 
 def test_a_scratch_folder_goes_and_an_empty_folder_with_it(tmp_path: Path) -> None:

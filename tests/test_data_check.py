@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 
 from edgedepth.cli import main
 from edgedepth.core.errors import InputError, UnknownNameError
-from edgedepth.datasets.check import check_dataset, guess_name
+from edgedepth.datasets.check import _kind_of, check_dataset, guess_name
 from tests.frames import write_planes
 
 Change = Callable[[Path, list[dict[str, Any]]], None]
@@ -57,6 +59,14 @@ def _camera_of_another_size(folder: Path, records: list[dict[str, Any]]) -> None
     records[1]["intrinsics"] = [520.0, 520.0, 320.0, 240.0]
 
 
+def _too_large(folder: Path, records: list[dict[str, Any]]) -> None:
+    """A header that promises more pixels than OpenCV takes."""
+    data = bytearray((folder / "1.png").read_bytes())
+    data[16:24] = struct.pack(">II", 200_000, 200_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    (folder / "1.png").write_bytes(data)
+
+
 def _twice(folder: Path, records: list[dict[str, Any]]) -> None:
     records[1]["id"] = "0"
 
@@ -71,6 +81,7 @@ def _two_splits(folder: Path, records: list[dict[str, Any]]) -> None:
     [
         (_missing, "error", "a file is missing"),
         (_damaged, "error", "a file is damaged"),
+        (_too_large, "error", "a file is damaged"),
         (_empty, "error", "not one pixel of depth"),
         (_other_size, "error", "cannot be used: ...: depth is 64x48"),
         (_sparse, "warning", "less than 0.5 % of the pixels have depth"),
@@ -92,6 +103,27 @@ def test_a_fault_is_named_and_counted(tmp_path: Path, change: Change, level: str
     assert (finding.level, finding.count) == (level, 1)
     assert finding.first.startswith(("0", "1"))
     assert found.usable is (level != "error")
+
+
+def test_faults_of_one_kind_are_one_finding(tmp_path: Path) -> None:
+    pairs = write_planes(tmp_path, 4)
+    records = json.loads(pairs.read_text())
+    (tmp_path / "eight bits").mkdir()
+    for number, record in enumerate(records):
+        record["depth"] = f"eight bits/{number}.png"
+        cv2.imwrite(str(tmp_path / record["depth"]), np.full((48, 64), 9, np.uint8))
+    pairs.write_text(json.dumps(records))
+    (finding,) = [each for each in check_dataset(f"pairs:{pairs}").findings if each.level == "error"]
+    assert (finding.what, finding.count) == ("depth is not a 16-bit PNG of one channel", 4)
+
+
+def test_a_short_name_leaves_the_words_of_a_fault_alone() -> None:
+    assert _kind_of("e: depth is 8x6, but the image is 8x4", "e") == (
+        "cannot be used: ...: depth is 8x6, but the image is 8x4"
+    )
+    assert _kind_of("labels /data/e/1.png must have one channel", "e") == (
+        "cannot be used: labels ... must have one channel"
+    )
 
 
 def test_good_data_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

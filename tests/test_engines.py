@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import openvino as ov
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -136,6 +137,29 @@ def test_openvino_computes_in_float32_unless_bf16_is_asked_for(tmp_path: Path) -
     frame = np.full((2, 3), 1, np.uint8)
     with open_session(path, "openvino") as session:
         np.testing.assert_array_equal(session.run({"frame": frame})["total"], np.float32(3 * 1.00390625))
+
+
+@pytest.mark.parametrize("capable", [True, False])
+def test_openvino_takes_bf16_where_the_cpu_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capable: bool
+) -> None:
+    hints: list[dict[str, Any]] = []
+    known = ["FP32", "BF16"] if capable else ["FP32"]
+    monkeypatch.setattr(ov.Core, "get_property", lambda *_: known)
+    compile_model = ov.Core.compile_model
+
+    def compiled(core: ov.Core, model: ov.Model, device: str, properties: dict[str, Any]) -> Any:
+        hints.append(properties)
+        return compile_model(core, model, device, properties | {"INFERENCE_PRECISION_HINT": "f32"})
+
+    monkeypatch.setattr(ov.Core, "compile_model", compiled)
+    if not capable:
+        with pytest.raises(BackendError, match="openvino has no bfloat16 on this CPU; use --precision fp32 or int8"):
+            open_session(save_model(tmp_path / "m.onnx"), "openvino", precision="bf16")
+        return
+    with open_session(save_model(tmp_path / "m.onnx"), "openvino", precision="bf16") as session:
+        assert session.precision == "bf16"
+    assert [entry["INFERENCE_PRECISION_HINT"] for entry in hints] == ["bf16"]
 
 
 @pytest.mark.parametrize(

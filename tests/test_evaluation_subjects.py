@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from edgedepth.cli import main
 from edgedepth.core.errors import InputError
@@ -16,6 +18,7 @@ from edgedepth.datasets import DepthSample, open_dataset
 from edgedepth.evaluation import evaluate_samples, protocol_named
 from edgedepth.evaluation.evaluate import DISTANCES_M
 from edgedepth.evaluation.histogram import LOG_ERRORS, ErrorHistogram
+from edgedepth.evaluation.pictures import _draw_histogram
 from edgedepth.evaluation.predictions import PredictionFolder
 from tests.frames import write_planes
 
@@ -58,6 +61,17 @@ def test_a_folder_of_predictions_in_every_form(pairs: Path, tmp_path: Path, caps
     assert data["predictions"] == str(folder)
 
 
+def test_a_report_that_cannot_be_written_is_told_first(
+    pairs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evaluated(*_: object, **__: object) -> None:
+        pytest.fail("hours are spent")
+
+    monkeypatch.setattr("edgedepth.evaluation.evaluate_samples", evaluated)
+    said = refused("default", "--data", f"pairs:{pairs}", "--report", str(pairs), capsys=capsys)
+    assert f"cannot write {pairs}" in said
+
+
 def test_the_scale_of_our_own_png_output_is_known(pairs: Path, tmp_path: Path) -> None:
     (tmp_path / "depth_png.json").write_text(json.dumps({"scale": 256}))
     sample = open_dataset(f"pairs:{pairs}")[0]
@@ -84,6 +98,17 @@ def test_what_predictions_cannot_do_is_refused(
     error = refused(str(folder), "--data", f"pairs:{pairs}", *arguments, capsys=capsys)
     assert message in error
     assert "\n" not in error
+
+
+def test_a_sample_named_from_the_root_is_looked_for_in_the_folder(pairs: Path, tmp_path: Path) -> None:
+    sample = next(iter(open_dataset(f"pairs:{pairs}")))
+    folder = tmp_path / "predictions"
+    folder.mkdir()
+    np.save(folder / "0.npy", sample.depth_m)
+    named = replace(
+        sample, id=f"{pairs.parent}/0"
+    )  # as a pairs file of absolute paths names it, whose picture is there
+    np.testing.assert_array_equal(PredictionFolder(folder)(named).depth_m, sample.depth_m)
 
 
 def test_a_missing_or_malformed_prediction_is_named(pairs: Path, tmp_path: Path) -> None:
@@ -174,6 +199,15 @@ def test_histogram_counts_by_distance_and_signed_error() -> None:
     # 0..1 m, 1..2 m, 3..5 m and 10..20 m; a factor of ten lies beyond the last edge
     assert found == {(0, exact): 1, (1, exact): 1, (3, double): 1, (5, len(LOG_ERRORS)): 1}
     assert histogram.as_json()["distances_m"][:2] == [0.0, 1.0]
+
+
+def test_the_histogram_is_labelled_with_its_factors() -> None:
+    histogram = ErrorHistogram.empty(DISTANCES_M)
+    histogram.add(np.array([1.5]), np.array([1.5]))
+    axes = Figure().subplots()
+    _draw_histogram(axes, histogram)
+    labels = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert labels == ["0.333", "0.5", "0.8", "1", "1.25", "2", "3"]
 
 
 def test_the_report_counts_every_pixel_once(pairs: Path) -> None:

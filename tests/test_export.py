@@ -24,7 +24,7 @@ from edgedepth.datasets import DepthDataset, DepthSample
 from edgedepth.datasets.sample import Entry
 from edgedepth.engines import open_session
 from edgedepth.export import export_onnx, spec_for
-from edgedepth.export.bundle_export import BundleRequest, ExportReport, export_bundle
+from edgedepth.export.bundle_export import GOLDEN_PER_ROUTE, BundleRequest, ExportReport, export_bundle
 from edgedepth.export.emulation import emulated_float16
 from edgedepth.export.frames import probe_frames
 from edgedepth.export.measure import count_gmacs, count_params
@@ -345,12 +345,28 @@ def test_bundle_of_one_network(made: Path) -> None:
 
 def test_golden_depth_is_the_networks_answer_to_the_golden_frame(made: Path) -> None:
     bundle = Bundle.load(made / "out")
-    (golden,) = bundle.manifest.golden
-    frame = cv2.imread(str(bundle.path(golden.frame)))
-    assert frame is not None
+    assert len(bundle.manifest.golden) == GOLDEN_PER_ROUTE
     network = load_checkpoint(made / "tiny.safetensors").build()
-    expected = reference(network, frame.astype(np.uint8))[0, 0]
-    np.testing.assert_allclose(np.load(bundle.path(golden.depth)), expected, rtol=1e-5)
+    for golden in bundle.manifest.golden:
+        frame = cv2.imread(str(bundle.path(golden.frame)))
+        assert frame is not None
+        expected = reference(network, frame.astype(np.uint8))[0, 0]
+        np.testing.assert_allclose(np.load(bundle.path(golden.depth)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("route", list(Route))
+def test_golden_frames_of_the_shipped_bundle_reach_from_end_to_end_of_the_range(route: Route) -> None:
+    """An engine that is wrong at one end, or where there is sky, must not pass because no golden frame shows it."""
+    bundle = Bundle.load()
+    depth_m = np.stack(
+        [np.load(bundle.path(golden.depth)) for golden in bundle.manifest.golden if golden.route is route]
+    )
+    spec = bundle.manifest.networks[route].spec
+    near, far = np.quantile(depth_m, (0.001, 0.999))
+    assert np.log(far / near) > 0.8 * np.log(spec.max_m / spec.min_m)
+    if route is Route.HIGH:
+        assert spec.beyond_m is not None
+        assert (depth_m >= spec.beyond_m).mean() > 0.05
 
 
 def test_bundle_of_two_with_a_scene_router(tmp_path: Path, tiny: nn.Module, tiny_spec: DepthSpec) -> None:
@@ -429,7 +445,7 @@ def test_half_precision_is_audited_on_validation_frames_too(
     depth = resolve_sources([str(made / "tiny.safetensors")]).depth
     validation = ValidationData(data="pairs:mine", samples={Route.LOW: labelled(tiny)})
     export_bundle(BundleRequest(depth=depth, precisions=("fp16",), validation=validation), tmp_path / "out")
-    assert seen == [len(probe_frames((64, 48))) + 3]
+    assert seen == [len(probe_frames((64, 48))) + GOLDEN_PER_ROUTE + len(validation.samples[Route.LOW])]
 
 
 def labelled(tiny: nn.Module, count: int = 3) -> list[DepthSample]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import weakref
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from edgedepth import Bundle, Camera, DepthRuntime, Route
+from edgedepth import Bundle, Camera, DepthResult, DepthRuntime, Route
 from edgedepth.cli import main
 from edgedepth.core.errors import InputError
 from edgedepth.runtime.metric_scale import (
@@ -119,6 +121,12 @@ def test_sparse_depth_gives_scale_and_shift(factor: float, shift: float, outlier
     assert (result.raw_depth_m > 0).all()
 
 
+def test_a_table_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "long.csv").write_text(f"u,v,depth_m\n{'1' * 200_000},1,2\n")
+    with pytest.raises(InputError, match=r"long\.csv is not a table of numbers: field larger"):
+        read_points(tmp_path / "long.csv", None)
+
+
 def test_scale_on_the_command_line_from_a_cloud(tmp_path: Path) -> None:
     folder = routed_bundle(tmp_path / "b").folder
     cv2.imwrite(str(tmp_path / "view.png"), _ramp())
@@ -166,6 +174,44 @@ def test_points_in_space_are_projected(tmp_path: Path) -> None:
         read_points(path, None)
 
 
+def test_points_that_are_nowhere_are_left_out(tmp_path: Path) -> None:
+    with DepthRuntime.load(routed_bundle(tmp_path / "b")) as depth:
+        result = depth(_frame(), route=Route.LOW)
+    nowhere = [[np.nan, 1, 4], [1e300, 1, 4], [1, -np.inf, 4], [1, 1, np.nan], [1, 1, 0], [64, 1, 4]]
+    pairs = pairs_at_points(result, np.array([*nowhere, [63, 47, 4.4]]))
+    np.testing.assert_allclose(pairs.measured_m, [4.4])
+
+
+def test_frames_are_measured_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty results of a large camera would not fit into a small device."""
+    folder = routed_bundle(tmp_path / "b").folder
+    (tmp_path / "walls").mkdir()
+    for number in range(6):
+        cv2.imwrite(str(tmp_path / "walls" / f"{number}.png"), _frame())
+    answered: list[weakref.ref[DepthResult]] = []
+    answer = DepthRuntime.__call__
+
+    def counted(*arguments: Any, **options: Any) -> DepthResult:
+        assert sum(result() is not None for result in answered) <= 2, "the first and the last"
+        result = answer(*arguments, **options)
+        answered.append(weakref.ref(result))
+        return result
+
+    monkeypatch.setattr(DepthRuntime, "__call__", counted)
+    assert _run("scale", str(folder), str(tmp_path / "walls"), "--distance", "5") == 0
+    assert len(answered) == 6
+
+
+def test_one_route_is_undone(tmp_path: Path) -> None:
+    folder = routed_bundle(tmp_path / "b").folder
+    cv2.imwrite(str(tmp_path / "wall.png"), _frame())
+    for route, distance in (("low", "5"), ("high", "40")):
+        assert _run("scale", str(folder), str(tmp_path / "wall.png"), "--distance", distance, "--route", route) == 0
+    assert _run("scale", str(folder), "--undo", "--route", "low") == 0
+    networks = Bundle.load(folder).manifest.networks
+    assert (networks[Route.LOW].scale is None, networks[Route.HIGH].scale is None) == (True, False)
+
+
 def test_scales_that_cannot_be_right_are_refused(tmp_path: Path) -> None:
     one = np.ones(40)
     with pytest.raises(InputError, match="factor would be 1e\\+03"):
@@ -192,6 +238,7 @@ def test_scales_that_cannot_be_right_are_refused(tmp_path: Path) -> None:
         (["--distance", "2", "--roi", "middle"], "--roi is X,Y,W,H"),
         (["--undo", "--distance", "2"], "--undo takes no measurement"),
         (["--sparse", "absent.csv"], "cannot read the points absent.csv"),
+        (["--distance", "2", "--camera", "absent.json"], "cannot read the camera file absent.json: No such file"),
     ],
 )
 def test_mistakes_are_told_in_one_line(

@@ -6,6 +6,7 @@ import configparser
 import importlib
 import importlib.util
 import sys
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -58,18 +59,20 @@ def test_camera_info(convert: ModuleType) -> None:
 
 
 def test_depth_follows_rep_117_and_118(convert: ModuleType) -> None:
-    depth = np.array([[1.5, np.nan, np.nan]], np.float32)
+    depth = np.array([[1.5, np.nan, np.nan, 1.0]], np.float32)
     result = DepthResult(
-        depth_m=depth, valid=np.array([[1, 2, 0]], np.uint8), raw_depth_m=np.array([[1.5, 80, 3]], np.float32),
-        route=Route.HIGH, score=1.0, camera=Camera.from_hfov(60, 3, 1), camera_given=True,
+        depth_m=depth, valid=np.array([[1, 2, 0, 3]], np.uint8), raw_depth_m=np.array([[1.5, 80, 3, 1]], np.float32),
+        route=Route.HIGH, score=1.0, camera=Camera.from_hfov(60, 4, 1), camera_given=True,
     )  # fmt: skip
     message = SimpleNamespace()
     convert.fill_depth_image(message, result)
-    assert (message.encoding, message.step, message.width, message.height) == ("32FC1", 12, 3, 1)
+    assert (message.encoding, message.step, message.width, message.height) == ("32FC1", 16, 4, 1)
+    assert isinstance(message.data, array), "what else is given is checked number by number in some releases of ROS"
     values = np.frombuffer(message.data, "<f4")
     assert values[0] == 1.5
     assert np.isposinf(values[1])
     assert np.isnan(values[2])
+    assert np.isneginf(values[3])
     assert np.isnan(result.depth_m[0, 1]), "the result itself is not changed"
 
 
@@ -109,6 +112,7 @@ class Message(SimpleNamespace):
 def node_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     stand_ins = {
         "rclpy": {"init": None, "spin": None, "try_shutdown": None},
+        "rclpy.executors": {"ExternalShutdownException": type("ExternalShutdownException", (Exception,), {})},
         "rclpy.node": {"Node": FakeNode},
         "rclpy.qos": {
             "QoSProfile": SimpleNamespace,
@@ -176,6 +180,22 @@ def test_the_node_publishes_depth_of_calibrated_images(
     take_image(picture())  # of another size than its camera
     assert "camera is for 128x96, but the frame is 64x48" in node.said[-1]
     assert len(node.published["depth/image"]) == before
+
+
+@pytest.mark.parametrize("ends", ["KeyboardInterrupt", "ExternalShutdownException"])
+def test_the_node_ends_quietly(node_module: ModuleType, monkeypatch: pytest.MonkeyPatch, ends: str) -> None:
+    """Ctrl-C is the one, SIGTERM and the end of a launch file the other."""
+    done: list[str] = []
+
+    def spin(_node: object) -> None:
+        raise KeyboardInterrupt if ends == "KeyboardInterrupt" else node_module.ExternalShutdownException
+
+    monkeypatch.setattr(node_module.rclpy, "init", lambda: None)
+    monkeypatch.setattr(node_module.rclpy, "spin", spin)
+    monkeypatch.setattr(node_module.rclpy, "try_shutdown", lambda: done.append("shut down"))
+    monkeypatch.setattr(node_module, "DepthNode", object)
+    node_module.main()
+    assert done == ["shut down"]
 
 
 def test_ros2_run_finds_the_executable() -> None:

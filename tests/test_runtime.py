@@ -52,6 +52,39 @@ def test_frames_are_routed_and_measured(runtime: edgedepth.DepthRuntime, level: 
 
 def test_route_can_be_forced(runtime: edgedepth.DepthRuntime) -> None:
     assert runtime(grey(FAR), route=edgedepth.Route.LOW).depth_m == pytest.approx(8.0, rel=1e-5)
+    named = runtime(grey(NEAR), route="high")
+    assert named.route is edgedepth.Route.HIGH
+    assert named.score == 1.0
+
+
+def test_bfloat16_is_computed_of_the_float32_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    real = depth_runtime.open_session
+
+    def recorded(path: Path, *, precision: str, **options: object) -> Session:
+        opened.append((path.name, precision))
+        return real(path, precision="fp32", **options)
+
+    monkeypatch.setattr(depth_runtime, "open_session", recorded)
+    with edgedepth.DepthRuntime.load(folder, backend="openvino", precision="bf16", threads=1) as runtime:
+        assert runtime.precision == "bf16"
+        assert runtime(grey(NEAR)).depth_m == pytest.approx(4.0, rel=1e-5)
+    assert {precision for _, precision in opened} == {"bf16"}
+    assert {name for name, _ in opened} >= {"low.onnx", "high.onnx"}
+
+
+def test_a_route_that_is_none_is_refused(runtime: edgedepth.DepthRuntime) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown route 'middle'.*low, high"):
+        runtime(grey(NEAR), route="middle")
+
+
+def test_a_steadier_smooths_a_stream_of_calls(runtime: edgedepth.DepthRuntime) -> None:
+    steadier = runtime.steadier(0.5)
+    first, second = grey(100), grey(101)
+    alone = runtime(second).depth_m.copy()
+    runtime(first, steadier=steadier)
+    smoothed = runtime(second, steadier=steadier).depth_m
+    assert ((smoothed < alone) & (smoothed > runtime(first).depth_m)).all()
 
 
 def test_depth_scales_with_the_focal_length(runtime: edgedepth.DepthRuntime) -> None:
@@ -78,6 +111,19 @@ def test_beyond_range_is_a_state_not_a_depth(runtime: edgedepth.DepthRuntime) ->
     assert np.isnan(result.depth_m[:, 68:]).all()
     assert np.isfinite(result.raw_depth_m).all()
     assert np.nanmax(result.depth_m) < 76
+
+
+def test_nearer_than_the_range_is_said_and_still_a_depth(runtime: edgedepth.DepthRuntime) -> None:
+    """A robot must not take what is too near to measure for free space, nor for a measured metre."""
+    frame = grey(FAR)
+    frame[:, 64:] = 3  # high: 0.94 m, nearer than the 1 m at which its range begins
+    camera = edgedepth.Camera(fx=208, fy=208, cx=63.5, cy=47.5, width=128, height=96)
+    result = runtime(frame, route="high", camera=camera)
+    assert (result.valid[:, :60] == edgedepth.PixelState.MEASURED).all()
+    assert (result.valid[:, 68:] == edgedepth.PixelState.NEARER).all()
+    assert result.depth_m[:, 68:] == pytest.approx(3 / 3.1875 * 2, rel=1e-5)
+    assert result.known.all()
+    assert len(result.points()) == frame.shape[0] * frame.shape[1]
 
 
 def test_points_are_in_the_optical_frame(runtime: edgedepth.DepthRuntime) -> None:

@@ -40,12 +40,12 @@ def make_frame(index: int = 0, *, wh=(64, 48), name: str | None = None, time_s: 
 
 
 def make_result(wh=(64, 48), *, route: Route = Route.LOW, confidence: bool = False) -> DepthResult:
-    """Depth rises from 1 m to 20 m to the right; the first row is sky, the last is unknown."""
+    """Depth rises from 1 m to 20 m to the right; the first row is sky, the last unknown, the first column nearer."""
     raw = np.tile(np.linspace(1, 20, wh[0], dtype=np.float32), (wh[1], 1))
     valid = np.full((wh[1], wh[0]), PixelState.MEASURED, np.uint8)
-    valid[0], valid[-1] = PixelState.BEYOND, PixelState.UNKNOWN
+    valid[:, :1], valid[0], valid[-1] = PixelState.NEARER, PixelState.BEYOND, PixelState.UNKNOWN
     return DepthResult(
-        depth_m=np.where(valid == PixelState.MEASURED, raw, np.float32(np.nan)),
+        depth_m=np.where((valid == PixelState.UNKNOWN) | (valid == PixelState.BEYOND), np.float32(np.nan), raw),
         valid=valid,
         raw_depth_m=raw,
         route=route,
@@ -88,6 +88,14 @@ class TestVideo:
                 sink.write(make_frame(i, time_s=time_s), make_result())
         with open_source(sink.close()[0]) as source:
             np.testing.assert_allclose([f.time_s for f in source], times_s, atol=1e-3)
+
+    def test_the_first_picture_is_shown_at_once(self, tmp_path):
+        with sinks(["video"], tmp_path, fps=10.0) as sink:
+            for i in range(12):
+                sink.write(make_frame(i, time_s=i / 10), make_result())
+        with av.open(str(sink.close()[0])) as container:
+            shown_s = [frame.time for frame in container.decode(video=0)]
+        np.testing.assert_allclose(shown_s, np.arange(12) / 10, atol=1e-3)
 
     def test_a_clock_that_jumps_by_years_is_shortened_and_told(self, tmp_path):
         times_s = [0.0, 0.5, 1.7e9, 1.7e9 + 0.5]  # a device that gets its time from the network while it records

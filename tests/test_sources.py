@@ -335,6 +335,8 @@ class TestImages:
 
     def test_folders_without_images_are_refused(self, tmp_path):
         assert "empty" in refusal(tmp_path)
+        (tmp_path / "kitchen").mkdir()
+        assert "only folders: kitchen; give one of them" in refusal(tmp_path)
         (tmp_path / "clip.mp4").touch()
         assert "clip.mp4" in refusal(tmp_path)
 
@@ -348,6 +350,14 @@ class TestImages:
         frames, _ = read(f"{tmp_path}/a*.png")
         assert [f.name for f in frames] == ["a1", "a2"]
         assert "no file matches" in refusal(f"{tmp_path}/c*.png")
+
+    def test_a_quoted_pattern_may_begin_at_home(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        cv2.imwrite(str(tmp_path / "a.png"), np.zeros((4, 4, 3), np.uint8))
+        for spec in ("~/*.png", "~/a.png", Path("~")):
+            with open_source(spec) as source:
+                assert len(list(source)) == 1
+        assert f"{tmp_path}/drive.mcap does not exist" in refusal("bag:~/drive.mcap")
 
     def test_a_name_with_brackets_is_a_file_first(self, tmp_path):
         path = self.write(tmp_path / "a[1].png", np.zeros((2, 2, 3), np.uint8))

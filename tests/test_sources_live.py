@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import subprocess
 import sys
 import threading
 import time
@@ -14,12 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from cv2.utils import logging
 
 from edgedepth.core.errors import InputError
 from edgedepth.io import live_source, open_source
 from edgedepth.io.camera_source import without_password
-from edgedepth.io.quiet import quiet_opencv
+from edgedepth.io.quiet import getLogLevel, quiet_opencv
 
 
 class MotionJpeg(BaseHTTPRequestHandler):
@@ -72,6 +72,13 @@ def test_nobody_answers() -> None:
     ) as refused:
         open_source("rtsp://user:secret@127.0.0.1:1/live")
     assert "secret" not in str(refused.value)
+
+
+def test_what_nobody_answers_is_one_line() -> None:
+    """FFmpeg's own words would be a second; its level is the process's, so this is one of its own."""
+    command = [sys.executable, "-m", "edgedepth", "run", "rtsp://127.0.0.1:1/live"]
+    told = subprocess.run(command, capture_output=True, text=True).stderr
+    assert [line[:31] for line in told.splitlines()] == ["edgedepth: no video comes from "]
 
 
 FAKE_GSTREAMER = """#!{python}
@@ -261,11 +268,11 @@ def test_no_password_is_shown(url: str, shown: str) -> None:
 
 
 def test_opencv_speaks_again_after_the_last_of_several_threads() -> None:
-    level = logging.getLogLevel()
+    level = getLogLevel()
     first, second = quiet_opencv(), quiet_opencv()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
-    assert logging.getLogLevel() == logging.LOG_LEVEL_SILENT
+    assert getLogLevel() == 0
     second.__exit__(None, None, None)
-    assert logging.getLogLevel() == level
+    assert getLogLevel() == level

@@ -19,23 +19,36 @@ if TYPE_CHECKING:
     from edgedepth.core import errors as errors
     from edgedepth.core.bundle import Bundle as Bundle
     from edgedepth.core.camera import Camera as Camera
+    from edgedepth.core.colour import MetricColours as MetricColours
     from edgedepth.core.results import DepthResult as DepthResult
     from edgedepth.core.results import PixelState as PixelState
+    from edgedepth.core.routing import Decision as Decision
     from edgedepth.core.routing import Route as Route
+    from edgedepth.core.routing import RouteKeeper as RouteKeeper
     from edgedepth.deployment import deploy as deploy
+    from edgedepth.io.frames import Frame as Frame
     from edgedepth.runtime.depth_runtime import DepthRuntime as DepthRuntime
+    from edgedepth.runtime.steady import Steadier as Steadier
 
 _HOMES = {
     "Bundle": "edgedepth.core.bundle",
     "Camera": "edgedepth.core.camera",
+    "Decision": "edgedepth.core.routing",
     "DepthResult": "edgedepth.core.results",
     "DepthRuntime": "edgedepth.runtime.depth_runtime",
+    "Frame": "edgedepth.io.frames",
+    "MetricColours": "edgedepth.core.colour",
     "PixelState": "edgedepth.core.results",
     "Route": "edgedepth.core.routing",
+    "RouteKeeper": "edgedepth.core.routing",
+    "Steadier": "edgedepth.runtime.steady",
     "deploy": "edgedepth.deployment",
 }
 
-__all__ = ["Bundle", "Camera", "DepthResult", "DepthRuntime", "PixelState", "Route", "deploy", "errors"]
+__all__ = [
+    "Bundle", "Camera", "Decision", "DepthResult", "DepthRuntime", "Frame", "MetricColours", "PixelState", "Route",
+    "RouteKeeper", "Steadier", "deploy", "errors",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -71,6 +71,7 @@ def deploy(
     output: str | Path = "bundle",
     *,
     name: str | None = None,
+    licence: str | None = None,
     input_wh: tuple[int, int] | None = None,
     precisions: Sequence[str] = ("fp32", "fp16"),
     calib: str | None = None,
@@ -91,6 +92,8 @@ def deploy(
     source: "default", a network's name, checkpoints, or files of networks from elsewhere: one depth network, or two
         and a classifier. module, spec: a torch network of one's own, see docs/own_networks.md.
     output, name: the bundle's folder and its name, by default the folder's with hyphens for what no name may have.
+    licence: of the weights, for whoever is given the bundle; where None, that of the shipped weights, and "unspecified"
+        if any others are among them.
     input_wh: another input size for the depth networks.
     precisions: of "fp32" (always made) and "fp16".
     calib: frames to calibrate INT8 on: anything `edgedepth run` reads, `kind:path`, or "world"; None leaves INT8 out.
@@ -102,7 +105,7 @@ def deploy(
 
     Raises:
         InputError: the sources do not make a bundle, or data cannot be read.
-        ExportError: a graph differs from its network by more than the limits.
+        ParityError: a graph differs from its network by more than the limits.
         BackendError: an engine cannot be built, or computes something else than the network.
     """
     for package in ("torch", "onnx", "onnxscript", "safetensors"):
@@ -124,6 +127,7 @@ def deploy(
         module=module,
         spec=None if spec is None else Path(spec),
         validate=validate,
+        licence=licence,
         request={
             "name": named,
             "input_wh": input_wh,
@@ -162,6 +166,7 @@ def _export(
     module: str | None,
     spec: Path | None,
     validate: str | None,
+    licence: str | None,
     request: dict[str, Any],
 ) -> ExportReport:
     from edgedepth.export.bundle_export import export_bundle
@@ -175,6 +180,7 @@ def _export(
         router=found.router,
         rule=found.rule,
         baselines=found.baselines,
+        licence=licence or found.licence or BundleRequest.licence,
         notify=watcher.exporting,
         **request,
     )

@@ -31,7 +31,7 @@ def open_session(onnx_path: Path, device: str, config: SessionConfig) -> Session
     """Load a network on an OpenVINO device.
 
     Raises:
-        BackendError: the file cannot be loaded.
+        BackendError: the file cannot be loaded, or the device has no bfloat16 and it is asked for.
     """
     properties: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": _HINTS[config.precision],
@@ -41,6 +41,8 @@ def open_session(onnx_path: Path, device: str, config: SessionConfig) -> Session
     if config.threads is not None:
         properties["INFERENCE_NUM_THREADS"] = config.threads
     core = ov.Core()
+    if config.precision == "bf16" and "BF16" not in core.get_property(device, "OPTIMIZATION_CAPABILITIES"):
+        raise BackendError(f"openvino has no bfloat16 on this {device}; use --precision fp32 or int8")
     try:
         model = core.read_model(str(onnx_path))
         return OpenVinoSession(core, model, device, properties, config.precision)

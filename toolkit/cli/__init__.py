@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import signal
 import sys
 import threading
@@ -47,6 +48,7 @@ def build_app() -> typer.Typer:
         help="Metric depth from one camera, on NVIDIA devices and plain CPUs.",
         epilog=f"Any command takes {DEBUG_FLAG} to show a traceback when it fails.",
         no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
@@ -58,24 +60,36 @@ def build_app() -> typer.Typer:
     return app
 
 
-def _root(
-    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
-) -> None:
-    """Metric depth from one camera, on NVIDIA devices and plain CPUs."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    """As a callback of its option it answers before a command is asked for."""
+    if wanted:
         from edgedepth import __version__
 
         typer.echo(__version__)
         raise typer.Exit
 
 
+def _root(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
+    ),
+) -> None:
+    """Metric depth from one camera, on NVIDIA devices and plain CPUs."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG_FLAG in given
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # file names may be in any encoding
     try:
         with _sigterm_as_ctrl_c():
             build_app()([argument for argument in given if argument != DEBUG_FLAG], prog_name="edgedepth")
+    except KeyboardInterrupt:  # while the commands load; later on it is typer's
+        if debug:
+            raise
+        raise SystemExit(130) from None
     except EdgeDepthError as error:
         if debug:
             raise
@@ -100,6 +114,6 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
 
 
 def fail(message: str) -> None:
-    """Print one line on stderr and exit with code 1."""
-    print(f"edgedepth: {message}", file=sys.stderr)
+    """Print one line on stderr, whatever is quoted in it, and exit with code 1."""
+    print(f"edgedepth: {' '.join(message.splitlines())}", file=sys.stderr)
     raise SystemExit(1)

@@ -20,7 +20,8 @@ def bench(
         list[str] | None, typer.Option(help="Backend to time; repeat for more. All that work here if not given.")
     ] = None,
     precision: Annotated[
-        list[str] | None, typer.Option(help="Precision to time; repeat for more. All of the bundle if not given.")
+        list[str] | None,
+        typer.Option(help="Precision to time; repeat for more. All of the bundle, and bf16 in openvino, if not given."),
     ] = None,
     frame: Annotated[str, typer.Option(metavar="WxH", help="Size of the camera's frames.")] = "1280x720",
     rounds: Annotated[int, typer.Option(min=1, help="Frames per route and way.")] = 50,

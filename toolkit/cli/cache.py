@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from edgedepth.cli.common import JSON_HELP, plain_console, print_json, say
+from edgedepth.cli.common import JSON_HELP, plain_console, plain_table, print_json, say
 
 
 def cache(
@@ -36,9 +36,9 @@ def cache(
         ]
         print_json({"folder": str(store.folder), "limit_bytes": store.limit_bytes, "engines": plain})
         return
-    from rich.table import Table
-
-    table = Table("network", "precision", "flavour", "for", "input", "size", "kernels", "golden check", "last used")
+    table = plain_table(
+        "network", "precision", "flavour", "for", "input", "size", "kernels", "golden check", "last used"
+    )
     for entry in entries:
         sidecar = entry.sidecar
         table.add_row(

@@ -14,6 +14,7 @@ from edgedepth.core.routing import Route
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 RouteChoice = Literal["auto", "low", "high"]
 JSON_HELP = "Print one machine-readable object on stdout; everything else goes to stderr."
@@ -32,6 +33,13 @@ def plain_console() -> Console:
     return Console(markup=False)
 
 
+def plain_table(*titles: str, title: str | None = None) -> Table:
+    """A table that wraps what is too long and cuts nothing off: names and remedies are to be copied."""
+    from rich.table import Column, Table
+
+    return Table(*(Column(each, overflow="fold") for each in titles), title=title)
+
+
 def say(message: str) -> None:
     """Print a line for people, on stderr."""
     print(message, file=sys.stderr)
@@ -45,8 +53,8 @@ def forced_route(choice: RouteChoice) -> Route | None:
 def parse_camera(text: str) -> Callable[[tuple[int, int]], Camera]:
     """Read intrinsics from "fx,fy,cx,cy" or a JSON file, and return what gives the camera of a frame size.
 
-    Numbers on the command line are in pixels of the source's frames. A JSON file holds fx, fy, cx, cy and, if it
-    was made at another size, width and height: then the intrinsics are scaled to the frame.
+    Numbers on the command line are in pixels of the source's frames, which should be of one size. A JSON file holds fx,
+    fy, cx, cy and, if it was made at another size, width and height: then the intrinsics are scaled to the frame.
 
     Raises:
         InputError: the text or file is not of that form.
@@ -59,7 +67,9 @@ def parse_camera(text: str) -> Callable[[tuple[int, int]], Camera]:
             values = [float(data[key]) for key in ("fx", "fy", "cx", "cy")]
             if "width" in data or "height" in data:
                 size = (int(data["width"]), int(data["height"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:
+            raise InputError(f"cannot read the camera file {text}: {error.strerror or error}") from None
+        except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"camera file {text} must be JSON with fx, fy, cx, cy (and width, height), but: {error!r}"
             ) from None
@@ -72,6 +82,7 @@ def parse_camera(text: str) -> Callable[[tuple[int, int]], Camera]:
             raise InputError(f"--camera is fx,fy,cx,cy in pixels or a JSON file, but got {text!r}")
     fx, fy, cx, cy = values
     told: list[bool] = []
+    sizes: list[tuple[int, int]] = []
 
     def camera_of(frame_wh: tuple[int, int]) -> Camera:
         width, height = size or frame_wh
@@ -81,6 +92,14 @@ def parse_camera(text: str) -> Callable[[tuple[int, int]], Camera]:
                 f"warning: the principal point {cx:g},{cy:g} lies outside frames of {width}x{height}: are these"
                 " intrinsics of another size? A JSON file names theirs (width, height) and is scaled"
             )
+        if size is None and frame_wh not in sizes:
+            sizes.append(frame_wh)
+            if len(sizes) == 2:
+                both = " and ".join(f"{w}x{h}" for w, h in sizes)
+                say(
+                    f"warning: frames are of {both}, and the intrinsics can be of one of them only: a JSON file names"
+                    " theirs (width, height) and is scaled"
+                )
         return Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=width, height=height).of_frames(*frame_wh)
 
     Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=1, height=1)  # refuses numbers that are no camera before anything runs

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgedepth.cli.common import JSON_HELP, plain_console, print_json
+from edgedepth.cli.common import JSON_HELP, plain_console, plain_table, print_json
 
 if TYPE_CHECKING:
     from edgedepth.core.bundle import Bundle
@@ -182,10 +182,9 @@ def _precisions(bundle: Bundle, backend: str) -> list[str]:
 
 
 def _print(report: dict[str, Any]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table("backend", "works", "version", "devices", "note")
+    table = plain_table("backend", "works", "version", "devices", "note")
     for name, backend in report["backends"].items():
         works = "yes" if backend["available"] else "no"
         table.add_row(name, works, backend["version"] or "", ", ".join(backend["devices"]), backend["why"])

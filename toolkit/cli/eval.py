@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from edgedepth.cli.common import JSON_HELP, forced_route, plain_console, print_json, say
-from edgedepth.cli.eval_report import write_report
+from edgedepth.cli.eval_report import check_report, write_report
 from edgedepth.cli.eval_subject import SubjectOptions, open_subject
 from edgedepth.core.errors import InputError
 
@@ -75,6 +75,8 @@ def evaluate(
 
     reader, _ = reader_of(data)
     asked = None if protocol is None else protocol_named(protocol)  # a mistake is told before data are read
+    if report is not None:
+        check_report(report)
     whole, split = open_for_evaluation(data, split)
     dataset = whole.limited(limit)
     for note in dataset.notes:

@@ -14,6 +14,20 @@ if TYPE_CHECKING:
 PICTURES = 24  # rows of a contact sheet: the worst and the best half
 
 
+def check_report(folder: Path) -> None:
+    """Refuse a report that cannot be written, before hours are spent on its figures.
+
+    Raises:
+        MissingPackageError: matplotlib is not installed.
+        OutputError: the folder cannot be written.
+    """
+    from edgedepth.core.errors import require
+    from edgedepth.core.files import check_writable
+
+    require("matplotlib", extra="train")
+    check_writable(folder)
+
+
 def write_report(
     folder: Path,
     name: str,

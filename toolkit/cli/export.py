@@ -33,6 +33,9 @@ def export(
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the bundle.")] = Path("bundle"),
     name: Annotated[str | None, typer.Option(help="Name of the bundle; the folder's by default.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Licence of the weights, for bundle.json; that of the shipped ones is known.")
+    ] = None,
     fp16: Annotated[bool, typer.Option("--fp16", help="Also write typed FP16 graphs.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Also calibrate to INT8; see edgedepth calibrate.")] = False,
     calib: Annotated[
@@ -64,7 +67,7 @@ def export(
     ] = None,
     golden: Annotated[
         list[str] | None,
-        typer.Option(help="Frame to check and keep, as low:FILE or high:FILE; may be given often."),
+        typer.Option(help="Golden frame, as low:FILE or high:FILE; up to three each; rendered scenes by default."),
     ] = None,
     small: Annotated[
         bool, typer.Option("--small", help="Store weights as float16 (still computed in float32).")
@@ -101,6 +104,7 @@ def export(
                 tuple(source or ("default",)),
                 folder,
                 name=named if folder is output else f"{named}-{folder.name}",
+                licence=licence,
                 input_wh=input_wh,
                 precisions=("fp32", "fp16") if fp16 else ("fp32",),
                 calib=calib if int8 else None,

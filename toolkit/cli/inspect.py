@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgedepth.cli.common import JSON_HELP, plain_console, print_json
+from edgedepth.cli.common import JSON_HELP, plain_console, plain_table, print_json
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import InputError
 
@@ -52,7 +52,6 @@ def inspect(
     if as_json:
         print_json(describe(opened))
         return
-    from rich.table import Table
     from rich.text import Text
 
     manifest, console = opened.manifest, plain_console()
@@ -60,7 +59,7 @@ def inspect(
     console.print(Text(manifest.name, "bold"), f" schema {manifest.schema_version}, digest {opened.digest[:12]}")
     console.print(f"router: {rule.kind}, every {manifest.router.hysteresis.every} frames, "
                   f"switches after {manifest.router.hysteresis.agree} clear decisions")  # fmt: skip
-    table = Table("route", "network", "input", "range (m)", "params", "GMACs", "files", "parity (max rel.)")
+    table = plain_table("route", "network", "input", "range (m)", "params", "GMACs", "files", "parity (max rel.)")
     for route, network in manifest.networks.items():
         spec = network.spec
         table.add_row(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedepth.cli.common import plain_console, print_json
+from edgedepth.cli.common import plain_console, plain_table, print_json
 from edgedepth.core.errors import require
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ def describe_calibration(record: CalibrationRecord, other: CalibrationRecord | N
 
 
 def _print(described: dict[str, Any]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     console = plain_console()
@@ -73,7 +72,7 @@ def _print(described: dict[str, Any]) -> None:
     rows = described["tensors"]
     methods = list(next(iter(rows.values()))["ranges"]) if rows else []
     compared = described["same_graph"] is not None
-    table = Table("tensor", *methods, *["x other"] * compared)
+    table = plain_table("tensor", *methods, *["x other"] * compared)
     for name, row in rows.items():
         cells = [f"{low:.4g} .. {high:.4g}" for low, high in row["ranges"].values()]
         if compared:

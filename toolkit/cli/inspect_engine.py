@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedepth.cli.common import plain_console, print_json
+from edgedepth.cli.common import plain_console, plain_table, print_json
 from edgedepth.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,9 +63,7 @@ def _print(report: dict[str, Any]) -> None:
 
 def _layers(layers: list[Any]) -> Table:
     """The layers of an engine as its inspector gives them: JSON objects, or names where the plan has no details."""
-    from rich.table import Table
-
-    table = Table("#", "layer", "kind", "reads", "writes", title="layers of the engine")
+    table = plain_table("#", "layer", "kind", "reads", "writes", title="layers of the engine")
     for number, layer in enumerate(layers):
         known = layer if isinstance(layer, dict) else {"Name": str(layer)}
         cells = [known.get("Name", ""), known.get("LayerType", "")]
@@ -83,18 +81,14 @@ def _tensor(known: Any) -> str:
 
 
 def _types(types: dict[str, dict[str, int]]) -> Table:
-    from rich.table import Table
-
-    table = Table("layer", "count by type", title="before fusion")
+    table = plain_table("layer", "count by type", title="before fusion")
     for kind, counts in types.items():
         table.add_row(kind.lower(), ", ".join(f"{count} {dtype}" for dtype, count in counts.items()))
     return table
 
 
 def _kernels(kernels: list[dict[str, Any]]) -> Table:
-    from rich.table import Table
-
-    table = Table("#", "kernel", "reads", "writes", "made of", title="after fusion")
+    table = plain_table("#", "kernel", "reads", "writes", "made of", title="after fusion")
     for number, kernel in enumerate(kernels):
         shapes = ["x".join(map(str, shape)) for shape in kernel["output_shapes"]]
         writes = [f"{dtype} {shape}" for dtype, shape in zip(kernel["output_types"], shapes, strict=False)]

@@ -35,7 +35,9 @@ def run(
     save: Annotated[str, typer.Option(help="Outputs, of video,png16,npz,ply; 'none' for run.json only.")] = "video",
     route: Annotated[RouteChoice, typer.Option(help="auto lets the router decide; low, high force a route.")] = "auto",
     backend: Annotated[str, typer.Option(help="Backend by name (see edgedepth doctor), or auto.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8 as the bundle has them, or auto.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="fp32, fp16, int8 as the bundle has them, bf16 in openvino, or auto.")
+    ] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a CPU backend.")] = None,
     max_frames: Annotated[int | None, typer.Option(min=1, help="Stop after this many frames.")] = None,
     colormap: Annotated[str, typer.Option(help="Colour map of the depth pictures.")] = "turbo",
@@ -48,9 +50,11 @@ def run(
     ] = None,
     steady: Annotated[
         float,
-        typer.Option(min=0.0, max=0.99, help="Share of the past that depth keeps where a video stands still; 0: none."),
+        typer.Option(min=0.0, max=0.99, help="Temporal smoothing of what stands still, 0 (off) to 0.99."),
     ] = 0.0,
-    confidence: Annotated[bool, typer.Option("--confidence", help="Also answer confidence (npz).")] = False,
+    confidence: Annotated[
+        bool, typer.Option("--confidence", help="Also write confidence (npz): probability near the answered depth.")
+    ] = False,
     camera_size: Annotated[
         str | None,
         typer.Option(metavar="WxH", help="Size that all frames have: TensorRT then resizes them on the GPU."),
@@ -66,6 +70,7 @@ def run(
     Example: edgedepth run video.mp4 --save video,png16
     """
     from edgedepth.core.spec import parse_size
+    from edgedepth.engines.registry import backend_named
     from edgedepth.io.sinks import check_kinds, open_sinks, run_folder
     from edgedepth.io.sources import open_source
     from edgedepth.runtime.depth_runtime import DepthRuntime
@@ -74,6 +79,7 @@ def run(
     intrinsics = None if camera is None else parse_camera(camera)
     names = _names(save, show)
     check_kinds(names)
+    pictures = {"video", "window"} & set(names)
     with (
         open_source(source) as opened,
         DepthRuntime.load(
@@ -104,7 +110,18 @@ def run(
             confidence=confidence,
             max_frames=max_frames,
         )
-        report = StreamReport(source=opened.name)
+        unused = _unused(
+            {
+                "--confidence": confidence and "npz" not in names and "is written by npz; add --save npz",
+                "--steady": steady > 0 and not opened.ordered and "has no use for photos, which are no stream",
+                "--camera-size": camera_size is not None
+                and not backend_named(runtime.backend).gpu
+                and f"has no use on {runtime.backend}, which resizes any frame on the CPU",
+                "--range": colour_range is not None and not pictures and "has no use without pictures",
+                "--colormap": colormap != "turbo" and not pictures and "has no use without pictures",
+            }
+        )
+        report = StreamReport(source=opened.name, warnings=unused)
         with _reported(report, folder / "run.json", as_json), _progress(opened, max_frames) as on_frame:
             run_stream(runtime, opened, sinks, options, on_frame, report)
     _finish(report, as_json)
@@ -113,6 +130,11 @@ def run(
 def _names(save: str, show: bool) -> list[str]:
     names = [] if save == "none" else [name.strip() for name in save.split(",") if name.strip()]
     return [*names, "window"] if show else names
+
+
+def _unused(options: dict[str, str | bool]) -> list[str]:
+    """A warning for each option that is given and changes nothing, from what is wrong with it, or False."""
+    return [f"{option} {fault}" for option, fault in options.items() if fault]
 
 
 def _colours(runtime: DepthRuntime, colour_range: tuple[float, float] | None, colormap: str) -> MetricColours:
@@ -165,7 +187,7 @@ def _progress(source: Source, max_frames: int | None) -> Iterator[Callable[[Stre
     console = Console(stderr=True)
     total = source.count if max_frames is None else min(max_frames, source.count or max_frames)
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a file's name may hold brackets
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[fps]:.1f} fps  route {task.fields[route]}"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +14,12 @@ from edgedepth.core.errors import InputError
 
 if TYPE_CHECKING:
     from edgedepth.core.bundle import Bundle
+    from edgedepth.core.camera import Camera
     from edgedepth.core.manifest import MetricScale
     from edgedepth.core.results import DepthResult
     from edgedepth.core.routing import Route
+    from edgedepth.io.frames import Frame
+    from edgedepth.runtime.depth_runtime import DepthRuntime
     from edgedepth.runtime.metric_scale import Region
 
 
@@ -37,27 +41,30 @@ def scale(
     ] = None,
     route: Annotated[RouteChoice, typer.Option(help="auto lets the router decide; low, high force a route.")] = "auto",
     max_frames: Annotated[int, typer.Option(min=1, help="Frames to measure on.")] = 30,
-    undo: Annotated[bool, typer.Option("--undo", help="Take the stored scales out again.")] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take the stored scales out again; with --route that one.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the changed bundle; in place if not given.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Measure what is left between a bundle's depth and the truth of your camera, and store it in the bundle.
+    """Fit the factor between a bundle's depth and your camera's, from a known distance or points, and store it.
 
     Focal length is corrected first: give --camera here and when running. --undo takes the scale out again.
 
     Example: edgedepth scale mybundle wall.jpg --distance 2.0 --camera 525,525,319.5,239.5
     """
     from edgedepth.core.bundle import Bundle, editable
-    from edgedepth.core.routing import Route
 
     if undo:
         if distance is not None or sparse is not None:
             raise InputError("--undo takes no measurement; leave --distance and --sparse out")
         opened = editable(bundle, output)
         stored: dict[Route, MetricScale | None] = {
-            kind: None for kind in Route if kind in opened.manifest.networks and opened.manifest.networks[kind].scale
+            kind: None
+            for kind, network in opened.manifest.networks.items()
+            if network.scale is not None and forced_route(route) in (None, kind)
         }
     else:
         if (distance is None) == (sparse is None):
@@ -100,26 +107,36 @@ def _measure(
     )
 
     intrinsics = None if camera is None else parse_camera(camera)
-    results: list[DepthResult] = []
+    region = None if roi is None else _region(roi)
     with open_source(source) as frames, DepthRuntime.load(without_scale(bundle)) as runtime:
-        for frame in islice(frames, 1 if sparse is not None else max_frames):
-            height, width = frame.image_bgr.shape[:2]
-            seen_by = frame.camera if intrinsics is None else intrinsics((width, height))
-            # one route for all frames, or the factor would be of two networks
-            forced = results[0].route if results else forced_route(route)
-            results.append(runtime(frame.image_bgr, camera=seen_by, route=forced))
-    if not results:
-        raise InputError(f"{source} gives no frame to measure on")
-    if sparse is None:
-        assert distance is not None
-        pairs = pairs_at_distance(results, distance, None if roi is None else _region(roi))
-        told = f"{distance:g} m"
-    else:
-        given = results[0].camera if results[0].camera_given else None
-        pairs = pairs_at_points(results[0], read_points(sparse, given))
-        told = f"{pairs.measured_m.size} points"
+        results = _results(runtime, islice(frames, max_frames), intrinsics, forced_route(route))
+        first = next(results, None)
+        if first is None:
+            raise InputError(f"{source} gives no frame to measure on")
+        if sparse is None:
+            assert distance is not None
+            pairs = pairs_at_distance(chain([first], results), distance, region)
+            told = f"{distance:g} m"
+        else:
+            pairs = pairs_at_points(first, read_points(sparse, first.camera if first.camera_given else None))
+            told = f"{pairs.measured_m.size} points"
     found = fit_scale(pairs, shift=shift, source=told)
-    return results[0].route, found.model_copy(update={"camera_given": results[0].camera_given})
+    return first.route, found.model_copy(update={"camera_given": first.camera_given})
+
+
+def _results(
+    runtime: DepthRuntime,
+    frames: Iterable[Frame],
+    intrinsics: Callable[[tuple[int, int]], Camera] | None,
+    route: Route | None,
+) -> Iterator[DepthResult]:
+    """Depth of each frame when it is asked for, on the first one's route: a factor is of one network."""
+    for frame in frames:
+        height, width = frame.image_bgr.shape[:2]
+        camera = frame.camera if intrinsics is None else intrinsics((width, height))
+        result = runtime(frame.image_bgr, camera=camera, route=route)
+        route = result.route
+        yield result
 
 
 def _region(text: str) -> Region:

@@ -37,7 +37,7 @@ def sigma(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Find the depth threshold that routes most validation frames right, or set one.
+    """Choose the threshold of a coarse router: the depth that routes most validation frames right.
 
     Example: edgedepth sigma mybundle --data synth:world/indoor --data synth:world/street --write
     """

@@ -14,7 +14,7 @@ def trust(
     bundle: Annotated[str, typer.Argument(help="Bundle folder or zip that carries engines.")],
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Take over the engines that a bundle carries, after checking them against its digests.
+    """Accept the ready-built engines inside a bundle, after checking them against its digests.
 
     An engine is code that runs on the GPU: trust a bundle only if you trust who made it. Without this, engines are
     built here from the bundle's ONNX, and those it carries are never opened.

@@ -33,7 +33,23 @@ def output_error(path: Path, error: OSError) -> OutputError:
         return OutputError(f"no space left on the disk while writing {path}; free some space and run again")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError(f"cannot write {path}: no permission; choose another place with -o/--output")
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return OutputError(f"cannot write {path}: a file is where a folder is needed; choose another place")
     return OutputError(f"cannot write {path}: {error.strerror or error}")
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder and write into it, so that a place that cannot be written is told before work is done for it.
+
+    Raises:
+        OutputError: it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise output_error(folder, error) from error
 
 
 @contextlib.contextmanager

@@ -39,7 +39,11 @@ Variants = dict[str, BundleFile]  # keyed "<precision>" or "<precision>@<backend
 
 
 def variant_keys(precision: str, backend: str) -> tuple[str, ...]:
-    """Keys of the files a backend can take, the most specific first; TensorRT-RTX takes TensorRT's own."""
+    """Keys of the files a backend can take, the most specific first; TensorRT-RTX takes TensorRT's own.
+
+    bf16 is arithmetic that a backend does on the float32 file.
+    """
+    precision = "fp32" if precision == "bf16" else precision
     forms = (backend, "tensorrt") if backend == "tensorrt-rtx" else (backend,)
     return (*(f"{precision}@{form}" for form in forms), precision)
 
@@ -201,6 +205,7 @@ class GoldenLimits(_Part):
 DEFAULT_LIMITS = {
     "fp32": GoldenLimits(max_abs_rel=0.005, min_delta1=0.999),
     "fp16": GoldenLimits(max_abs_rel=0.02, min_delta1=0.995),
+    "bf16": GoldenLimits(max_abs_rel=0.02, min_delta1=0.995),
     "int8": GoldenLimits(max_abs_rel=0.10, min_delta1=0.95),
 }
 

@@ -19,13 +19,14 @@ class PixelState(IntEnum):
     UNKNOWN = 0
     MEASURED = 1
     BEYOND = 2  # sky, or farther than the network's range
+    NEARER = 3  # than the network's range, whose near end `depth_m` gives: an obstacle, and closer than that
 
 
 @dataclass(frozen=True, kw_only=True)
 class DepthResult:
     """Metric depth of one frame of H x W pixels.
 
-    depth_m: (H, W) float32 metres along the optical axis (z-depth), NaN where `valid` is not MEASURED.
+    depth_m: (H, W) float32 metres along the optical axis (z-depth), NaN where `valid` is UNKNOWN or BEYOND.
     valid: (H, W) uint8 `PixelState` per pixel.
     raw_depth_m: (H, W) float32 the network's finite answer everywhere, before validity is marked; for evaluation.
     confidence: (H, W) float32 0..1, the probability near the answered depth, or None if not asked for or not
@@ -64,8 +65,15 @@ class DepthResult:
         """The same result, stamped with its place in a stream; the arrays are shared."""
         return replace(self, frame_index=frame_index, time_s=time_s)
 
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(H, W): where `depth_m` is a number, because it was measured or is the near end of the range."""
+        stated = (self.valid == PixelState.MEASURED) | (self.valid == PixelState.NEARER)
+        known: NDArray[np.bool_] = stated & np.isfinite(self.depth_m)
+        return known
+
     def points(self, camera: Camera | None = None) -> NDArray[np.float32]:
-        """Measured pixels as (N, 3) float32 metres in the optical frame: x right, y down, z forward.
+        """Pixels with a depth (see `known`) as (N, 3) float32 metres in the optical frame: x right, y down, z forward.
 
         Without a camera the result's own is used.
         """

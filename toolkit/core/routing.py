@@ -40,6 +40,11 @@ class Decision:
     votes: tuple[int, int] | None = None
     margin: float = 1.0
 
+    @classmethod
+    def forced(cls, route: Route) -> Decision:
+        """A route that is given and not decided."""
+        return cls(route=route, score=float(route is Route.HIGH))
+
 
 class _Rule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -77,6 +77,14 @@ class DepthSpec(BaseModel):
             raise InputError("this network regresses depth and has no bins")
         return Bins(count=self.num_bins, min_m=self.min_m, max_m=self.max_m, spacing=self.spacing)
 
+    @property
+    def nearer_m(self) -> float:
+        """Depth at and below which a pixel counts as nearer than the range.
+
+        As far from the near end as `beyond_m` is from the far one, in ratio; the near end itself without that.
+        """
+        return self.min_m if self.beyond_m is None else self.min_m * self.max_m / self.beyond_m
+
     def at_size(self, input_wh: tuple[int, int]) -> DepthSpec:
         """The same network at another input size, for the same field of view across the width.
 

@@ -154,12 +154,15 @@ def _whole(name: str) -> DepthDataset:
 
 
 def _kind_of(message: str, id: str) -> str:
-    """Faults of one kind are counted together, so the kind must not name the sample."""
-    if message.startswith("cannot read"):
+    """Faults of one kind are counted together, so the kind must name neither the sample nor its files."""
+    if message.startswith("cannot read") or "of the raw recordings" in message:
         return "a file is missing"
     if "not a readable image" in message:
         return "a file is damaged"
-    return "cannot be used: " + message.replace(id, "...")[:80]
+    if "must be a 16-bit PNG" in message:
+        return "depth is not a 16-bit PNG of one channel"
+    own = f"...{message.removeprefix(id)}" if message.startswith(f"{id}:") else message
+    return "cannot be used: " + re.sub(r"\S*/\S*", "...", own)[:80]
 
 
 def _of_the_list(dataset: DepthDataset) -> Iterator[tuple[str, str]]:

@@ -68,7 +68,10 @@ def _decode(path: Path, flags: int) -> NDArray[Any]:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; check the data set's folder") from None
-    image = cv2.imdecode(data, flags) if data.size else None
+    try:
+        image = cv2.imdecode(data, flags) if data.size else None
+    except cv2.error:  # a header that promises more pixels than OpenCV takes
+        image = None
     if image is None:
         raise InputError(f"{path} is not a readable image ({data.size} bytes); copy it again")
     return np.asarray(image)

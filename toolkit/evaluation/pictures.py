@@ -113,7 +113,7 @@ def _draw_histogram(axes: Any, histogram: ErrorHistogram) -> None:
     axes.set_yticks(range(len(shares)), [name for name, there in zip(names, known, strict=True) if there])
     factors = (1 / 3, 1 / 2, 1 / 1.25, 1, 1.25, 2, 3)
     places = np.interp(np.log(factors), LOG_ERRORS, np.arange(len(LOG_ERRORS)) + 0.5)
-    axes.set_xticks(places, [f"{factor:.2g}" for factor in factors])
+    axes.set_xticks(places, [f"{factor:.3g}" for factor in factors])
     axes.axvline(places[3], color="tab:orange")
     axes.set(xlabel="prediction / truth", ylabel="true distance (m)")
 

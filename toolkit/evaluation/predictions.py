@@ -67,7 +67,8 @@ class PredictionFolder:
         return Prediction(_read_array(path))
 
     def _path(self, id: str) -> Path:
-        for name in dict.fromkeys((id, id.replace("/", "_"), id.rpartition("/")[2])):
+        # a path from the root would lead out of the folder
+        for name in dict.fromkeys((id.lstrip("/"), id.replace("/", "_"), id.rpartition("/")[2])):
             for suffix in SUFFIXES:
                 path = self.folder / f"{name}{suffix}"
                 if path.is_file():

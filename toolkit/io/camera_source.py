@@ -10,7 +10,7 @@ import cv2
 from edgedepth.core.errors import InputError
 from edgedepth.io.gstreamer import GStreamerCapture
 from edgedepth.io.live_source import LiveSource
-from edgedepth.io.quiet import quiet_opencv
+from edgedepth.io.quiet import quiet_ffmpeg, quiet_opencv
 
 STREAM_SCHEMES = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "tcp://")
 _OPEN_MS, _READ_MS = 10_000, 10_000
@@ -28,6 +28,7 @@ def open_camera(number: int) -> LiveSource:
     Raises:
         InputError: it is not there or busy.
     """
+    quiet_ffmpeg()  # it is asked, too, before a stream may be opened
     with quiet_opencv():
         capture = cv2.VideoCapture(number)
     if not capture.isOpened():
@@ -48,6 +49,7 @@ def open_stream(url: str) -> LiveSource:
         InputError: nothing answers there within ten seconds, or it is no video.
     """
     shown = without_password(url)
+    quiet_ffmpeg()
     with quiet_opencv():
         capture = cv2.VideoCapture(
             url, cv2.CAP_FFMPEG, [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _READ_MS]

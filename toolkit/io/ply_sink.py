@@ -6,7 +6,7 @@ import numpy as np
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.geometry import coloured_points
-from edgedepth.core.results import DepthResult, PixelState
+from edgedepth.core.results import DepthResult
 from edgedepth.io.frames import Frame
 from edgedepth.io.sink import FilePerFrame
 
@@ -15,14 +15,14 @@ _PLY_TYPES = {"<f4": "float", "|u1": "uchar"}
 
 
 class PlySink(FilePerFrame):
-    """Writes `<name>.ply`: the measured pixels as coloured points in metres, optical frame."""
+    """Writes `<name>.ply`: the pixels with a depth as coloured points in metres, optical frame."""
 
     kind = "ply"
     suffix = ".ply"
 
     def encode(self, frame: Frame, result: DepthResult) -> bytes:
-        """A binary little-endian PLY; a frame without a measured pixel is a cloud of no points."""
-        depth_m = np.where(result.valid == PixelState.MEASURED, result.depth_m, np.float32(np.nan))
+        """A binary little-endian PLY; a frame without any is a cloud of no points."""
+        depth_m = np.where(result.known, result.depth_m, np.float32(np.nan))
         points, colours = coloured_points(depth_m, result.camera, frame.image_bgr)
         vertices = np.empty(len(points), _VERTEX)
         for axis, name in enumerate(("x", "y", "z")):

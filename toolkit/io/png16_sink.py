@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgedepth.core.errors import OutputError
 from edgedepth.core.files import write_atomic
-from edgedepth.core.results import DepthResult, PixelState
+from edgedepth.core.results import DepthResult
 from edgedepth.io.frames import Frame
 from edgedepth.io.png import png_bytes
 from edgedepth.io.sink import FilePerFrame, SinkOptions
@@ -94,15 +94,15 @@ class Png16Sink(FilePerFrame):
 
 
 def quantise(result: DepthResult, scale: int) -> tuple[NDArray[np.uint16], int]:
-    """(H, W) uint16 of `scale` values per metre, 0 where not measured, and how many pixels were too far for it.
+    """(H, W) uint16 of `scale` values per metre, 0 where there is no depth, and how many pixels were too far for it.
 
-    A measured depth is at least 1: zero never stands for something near.
+    A depth is at least 1: zero never stands for something near.
     """
     largest = np.iinfo(np.uint16).max
-    measured = (result.valid == PixelState.MEASURED) & np.isfinite(result.depth_m)
-    values = np.where(measured, result.depth_m, 0) * np.float32(scale)
+    known = result.known
+    values = np.where(known, result.depth_m, 0) * np.float32(scale)
     np.rint(values, out=values)
     too_far = values > largest
-    np.maximum(values, 1, out=values, where=measured)
+    np.maximum(values, 1, out=values, where=known)
     values[too_far] = 0
     return values.astype(np.uint16), int(np.count_nonzero(too_far))

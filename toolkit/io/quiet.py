@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 
-from cv2.utils import logging
+try:
+    from cv2.utils.logging import getLogLevel, setLogLevel
+except ImportError:  # OpenCV 4
+    from cv2 import getLogLevel, setLogLevel  # type: ignore[attr-defined,no-redef]
+
+_SILENT = 0  # LOG_LEVEL_SILENT of both
 
 _lock = threading.Lock()
 _inside = 0  # how many blocks there are now, in all threads
 _level = 0  # before the first of them
+
+
+def quiet_ffmpeg() -> None:
+    """Silence the FFmpeg inside OpenCV, which reads its level once, with the first stream; a user's own level stays."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
 
 
 @contextlib.contextmanager
@@ -19,8 +30,8 @@ def quiet_opencv() -> Iterator[None]:
     global _inside, _level  # as the level is
     with _lock:
         if _inside == 0:
-            _level = logging.getLogLevel()
-            logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+            _level = getLogLevel()
+            setLogLevel(_SILENT)
         _inside += 1
     try:
         yield
@@ -28,4 +39,4 @@ def quiet_opencv() -> Iterator[None]:
         with _lock:
             _inside -= 1
             if _inside == 0:
-                logging.setLogLevel(_level)
+                setLogLevel(_level)

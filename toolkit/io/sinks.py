@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgedepth.core.colour import MetricColours
 from edgedepth.core.errors import OutputError, UnknownNameError
-from edgedepth.core.files import output_error
+from edgedepth.core.files import check_writable, output_error
 from edgedepth.core.results import DepthResult
 from edgedepth.core.spec import HIGH_RANGE_M
 from edgedepth.io.frames import Frame
@@ -108,7 +107,7 @@ def open_sinks(
     check_kinds(names)
     kinds = {kind.name: kind for kind in SINK_KINDS}
     options = SinkOptions(folder=folder, name=name, ordered=ordered, colours=colours, fps=fps, max_m=max_m)
-    _check_writable(folder)
+    check_writable(folder)  # before the first frame is computed, not after it
     sinks = {wanted: kinds[wanted].open(options) for wanted in dict.fromkeys(names)}
     _check_apart(sinks, photos or {})
     return SinkGroup(tuple(sinks.values()))
@@ -144,16 +143,6 @@ def run_folder(base: Path = Path("runs/depth")) -> Path:
     except OSError as error:
         raise output_error(base, error) from error
     raise AssertionError("unreachable: numbers do not end")
-
-
-def _check_writable(folder: Path) -> None:
-    """Fail before the first frame is computed, not after it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise output_error(folder, error) from error
 
 
 def _check_apart(sinks: Mapping[str, Sink], photos: Mapping[str, Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ def open_source(spec: str | int | Path) -> Source:
     Raises:
         InputError: nothing is there, or it cannot be read; the message says what was expected.
     """
-    text = str(spec)
+    text = os.path.expanduser(str(spec))  # the shell leaves the "~" of a quoted pattern alone
     if not text:
         raise InputError(f"an empty source was given; expected one of: {_known()}")
     if isinstance(spec, Path) and text.isdecimal():
@@ -73,7 +74,7 @@ def _open_bag(text: str) -> Source:
     path, colon, topic = text.removeprefix("bag:").rpartition(":")
     if not colon or not topic.startswith("/"):
         path, topic = text.removeprefix("bag:"), ""
-    return BagSource(Path(path), topic or None)
+    return BagSource(Path(path).expanduser(), topic or None)
 
 
 def _is_image(path: Path) -> bool:
@@ -86,12 +87,21 @@ def _images_among(paths: list[Path], where: str, name: str) -> ImageSource:
     images = [path for path in visible if _is_image(path)]
     others = sorted(path.name for path in visible if not _is_image(path))
     if not images:
-        found = f"but found {_some(others)}" if others else "but it is empty"
-        raise InputError(f"{where} holds no images ({', '.join(IMAGE_SUFFIXES)}), {found}; videos are run one by one")
+        folders = sorted(path.name for path in paths if path.is_dir() and not path.name.startswith("."))
+        raise InputError(f"{where} holds no images ({', '.join(IMAGE_SUFFIXES)}), {_instead(others, folders)}")
     source = ImageSource(images, name=name)
     if others:
         source.warnings.append(f"skipped {len(others)} files that are not images: {_some(others)}")
     return source
+
+
+def _instead(others: list[str], folders: list[str]) -> str:
+    """What there is in place of images, and how to go on."""
+    if others:
+        return f"but found {_some(others)}; videos are run one by one"
+    if folders:
+        return f"only folders: {_some(folders)}; give one of them, or a quoted pattern such as 'photos/**/*.jpg'"
+    return "but it is empty"
 
 
 def _some(names: list[str], limit: int = 3) -> str:

@@ -29,7 +29,8 @@ _KEY_FRAME_EVERY_S = 1
 _LONGEST_STEP_S = 3600.0  # MP4 holds no picture for longer than 13 hours
 # An ordinary MP4 once closed; until then whole fragments, one per key frame, each flushed to the disk.
 _CONTAINER_OPTIONS = {"movflags": "+hybrid_fragmented+frag_keyframe", "flush_packets": "1"}
-_CODEC_OPTIONS = {"preset": "veryfast", "crf": "23", "forced-idr": "1"}
+# Without B-frames: in a file of fragments they put off the first picture, and with it all, by two.
+_CODEC_OPTIONS = {"preset": "veryfast", "crf": "23", "forced-idr": "1", "bf": "0"}
 
 
 class VideoSink(Sink):

@@ -67,10 +67,11 @@ def ways_of(bundle: Bundle, backends: Sequence[str] = (), precisions: Sequence[s
     """Every combination of the backends and precisions; those available here and those in the bundle if none given."""
     found = [name for name, availability in probe_all().items() if availability.available]
     held = {key.partition("@")[0] for network in bundle.manifest.networks.values() for key in network.variants}
+    common = [name for name in _PRECISIONS if name in held]
     return [
         Way(backend, precision)
         for backend in backends or found
-        for precision in precisions or [name for name in _PRECISIONS if name in held]
+        for precision in precisions or (*common, *(["bf16"] if backend == "openvino" else []))
     ]
 
 

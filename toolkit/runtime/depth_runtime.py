@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgedepth.core.bundle import DEFAULT_BUNDLE, Bundle
 from edgedepth.core.camera import Camera
-from edgedepth.core.errors import InputError
+from edgedepth.core.errors import InputError, UnknownNameError
 from edgedepth.core.manifest import BundleFile, DepthNetwork, MetricScale, variant_keys
 from edgedepth.core.preprocess import Placement, focal_scale
 from edgedepth.core.results import DepthResult, PixelState
@@ -113,6 +113,10 @@ class DepthRuntime:
         """A hysteresis for one ordered stream, to pass to every call of that stream."""
         return self._router.keeper()
 
+    def steadier(self, share: float = 0.8) -> Steadier:
+        """A temporal smoothing for one ordered stream, to pass to every call of that stream (see `Steadier`)."""
+        return Steadier(share)
+
     def decide(self, frame_bgr: NDArray[np.uint8]) -> Decision:
         """What the router says of one (H, W, 3) uint8 BGR frame by itself, without running a depth network."""
         _check_frame(frame_bgr)
@@ -123,7 +127,7 @@ class DepthRuntime:
         frame_bgr: NDArray[np.uint8],
         *,
         camera: Camera | None = None,
-        route: Route | None = None,
+        route: Route | str | None = None,
         keeper: RouteKeeper | None = None,
         steadier: Steadier | None = None,
         confidence: bool = False,
@@ -134,15 +138,16 @@ class DepthRuntime:
         frame_bgr: (H, W, 3) uint8, any size.
         camera: intrinsics in pixels of the frame; without them the network's canonical field of view is assumed
             and `result.camera_given` is False.
-        route: force a route instead of asking the router.
+        route: force a route, "low" or "high", instead of asking the router.
         keeper: hysteresis of an ordered stream (see `keeper`); without one every frame is routed by itself.
-        steadier: blends the depth of an ordered stream over time (see `Steadier`); without one every frame's
+        steadier: smooths the depth of an ordered stream over time (see `steadier`); without one every frame's
             answer stands alone.
         confidence: also answer the per-pixel confidence.
         out: an earlier result of the same frame size, whose arrays are overwritten and returned, so that nothing
             of frame size is allocated.
 
         Raises:
+            UnknownNameError: there is no such route.
             InputError: the frame is not (H, W, 3) uint8, or the camera is for another size, or the network has no
                 confidence, or the bundle's scale was measured without a camera and one is given.
         """
@@ -173,7 +178,7 @@ class DepthRuntime:
         source: str | int | Path | Source | Iterable[NDArray[np.uint8]],
         *,
         camera: Camera | None = None,
-        route: Route | None = None,
+        route: Route | str | None = None,
         steady: float = 0.0,
         confidence: bool = False,
     ) -> Iterator[DepthResult]:
@@ -190,7 +195,7 @@ class DepthRuntime:
         source: str | int | Path | Source | Iterable[NDArray[np.uint8]],
         *,
         camera: Camera | None = None,
-        route: Route | None = None,
+        route: Route | str | None = None,
         steady: float = 0.0,
         confidence: bool = False,
     ) -> Iterator[tuple[Frame, DepthResult]]:
@@ -215,7 +220,7 @@ class DepthRuntime:
         *,
         ordered: bool,
         camera_of: Callable[[tuple[int, int]], Camera] | None = None,
-        route: Route | None = None,
+        route: Route | str | None = None,
         steady: float = 0.0,
         confidence: bool = False,
     ) -> Iterator[tuple[Frame, DepthResult]]:
@@ -230,7 +235,7 @@ class DepthRuntime:
             confidence: also answer confidence.
         """
         keeper = self.keeper() if ordered else None
-        steadier = Steadier(steady) if ordered and steady else None
+        steadier = self.steadier(steady) if ordered and steady else None
         for frame in frames:
             height, width = frame.image_bgr.shape[:2]
             result = self(
@@ -284,9 +289,9 @@ class DepthRuntime:
                     )
         raise InputError(f"the bundle has no {self.precision} file for {self.backend}; it has: {', '.join(variants)}")
 
-    def _decide(self, frame: NDArray[np.uint8], route: Route | None, keeper: RouteKeeper | None) -> Decision:
+    def _decide(self, frame: NDArray[np.uint8], route: Route | str | None, keeper: RouteKeeper | None) -> Decision:
         if route is not None:
-            return Decision(route=route, score=float(route is Route.HIGH))
+            return Decision.forced(_route_named(route))
         if keeper is None:
             return self._router.decide(frame)
         return keeper.advance(self._router.decide(frame) if keeper.due else None)
@@ -313,8 +318,9 @@ class DepthRuntime:
         _to_camera(raw, scale, entry.scale)
         np.copyto(depth, raw)
         mask = self._mask(shape)
-        np.not_equal(valid, PixelState.MEASURED, out=mask)
-        np.copyto(depth, np.float32(np.nan), where=mask)
+        for state in (PixelState.UNKNOWN, PixelState.BEYOND):
+            np.equal(valid, state, out=mask)
+            np.copyto(depth, np.float32(np.nan), where=mask)
         sure = None
         if confidence:
             sure = placement.to_frame(answer["confidence"][0, 0], out=None if out is None else out.confidence)
@@ -334,6 +340,8 @@ class DepthRuntime:
         """Fill `valid` from the network's own depth, before it is scaled to the camera."""
         valid.fill(PixelState.MEASURED)
         mask = self._mask(raw.shape)
+        np.less_equal(raw, np.float32(spec.nearer_m), out=mask)
+        np.copyto(valid, np.uint8(PixelState.NEARER), where=mask)
         if spec.beyond_m is not None:
             np.greater_equal(raw, np.float32(spec.beyond_m), out=mask)
             np.copyto(valid, np.uint8(PixelState.BEYOND), where=mask)
@@ -349,6 +357,13 @@ class DepthRuntime:
 
 def _frame_of(index: int, image_bgr: NDArray[np.uint8]) -> Frame:
     return Frame(index=index, image_bgr=image_bgr, time_s=None, name=f"{index:06d}")
+
+
+def _route_named(route: Route | str) -> Route:
+    try:
+        return Route(route)
+    except ValueError:
+        raise UnknownNameError.of("route", str(route), tuple(Route)) from None
 
 
 def _check_frame(frame: NDArray[np.uint8]) -> None:

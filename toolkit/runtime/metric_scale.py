@@ -68,9 +68,10 @@ def pairs_at_distance(results: Iterable[DepthResult], distance_m: float, region:
 def pairs_at_points(result: DepthResult, points: NDArray[np.float64]) -> Pairs:
     """The pairs of one frame and sparse depth, (N, 3) of column, row and depth in metres."""
     height, width = result.depth_m.shape
-    u, v = np.rint(points[:, 0]).astype(int), np.rint(points[:, 1]).astype(int)
-    inside = (u >= 0) & (u < width) & (v >= 0) & (v < height) & np.isfinite(points[:, 2]) & (points[:, 2] > 0)
-    u, v, measured = u[inside], v[inside], points[inside, 2]
+    column, row = np.rint(points[:, 0]), np.rint(points[:, 1])  # NaN is nowhere
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    inside &= np.isfinite(points[:, 2]) & (points[:, 2] > 0)
+    u, v, measured = column[inside].astype(int), row[inside].astype(int), points[inside, 2]
     known = result.valid[v, u] == PixelState.MEASURED
     return Pairs(result.depth_m[v[known], u[known]].astype(np.float64), measured[known], 1, least=LEAST_POINTS)
 
@@ -94,7 +95,7 @@ def read_points(path: Path, camera: Camera | None) -> NDArray[np.float64]:
             values = np.array([[float(row[name]) for name in columns] for row in reader], np.float64).reshape(-1, 3)
     except OSError as error:
         raise InputError(f"cannot read the points {path}: {error.strerror}") from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, csv.Error) as error:
         raise InputError(f"{path} is not a table of numbers: {error}") from None
     if columns[0] == "u":
         return values

@@ -53,7 +53,7 @@ class FrameRouter:
             BackendError: the network answers no numbers, as an engine does whose values overflow.
         """
         if isinstance(self.rule, FixedRule):
-            return Decision(route=self.rule.route, score=float(self.rule.route == "high"))
+            return Decision.forced(self.rule.route)
         assert self._network is not None  # the manifest guarantees a network for these rules
         placement = self._network.load(frame_bgr)
         output = "probabilities" if isinstance(self.rule, SceneRule) else "depth_m"

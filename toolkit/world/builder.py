@@ -319,21 +319,6 @@ class SceneBuilder:
                    (0.0, length + r2)]  # fmt: skip
         self.lathe(profile, material, centre=first, segments=segments, rotation=frame, semantic=semantic)
 
-    def extrude(
-        self, outline: ArrayLike, depth: float, material: int, *, taper: float = 1.0, semantic: str | None = None
-    ) -> None:
-        """A convex outline (N, 2) in the object's y-z plane, pulled to a prism of `depth` centred on x = 0.
-
-        `taper` scales nothing but the half depth of the points above the outline's middle height.
-        """
-        shape = np.asarray(outline, np.float64)
-        n = len(shape)
-        half = np.where(shape[:, 1] > shape[:, 1].mean(), taper, 1.0) * depth / 2
-        vertices = np.concatenate([np.column_stack([sign * half, shape]) for sign in (-1, 1)])
-        sides = [face for i in range(n) for face in ([i, (i + 1) % n, n + (i + 1) % n], [i, n + (i + 1) % n, n + i])]
-        caps = [face for i in range(1, n - 1) for face in ([0, i + 1, i], [n, n + i, n + i + 1])]
-        self.triangles(vertices, sides + caps, material, semantic=semantic)
-
     # -- joining and finishing ---------------------------------------------------------------------------
 
     def add_scene(self, other: Scene, offset: ArrayLike = (0, 0, 0), yaw: float = 0.0) -> None:

@@ -44,13 +44,6 @@ def boxes(b: SceneBuilder, centres: ArrayLike, sizes: ArrayLike, material: int, 
     b.triangles(vertices, repeated_faces(_FACES, 8, len(middle)), material, semantic=semantic)
 
 
-def quads(b: SceneBuilder, corners: ArrayLike, material: int, *, semantic: str | None = None) -> None:
-    """Flat patches, corners (N, 4, 3) in order."""
-    patches = np.asarray(corners, np.float64)
-    faces = repeated_faces([[0, 1, 2], [0, 2, 3]], 4, len(patches))
-    b.triangles(patches.reshape(-1, 3), faces, material, semantic=semantic)
-
-
 def stamp(b: SceneBuilder, mesh: Mesh, material: int, *, scale: ArrayLike = 1.0, semantic: str | None = None) -> None:
     """Add a mesh, scaled (one factor or three), to the open object."""
     factor = np.broadcast_to(np.asarray(scale, np.float64), 3)

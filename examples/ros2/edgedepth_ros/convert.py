@@ -6,6 +6,7 @@ through `edgedepth.io.ros_messages`, as those of recordings do.
 
 from __future__ import annotations
 
+from array import array
 from typing import Any, Protocol
 
 import numpy as np
@@ -52,12 +53,13 @@ def camera_of(info: CameraInfoMessage) -> Camera | None:
 
 
 def fill_depth_image(message: DepthImage, result: DepthResult) -> None:
-    """Write a result into a depth image: 32FC1 metres (REP 118), NaN unknown and +Inf beyond range (REP 117)."""
+    """Write a result into a depth image: 32FC1 metres (REP 118); NaN unknown, +Inf beyond, -Inf nearer (REP 117)."""
     height, width = result.depth_m.shape
     depth = result.depth_m.astype("<f4")  # a copy: the result is not changed
     depth[result.valid == PixelState.BEYOND] = np.inf
+    depth[result.valid == PixelState.NEARER] = -np.inf
     message.height, message.width = height, width
     message.encoding = "32FC1"
     message.is_bigendian = 0
     message.step = width * 4
-    message.data = depth.tobytes()
+    message.data = array("B", depth.tobytes())  # of bytes, some releases of ROS check every single one

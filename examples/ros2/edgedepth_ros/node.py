@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import rclpy
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
@@ -72,11 +73,11 @@ class DepthNode(Node):  # type: ignore[misc]  # rclpy has no types
 
 
 def main() -> None:
-    """Run the node until it is shut down."""
+    """Run the node until it is shut down, by Ctrl-C, SIGTERM or a launch file."""
     rclpy.init()
     try:
         rclpy.spin(DepthNode())
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
         rclpy.try_shutdown()

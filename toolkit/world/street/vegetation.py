@@ -255,10 +255,6 @@ class Flora:
         self._stamp(species, position, tall)
         return True
 
-    def far_tree(self, position: Array, height: float) -> None:
-        """A tree out of reach of any camera: nothing is checked."""
-        self._stamp(self.site.dice.choice(self.trees), position, height)
-
 
 def hedge(site: Site, course: Course, s0: float, s1: float, t: float, height: float, width: float = 0.7) -> None:
     """A clipped or shaggy hedge along a line."""
