@@ -107,13 +107,14 @@ class _Maker:
         full = self.make(())
         fits = self.fits(fp32, full.score)
         explored = Exploration()
+        graph = Graph(self.subject.base)
+        quantised = quantisable(graph, self._form)
         # frames of another kind are no fault of a few layers: no mix is searched for those
         wanted = not fits and not full.astray
-        if wanted or self.subject.config.explain:
+        if quantised and (wanted or self.subject.config.explain):
             explored = self.explore(fp32, search_mix=wanted)
         best = explored.candidate or full
-        graph = Graph(self.subject.base)
-        layers = [layer for layer in quantisable(graph, self._form) if layer.name not in best.kept_float]
+        layers = [layer for layer in quantised if layer.name not in best.kept_float]
         return best.data, BackendReport(
             backend=self.backend,
             measured_on=self.runner,

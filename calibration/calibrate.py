@@ -15,7 +15,7 @@ from edgedepth.calibration.frames import Gathered, gather
 from edgedepth.calibration.network import NetworkCalibration
 from edgedepth.calibration.record import CalibrationRecord
 from edgedepth.calibration.report import CalibrationReport, NetworkReport
-from edgedepth.core.bundle import Bundle, editable, write_manifest
+from edgedepth.core.bundle import Bundle, edited, write_manifest
 from edgedepth.core.errors import InputError
 from edgedepth.core.files import atomic_path
 from edgedepth.core.manifest import DepthNetwork
@@ -47,8 +47,7 @@ def calibrate_bundle(
         BundleError: the bundle is missing, malformed, or cannot be changed in place.
     """
     chosen = config or CalibrationConfig()
-    bundle = editable(bundle_folder, output)
-    try:
+    with edited(bundle_folder, output) as bundle:
         _refuse_open(bundle)
         records = _records(bundle, reuse)
         gathered = gather(bundle, source, limit=chosen.limit, progress=lambda read: progress("reading frames", read, 0))
@@ -62,10 +61,6 @@ def calibrate_bundle(
         changed = write_manifest(bundle.folder, manifest)
         for name in {file.file for file in bundle.manifest.files()} - {file.file for file in manifest.files()}:
             (bundle.folder / name).unlink(missing_ok=True)  # of an earlier calibration
-    except BaseException:
-        if output is not None:
-            shutil.rmtree(output, ignore_errors=True)  # a copy that was made here
-        raise
     return CalibrationReport(
         bundle=changed, networks=reports, warnings=(*gathered.warnings, *gathered.refused.values())
     )

@@ -97,7 +97,7 @@ def _grow(graph: Graph, start: str) -> tuple[Stream, bool]:
         stream.tensors.add(tensor)
         closed &= not graph.is_output(tensor)
         maker = graph.producer(tensor)
-        if maker is not None and maker.op_type == "Conv" and graph.is_constant(maker.input[1]):
+        if maker is not None and maker.op_type == "Conv" and all(map(graph.is_constant, maker.input[1:])):
             stream.makers.append(maker)
         elif maker is not None and maker.op_type in _CARRIERS and not _has_constant_term(graph, maker):
             waiting += maker.input[:2] if maker.op_type == "Add" else maker.input[:1]
@@ -143,7 +143,9 @@ def _read_through(graph: Graph, stream: Stream, concat: NodeProto, tensor: str) 
             return False
         offset += shape[1]
     readers = graph.consumers(concat.output[0])
-    if list(concat.input).count(tensor) > 1 or any(reader.op_type != "Conv" for reader in readers):
+    if list(concat.input).count(tensor) > 1:
+        return False
+    if any(reader.op_type != "Conv" or not graph.is_constant(reader.input[1]) for reader in readers):
         return False
     # a grouped convolution's weights have no axis of all input channels to scale
     if any(attribute(reader, "group", 1) != 1 for reader in readers):

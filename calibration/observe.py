@@ -54,7 +54,8 @@ class Histogram:
             return
         self._reach(largest)
         for counts, part in ((self.positive, flat[flat > 0]), (self.negative, -flat[flat < 0])):
-            index = np.minimum((part * (BINS / self.limit)).astype(np.int64), BINS - 1)
+            # divided first: of the smallest numbers there are, BINS / limit is more than float32 holds
+            index = np.minimum((part / self.limit * BINS).astype(np.int64), BINS - 1)
             counts += np.bincount(index, minlength=BINS)
 
     def _reach(self, largest: float) -> None:

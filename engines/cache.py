@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgedepth.core.errors import BackendError
-from edgedepth.core.files import locked, output_error, write_atomic
+from edgedepth.core.files import SCRATCH_PREFIX, locked, output_error, write_atomic
 from edgedepth.engines.tensorrt.sidecar import PlanRequest, Sidecar
 
 FOLDER_VARIABLE = "EDGEDEPTH_CACHE"
@@ -139,6 +139,7 @@ class PlanCache:
         if hashlib.sha256(plan).hexdigest() != sidecar.plan_sha256:
             raise BackendError("the sidecar is of another plan; nothing was kept")
         with self.lock(_WHOLE):
+            self._sweep()
             self._sidecar(key).unlink(missing_ok=True)  # a plan without a sidecar counts as absent
             write_atomic(self.folder / (key + _PLAN), plan)
             write_atomic(self._sidecar(key), sidecar.to_json())
@@ -170,6 +171,7 @@ class PlanCache:
     def clear(self) -> int:
         """Remove all that the cache has written; the number of plans that were there."""
         with self.lock(_WHOLE):
+            self._sweep()
             keys = {entry.key for entry in self.entries()}
             keys |= {path.stem for suffix in (_SIDECAR, _PLAN) for path in self._own(suffix)}
             count = sum((self.folder / (key + _PLAN)).exists() for key in keys)
@@ -210,6 +212,12 @@ class PlanCache:
     def _sidecar(self, key: str) -> Path:
         return self.folder / (key + _SIDECAR)
 
+    def _sweep(self) -> None:
+        """Remove halves of plans that a killed process left; the whole lock is held, under which all are written."""
+        for suffix in (_PLAN, _SIDECAR):
+            for path in self.folder.glob(f"{SCRATCH_PREFIX}*{suffix}"):
+                path.unlink(missing_ok=True)
+
     def _evict(self, keep: str) -> None:
         """Drop what is beyond the limit, and plans that a crash left without a sidecar; the whole lock is held."""
         entries = self.entries()
@@ -225,7 +233,7 @@ class PlanCache:
 
 def _limit_mib() -> int:
     text = os.environ.get(LIMIT_VARIABLE, str(DEFAULT_LIMIT_MIB))
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise BackendError(f"{LIMIT_VARIABLE} is a number of MiB, but got {text!r}")
     return int(text)
 

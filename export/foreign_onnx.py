@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, compose, inliner, numpy_helper
+from onnx import TensorProto, compose, helper, inliner, numpy_helper
 from torch import Tensor, nn
 
 from edgedepth.core.errors import InputError
@@ -26,6 +26,7 @@ from edgedepth.export.simplify import first_inner, simplify
 from edgedepth.export.torch_onnx import IR_VERSION, OPSET, InferenceGraph, trace
 
 Frame = NDArray[np.uint8]
+_HALF_PIXEL = 11  # the opset from which a resize says what it takes for the place of a pixel
 
 
 class _After(nn.Module):
@@ -82,6 +83,7 @@ class OnnxOriginal:
         width, height = input_wh
         shape = (1, 3, height, width) if self.foreign.input.layout == "nchw" else (1, height, width, 3)
         core = self._at(shape)
+        taken = f"net/{_in_float32(core, self._taken)}"
         answer = self._run(np.zeros(shape, np.float32))
         frame = torch.zeros(1, height, width, 3, dtype=torch.uint8)
         before = trace(InferenceGraph(self._prepare, "frame"), (frame,), inputs=["frame"], outputs=["prepared"])
@@ -93,12 +95,12 @@ class OnnxOriginal:
             compose.add_prefix(before, "in/", rename_inputs=False, rename_outputs=False),
             compose.add_prefix(core, "net/", rename_inputs=True, rename_outputs=True),
             io_map=[("prepared", f"net/{self._given.name}")],
-            outputs=[f"net/{self._taken}"],
+            outputs=[taken],
         )
         whole = compose.merge_models(
             head,
             compose.add_prefix(after, "out/", rename_inputs=True, rename_outputs=False),
-            io_map=[(f"net/{self._taken}", "out/answer")],
+            io_map=[(taken, "out/answer")],
         )
         whole.graph.name = "edgedepth"
         whole.producer_name = "edgedepth"
@@ -136,6 +138,7 @@ class OnnxOriginal:
         used = {node.domain for node in model.graph.node} & foreign
         if used:
             raise InputError(f"{self.path.name} uses operators of {min(used)!r}; export it with standard ONNX only")
+        _open_negative(model.graph)
         _fix_shape(_only_input(model, self.path), shape, self.path)
         del model.graph.value_info[:]
         version = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
@@ -148,6 +151,8 @@ class OnnxOriginal:
         try:
             model = onnx.version_converter.convert_version(model, OPSET) if version != OPSET else model
             model.ir_version = IR_VERSION
+            if version < _HALF_PIXEL:
+                _place_at_corners(model.graph)
             return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
         except Exception as error:  # the converter raises RuntimeError and worse
             raise InputError(
@@ -170,6 +175,35 @@ def _output_named(model: onnx.ModelProto, which: int | str, path: Path) -> str:
     if isinstance(which, int) and -len(names) <= which < len(names):
         return names[which]
     raise InputError(f"{path.name} has no output {which!r}, but {names}; set output.tensor in the TOML file")
+
+
+def _in_float32(model: onnx.ModelProto, name: str) -> str:
+    """The name of an output in the type that decoding reads; a cast is added where the file answers in another."""
+    (answer,) = (value for value in model.graph.output if value.name == name)
+    if answer.type.tensor_type.elem_type == TensorProto.FLOAT:
+        return name
+    cast = f"{name}/float32"
+    model.graph.node.append(helper.make_node("Cast", [name], [cast], name=cast, to=TensorProto.FLOAT))
+    added = model.graph.output.add()
+    added.CopyFrom(answer)
+    added.name, added.type.tensor_type.elem_type = cast, TensorProto.FLOAT
+    return cast
+
+
+def _open_negative(graph: onnx.GraphProto) -> None:
+    """Some exporters write -1 where others write nothing; onnxruntime takes both for an open size."""
+    for value in (*graph.input, *graph.output):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_value < 0:
+                dim.Clear()
+
+
+def _place_at_corners(graph: onnx.GraphProto) -> None:
+    """Say of resizes what held before they could say it: onnx's converter leaves it at today's default."""
+    for node in graph.node:
+        if node.op_type == "Resize":
+            told = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+            node.attribute.extend(helper.make_attribute(name, value) for name, value in told.items())
 
 
 def _fix_shape(value: onnx.ValueInfoProto, shape: tuple[int, ...], path: Path) -> None:

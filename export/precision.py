@@ -10,7 +10,8 @@ float32 islands stay where half precision's 11 bits or its range of 65504 are no
 - whatever the caller names in `keep`, on the evidence of `edgedepth.export.range_audit`.
 
 Inputs and outputs of the graph keep their types. Layout operators take the type of what they move, so that no cast is
-spent on them. Casts are shared, and constants are stored in the type they are read in.
+spent on them. Casts are shared, and constants are stored in the type they are read in. Integers are dequantised to each
+type in which they are read: a cast after that would part an INT8 layer from its integers.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import onnx
 from onnx import NodeProto, TensorProto
 
 from edgedepth.core.errors import EdgeDepthError, InputError
-from edgedepth.export.passes.graph import Graph
+from edgedepth.export.passes.graph import Graph, attributes
 
 FLOAT_OPS = frozenset(
     {
@@ -109,6 +110,9 @@ class _Typer:
         self._islands = islands
         self._types: dict[str, int] = {value.name: graph.dtype(value.name) for value in graph.model.graph.input}
         self._casts: dict[tuple[str, int], str] = {}
+        self._integers = {
+            node.output[0]: (list(node.input), attributes(node)) for node in graph.of_type("DequantizeLinear")
+        }
         self._original = {value.name: graph.dtype(value.name) for value in graph.model.graph.output}
 
     def run(self) -> None:
@@ -145,6 +149,10 @@ class _Typer:
 
     def _cast(self, name: str, wanted: int) -> str:
         suffix = "float" if wanted == TensorProto.FLOAT else "half"
+        if name in self._integers:
+            (integers, scale, *zero), form = self._integers[name]
+            inputs = [integers, self._as(scale, wanted), *zero]
+            return self._graph.add("DequantizeLinear", inputs, f"{name}/{suffix}", **form)
         return self._graph.add("Cast", [name], f"{name}/{suffix}", to=wanted)
 
     def _keep_output(self, name: str) -> None:

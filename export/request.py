@@ -17,6 +17,7 @@ from edgedepth.export.validation import ValidationData
 from edgedepth.trainers.checkpoint import Checkpoint
 
 Frame = NDArray[np.uint8]
+_LEAST_SIDE = 32  # all networks reduce by it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,9 @@ class BundleRequest:
         for precision in self.precisions:
             if precision not in PRECISIONS:
                 raise UnknownNameError.of("export precision", precision, PRECISIONS)
+        if self.input_wh is not None and min(self.input_wh) < _LEAST_SIDE:
+            width, height = self.input_wh
+            raise InputError(f"networks need at least {_LEAST_SIDE} pixels a side, but the size is {width}x{height}")
         if self.router is None and len(self.depth) > 1:
             raise InputError("two depth networks need a router; give a scene classifier's checkpoint too")
         if self.router is not None and len(self.depth) < 2:

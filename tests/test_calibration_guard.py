@@ -245,6 +245,15 @@ def test_kinds_of_layers_stay_floating_point_by_a_switch(tmp_path: Path, picture
         CalibrationConfig(float_kinds=("dense",))
 
 
+def test_a_network_without_layers_to_round_is_told_of(tmp_path: Path, pictures: Path) -> None:
+    """It has dense layers, which stay floating point here, and none that is thin."""
+    kinds = ("dense", "depthwise", "first")
+    config = dataclasses.replace(FAST, backends=("openvino",), float_kinds=kinds, explain=True)
+    report = calibrate_bundle(int8_bundle(tmp_path / "b").folder, str(pictures), config=config)
+    entry = report.networks[0].backends[0]
+    assert (entry.int8_layers, entry.sensitivities, entry.mixes) == (0, (), ())
+
+
 def test_slower_int8_is_left_out(tmp_path: Path, pictures: Path, speed: dict[str, float]) -> None:
     speed["int8"] = 1.02  # timing tells no less apart
     report = calibrate_bundle(int8_bundle(tmp_path / "b").folder, str(pictures), config=FAST)

@@ -252,6 +252,23 @@ def test_equalisation_changes_no_answer_and_narrows_ranges(tmp_path: Path) -> No
     assert after.max() / np.median(after) < 0.2 * before.max() / np.median(before)
 
 
+@pytest.mark.parametrize("index", [1, 2], ids=["weight", "bias"])
+def test_equalisation_leaves_what_a_network_computes(index: int) -> None:
+    """A weight or bias that is no constant cannot be multiplied: not of who makes a stream, nor of who reads it."""
+    graph = Graph(depth_graph())
+    layer = graph.producer("logits" if index == 1 else "mix")
+    assert layer is not None
+    if index == 1:
+        layer.input[0] = graph.add("Concat", [layer.input[0], "image"], "with_image", axis=1)
+        layer.input[1] = graph.add_constant(np.ones((8, 11, 1, 1), np.float32), "wide")
+    gain = graph.add("ReduceMax", ["image"], "gain", keepdims=0)
+    layer.input[index] = graph.add("Mul", [layer.input[index], gain], "computed")
+    graph.tidy()
+    assert {stream.name for stream in streams_of(graph)} == {"stem", "depthwise"}
+    _, scales = equalise(graph.model, observe(graph.model, frames(6), tensors_to_observe(graph)))
+    assert set(scales) == {"stem", "depthwise"}
+
+
 def test_equalisation_rescues_a_depthwise_layer(tmp_path: Path) -> None:
     model = depth_graph(spread=300.0)
     exact = _run(model, tmp_path)
@@ -286,7 +303,9 @@ def test_bias_correction_takes_the_mean_shift_back() -> None:
 # -- TensorRT --------------------------------------------------------------------------------------------
 
 
-def test_tensorrt_builds_int8_convolutions(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keep", [(), ("up",)], ids=["half", "one in float32"])
+def test_tensorrt_builds_int8_convolutions(keep: tuple[str, ...], tmp_path: Path) -> None:
+    """Also those whose answers float16 cannot hold: their integers are dequantised to float32, and not cast to it."""
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx")
     from edgedepth.engines.tensorrt.build import engine_from_onnx
     from edgedepth.engines.tensorrt.config import BuildConfig
@@ -294,7 +313,8 @@ def test_tensorrt_builds_int8_convolutions(tmp_path: Path) -> None:
 
     model, form = depth_graph(), form_for("tensorrt")
     layers = quantisable(Graph(model), form)
-    onnx.save(to_float16(insert_qdq(model, layers, _ranges(model), form)), tmp_path / "int8.onnx")
+    half = to_float16(insert_qdq(model, layers, _ranges(model), form), keep=keep)
+    onnx.save(half, tmp_path / "int8.onnx")
     engine = engine_from_onnx(tmp_path / "int8.onnx", BuildConfig(targets=("sm86",)), load_flavour("tensorrt-rtx"))
     dequantised = {name for fact in engine.layers if fact.kind == "DEQUANTIZE" for name in fact.outputs}
     int8 = {
@@ -309,3 +329,4 @@ def test_tensorrt_builds_int8_convolutions(tmp_path: Path) -> None:
         assert any("Int8" in kernel.input_types for kernel in kernels), (name, kernels)
     typed = {fact.name: fact.output_types[0] for fact in engine.layers if fact.kind == "CONVOLUTION"}
     assert typed["stem"] == typed["logits"] == "HALF"
+    assert typed["up"] == ("FLOAT" if keep else "HALF")

@@ -35,6 +35,15 @@ def test_histogram_widens_without_losing_a_value() -> None:
     assert histogram.positive[int(100 / 128 * BINS)] == 1
 
 
+def test_histogram_of_the_smallest_numbers_there_are() -> None:
+    """What is left of a layer that training let die; the first frame may show nothing larger."""
+    histogram = Histogram()
+    histogram.add(np.array([1e-38, -3e-39, 1e-45], np.float32))
+    assert (int(histogram.positive.sum()), int(histogram.negative.sum())) == (2, 1)
+    histogram.add(np.array([0.5], np.float32))
+    assert (histogram.limit, histogram.total, histogram.positive[-1]) == (0.5, 4, 1)
+
+
 def test_histogram_is_the_same_in_any_order() -> None:
     values = np.random.default_rng(0).standard_cauchy(4000).astype(np.float32)
     up, down = Histogram(), Histogram()

@@ -15,6 +15,7 @@ from edgedepth import deployment  # noqa: E402
 from edgedepth.core.bundle import Bundle  # noqa: E402
 from edgedepth.core.errors import InputError, UnknownNameError  # noqa: E402
 from edgedepth.deployment import DeployWatcher  # noqa: E402
+from edgedepth.trainers.checkpoint import shipped_checkpoint  # noqa: E402
 from tests.networks import routed_bundle  # noqa: E402
 
 
@@ -55,6 +56,22 @@ def test_frames_that_are_missing_are_missed_before_a_bundle_is_replaced(tmp_path
 def test_what_makes_no_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown network.*edge-lower"):
         edgedepth.deploy("edge-lower", tmp_path / "mine")
+    with pytest.raises(InputError, match="at least 32 pixels a side, but the size is 64x31"):
+        edgedepth.deploy("edge-low", tmp_path / "mine", input_wh=(64, 31), engines=False)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_licence_is_only_said_of_weights_whose_licence_is_known(tmp_path: Path) -> None:
+    size = {"input_wh": (64, 48), "precisions": ("fp32",), "engines": False}
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(shipped_checkpoint("edge-low").read_bytes())
+    for source, licence, expected in (
+        ("edge-low", None, "Apache-2.0"),
+        (str(own), None, "unspecified"),
+        (str(own), "CC-BY-4.0", "CC-BY-4.0"),
+    ):
+        made = edgedepth.deploy(source, tmp_path / "mine", licence=licence, **size)
+        assert made.bundle.manifest.licence == expected
 
 
 @pytest.mark.parametrize(("folder", "name"), [("My Bundle", "My-Bundle"), ("été!", "t"), ("plain", "plain")])

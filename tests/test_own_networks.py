@@ -21,6 +21,7 @@ from edgedepth.cli import main
 from edgedepth.core.errors import InputError
 from edgedepth.core.foreign import ForeignSpec, load_foreign
 from edgedepth.core.routing import Route
+from edgedepth.engines import open_session
 from edgedepth.engines.tensorrt.build import engine_from_onnx
 from edgedepth.engines.tensorrt.config import BuildConfig
 from edgedepth.engines.tensorrt.flavour import load_flavour
@@ -353,6 +354,69 @@ def test_a_network_that_decides_while_it_runs_is_refused(
     assert code == (0 if decided else 1), err
     if not decided:
         assert "the network has If in it, a graph inside a graph" in err
+
+
+def typed_onnx(path: Path, kind: int, *, opened: bool = False) -> None:
+    """The image's mean, in millimetres for whole numbers, beside a mask; opened: with -1 for sizes that are open."""
+    scale = 1.0 if kind in (TensorProto.FLOAT16, TensorProto.DOUBLE) else 1000.0
+    nodes = [
+        helper.make_node("ReduceMean", ["image", "channels"], ["mean"]),
+        helper.make_node("Greater", ["mean", "zero"], ["mask"]),
+        helper.make_node("Mul", ["mean", "scale"], ["scaled"]),
+        helper.make_node("Cast", ["scaled"], ["depth"], to=kind),
+    ]
+    constants = {"channels": np.array([1], np.int64), "zero": np.float32(0), "scale": np.float32(scale)}
+    shape = [-1, 1, -1, -1] if opened else ["n", 1, "h", "w"]
+    graph = helper.make_graph(
+        nodes,
+        "typed",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [shape[0], 3, *shape[2:]])],
+        [helper.make_tensor_value_info("mask", TensorProto.BOOL, shape),
+         helper.make_tensor_value_info("depth", kind, shape)],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), path)
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.UINT16, TensorProto.INT32])
+@pytest.mark.parametrize("opened", [False, True])
+def test_answers_of_any_type_become_metres(tmp_path: Path, kind: int, opened: bool) -> None:
+    typed_onnx(tmp_path / "typed.onnx", kind, opened=opened)
+    scale = 1.0 if kind in (TensorProto.FLOAT16, TensorProto.DOUBLE) else 0.001
+    output = {"kind": "depth", "tensor": "depth", "scale": scale}
+    original = ForeignSource(spec(onnx=str(tmp_path / "typed.onnx"), range_m=(0.01, 8.0), output=output)).open()
+    onnx.save(original.trace((64, 48), output="depth_m", dynamic=False), tmp_path / "whole.onnx")
+    with open_session(tmp_path / "whole.onnx", "onnxruntime") as session:
+        found = session.run({"frame": FRAME[None]})["depth_m"]
+    np.testing.assert_allclose(found, original.answer(FRAME), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found[0, 0], np.maximum(FRAME.mean(axis=2) / 255, 0.01), rtol=1e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize(("opset", "operator", "mode"), [
+    (9, "Upsample", "linear"), (9, "Upsample", "nearest"), (10, "Resize", "linear"), (10, "Resize", "nearest"),
+])  # fmt: skip
+def test_resizes_of_old_opsets_keep_their_places(tmp_path: Path, opset: int, operator: str, mode: str) -> None:
+    """Before opset 11 a resize counted from the corners of pixels; from 11 on it is from the middles if nobody says."""
+    nodes = [
+        helper.make_node("Conv", ["image", "weight"], ["small"], strides=[4, 4]),
+        helper.make_node(operator, ["small", "scales"], ["depth"], mode=mode),
+    ]
+    constants = {"weight": np.full((1, 3, 4, 4), 1 / 48, np.float32), "scales": np.array([1, 1, 4, 4], np.float32)}
+    graph = helper.make_graph(
+        nodes,
+        "resized",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 48, 64])],
+        [helper.make_tensor_value_info("depth", TensorProto.FLOAT, [1, 1, 48, 64])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=5), tmp_path / "x.onnx"
+    )
+    original = ForeignSource(spec(onnx=str(tmp_path / "x.onnx"), range_m=(0.01, 8.0))).open()
+    onnx.save(original.trace((64, 48), output="depth_m", dynamic=False), tmp_path / "whole.onnx")
+    with open_session(tmp_path / "whole.onnx", "onnxruntime") as session:
+        found = session.run({"frame": FRAME[None]})["depth_m"]
+    np.testing.assert_allclose(found, original.answer(FRAME), rtol=1e-4)
 
 
 def test_files_that_are_no_network(tmp_path: Path) -> None:

@@ -507,6 +507,30 @@ def joined_differently(net: Net) -> Sequence[str]:
     return [net.op("Add", *(net.op("Concat", *parts, axis=1) for parts in sides))]
 
 
+def at_open_size(net: Net, x: str) -> str:
+    """The map in a shape that is known when the graph runs only."""
+    size = net.op("Cast", net.input("size", 4), to=TensorProto.INT64)
+    return net.op("Reshape", x, size)
+
+
+def unpooled_with_an_open_skip(net: Net) -> Sequence[str]:
+    unpooled = net.unpool(net.input("x", 1, 4, 3, 4), 1, 4, 3, 4, (6, 8))
+    skip = at_open_size(net, net.input("skip", 1, 2, 6, 8))
+    return [net.conv(net.op("Concat", unpooled, skip, axis=1), 6, 3, 5)]
+
+
+def upsampled_with_an_open_skip(net: Net) -> Sequence[str]:
+    up, skip = resized(net, net.input("x", 1, 4, 3, 4)), at_open_size(net, net.input("skip", 1, 2, 6, 8))
+    return [net.conv(net.op("Concat", up, skip, axis=1), 6, 3, 1)]
+
+
+def joined_with_an_open_map(net: Net) -> Sequence[str]:
+    """What is joined is of known size only because the smallest of it is."""
+    own = net.conv(at_open_size(net, net.input("x", 1, 20, 3, 4)), 20, 30, 1)
+    joined = net.op("Concat", own, net.input("image", 1, 3, 3, 4), axis=1)
+    return [net.conv(joined, 33, 4, 3)]
+
+
 REFUSES: list[tuple[Rewrite[Any], Build, str]] = [
     (MERGE_AFFINE, widening, "widens"),
     (MERGE_AFFINE, constant_divided, "divided by the tensor"),
@@ -517,14 +541,17 @@ REFUSES: list[tuple[Rewrite[Any], Build, str]] = [
     (UNPOOL_CONV, unpooled_grouped, "grouped"),
     (UNPOOL_CONV, unpooled_strided, "strided"),
     (UNPOOL_CONV, unpooled_unpadded, "does not keep the size"),
+    (UNPOOL_CONV, unpooled_with_an_open_skip, "not known"),
     (UPSAMPLE_CONV, upsampled_3x3, "not a dense 1x1"),
     (UPSAMPLE_CONV, upsampled_and_widened, "widens"),
     (UPSAMPLE_CONV, downsampled, "does not enlarge"),
     (UPSAMPLE_CONV, upsampled_by_axes, "names its axes"),
     (UPSAMPLE_CONV, upsampled_and_read_twice, "others read"),
+    (UPSAMPLE_CONV, upsampled_with_an_open_skip, "not known"),
     (PAD_CHANNELS, joined_few, "costs more than the layout gains"),
     (PAD_CHANNELS, joined_and_read_otherwise, "others than dense convolutions"),
     (PAD_CHANNELS, joined_and_given_out, "leaves the graph"),
+    (PAD_CHANNELS, joined_with_an_open_map, "not known"),
     (FAST_CONV, wide_5x5_grouped, "grouped"),
     (FAST_CONV, wide_5x5_strided, "strided"),
     (FAST_CONV, wide_5x5_unpadded, "does not keep the size"),
@@ -570,6 +597,14 @@ def test_unpooling_that_fills_with_ones_is_no_unpooling() -> None:
 
 
 # -- the machine ---------------------------------------------------------------------------------------------
+
+
+def test_unpooling_of_which_channels_are_cut_off_is_left() -> None:
+    net = Net()
+    unpooled = net.unpool(net.input("x", 1, 4, 3, 3), 1, 4, 3, 3, (6, 6))
+    arguments = [net.const(np.array([value])) for value in (0, 2, 1)]
+    _, (report,) = run_passes(net.model(net.conv(net.op("Slice", unpooled, *arguments), 2, 2, 5)), [UNPOOL_CONV])
+    assert not report.fired
 
 
 def test_rewrites_are_chosen_by_where_they_pay() -> None:
@@ -640,6 +675,17 @@ def test_graph_answers() -> None:
     assert graph.dtype(product) == TensorProto.FLOAT
     assert graph.only_consumer(product) == graph.nodes[1]
     assert graph.fresh(product) == f"{product}_1"
+
+
+def test_an_input_that_is_empty_at_the_end_is_none() -> None:
+    """Exporters write "" for a convolution without a bias; rewrites ask how many inputs there are."""
+    net = Net()
+    x, weight, low = net.input("x", 1, 16, 6, 6), net.random(16, 16, 5, 5), net.const(0.0)
+    conv = net.op("Conv", x, weight, "", pads=[2] * 4)
+    graph = Graph(net.model(net.op("Clip", conv, "", low)))
+    assert [list(node.input) for node in graph.nodes] == [[x, weight], [conv, "", low]]
+    _, (report,) = run_passes(graph.model, [FAST_CONV])
+    assert report.fired
 
 
 def test_tidying_leaves_weights_where_they_are() -> None:

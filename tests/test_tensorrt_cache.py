@@ -14,12 +14,19 @@ import pytest
 
 from edgedepth.core.bundle import Bundle, file_entry, write_manifest
 from edgedepth.core.errors import BackendError, BundleError, UnknownNameError
+from edgedepth.core.files import SCRATCH_PREFIX
 from edgedepth.core.manifest import Int8Record
 from edgedepth.core.routing import Route
 from edgedepth.engines.cache import Hit, Miss, PlanCache, cache_folder
 from edgedepth.engines.machine import Gpu
 from edgedepth.engines.tensorrt import plans as plans_module
-from edgedepth.engines.tensorrt.bundle import build_bundle, carry_plans, default_precision, trust_bundle
+from edgedepth.engines.tensorrt.bundle import (
+    build_bundle,
+    carry_plans,
+    current_plans,
+    default_precision,
+    trust_bundle,
+)
 from edgedepth.engines.tensorrt.config import BuildConfig, CameraInput
 from edgedepth.engines.tensorrt.flavour import Flavour, flavour_of
 from edgedepth.engines.tensorrt.plans import plan_for, request_for
@@ -285,6 +292,17 @@ def test_what_a_crash_left_goes_with_the_next_plan(cache: PlanCache) -> None:
     assert [path.name for path in cache.folder.glob("*.plan")] == ["k.plan"]
 
 
+def test_halves_that_a_killed_process_was_writing_go(cache: PlanCache, tmp_path: Path) -> None:
+    halves = [cache.folder / f"{SCRATCH_PREFIX}x1y2{suffix}" for suffix in (".plan", ".json")]
+    for half in halves:
+        half.write_bytes(b"half")
+    cache.put("k", b"plan", sidecar())
+    assert not any(half.exists() for half in halves)
+    halves[0].write_bytes(b"half")
+    assert cache.clear() == 1
+    assert not halves[0].exists()
+
+
 def test_what_others_keep_in_the_folder_stays(cache: PlanCache, flavour: Flavour) -> None:
     foreign = {cache.folder / name for name in ("mission.json", "route.plan", "race.timing", "notes.txt")}
     for path in foreign:
@@ -386,9 +404,10 @@ def test_where_the_cache_is_and_how_large(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("EDGEDEPTH_CACHE_MIB", "7")
     cache = PlanCache()
     assert (cache.folder, cache.limit_bytes) == (tmp_path / "other" / "plans", 7 << 20)
-    monkeypatch.setenv("EDGEDEPTH_CACHE_MIB", "much")
-    with pytest.raises(BackendError, match="EDGEDEPTH_CACHE_MIB is a number of MiB, but got 'much'"):
-        PlanCache()
+    for wrong in ("much", "\N{SUPERSCRIPT TWO}"):
+        monkeypatch.setenv("EDGEDEPTH_CACHE_MIB", wrong)
+        with pytest.raises(BackendError, match=f"EDGEDEPTH_CACHE_MIB is a number of MiB, but got '{wrong}'"):
+            PlanCache()
 
 
 def test_lock_holds_off_whoever_opens_it_next(cache: PlanCache) -> None:
@@ -583,6 +602,19 @@ def test_plans_of_files_that_are_gone_are_left_out(bundle: Bundle, cache: PlanCa
         sorted(entry.file.split(".")[0] for entry in again.manifest.plans) == ["plans/high"] * 2 + ["plans/router"] * 2
     )
     assert len(trust_bundle(again, cache)) == 2
+
+
+def test_plans_with_sidecars_of_another_version_are_left_out(
+    bundle: Bundle, cache: PlanCache, flavour: Flavour
+) -> None:
+    carrying = carry_plans(bundle, build_bundle(bundle, flavour, gpu=ORIN, cache=cache))
+    file = carrying.manifest.plans[1].file
+    (carrying.folder / file).write_bytes(b'{"schema": 99, "of": "\xff"}')
+    entries = tuple(file_entry(carrying.folder, entry.file) for entry in carrying.manifest.plans)
+    changed = write_manifest(carrying.folder, carrying.manifest.model_copy(update={"plans": entries}))
+    with pytest.raises(BundleError, match=r"low\..*\.json is no sidecar of this version; build its plan again"):
+        trust_bundle(changed, cache)
+    assert len(current_plans(changed, changed.manifest)) == len(entries) - 2
 
 
 def test_int8_is_built_where_it_will_be_run(bundle: Bundle) -> None:

@@ -88,6 +88,8 @@ def test_copy_that_carries_engines_with_a_camera_size(
     assert sum(".640x480." in file for file in carried) == 6
     assert len(carried) == 12
     assert "is not an empty folder" in failure(capsys, "build", bundle, "--target", "sm89", "-o", copy)
+    failure(capsys, "build", bundle, "--backend", "tensorrt-rtx", "--target", "sm99", "-o", tmp_path / "corrected")
+    assert not (tmp_path / "corrected").exists(), "or the corrected call would be refused"
 
 
 def test_one_engine_for_many_cameras(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -149,6 +149,11 @@ def test_one_log_per_library_and_process() -> None:
             "Assertion failed: shiftIsAllZeros(zeroPoint): Non-zero zero point is not supported",
             "must be symmetric int8",
         ),
+        (
+            'convertDtype(onnxType, &newType) && "Unsupported data type for the Cast operator!"',
+            'convertDtype(onnxType, &newType) && "Unsupported data type for the Cast operator!"',
+            "compute in float32",
+        ),
         ("Unable to load library: libnvinfer_lean.so", "Unable to load library: libnvinfer_lean.so", "lean runtime"),
     ],
 )

@@ -30,6 +30,10 @@ _DTYPES = {
     "tensor(uint8)": np.uint8,
     "tensor(int64)": np.int64,
     "tensor(int32)": np.int32,
+    "tensor(int16)": np.int16,
+    "tensor(uint16)": np.uint16,
+    "tensor(int8)": np.int8,
+    "tensor(bool)": np.bool_,
 }
 
 

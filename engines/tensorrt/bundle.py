@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from edgedepth.core.bundle import Bundle, file_entry, write_manifest
-from edgedepth.core.errors import BundleError, UnknownNameError
+from edgedepth.core.errors import BackendError, BundleError, UnknownNameError
 from edgedepth.core.files import write_atomic
 from edgedepth.core.manifest import BundleFile, Manifest, Variants, variant_keys
 from edgedepth.core.spec import ResizePolicy
@@ -194,7 +194,10 @@ def _carried_sidecar(bundle: Bundle, listed: dict[str, BundleFile], file: str) -
     if name not in listed:
         raise BundleError(f"{file} has no sidecar in bundle {bundle.manifest.name}; build it again: edgedepth build")
     path = bundle.path(listed[name])
-    sidecar = Sidecar.from_json(path.read_text(), name)
+    try:
+        sidecar = Sidecar.from_json(path.read_text(errors="replace"), name)
+    except BackendError:
+        raise BundleError(f"{name} is no sidecar of this version; build its plan again: edgedepth build") from None
     if sidecar.plan_sha256 != listed[file].sha256:
         raise BundleError(f"{file} is not the plan that its sidecar describes (plan_sha256 differs); do not trust it")
     return sidecar

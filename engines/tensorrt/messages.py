@@ -43,6 +43,8 @@ REMEDIES: tuple[tuple[str, str], ...] = (
      "its weights are in another file; save the model as one file (onnx.save with save_as_external_data=False)"),
     (r"only supports half_pixel|only support round_prefer_floor|[Aa]ntialias|UNSUPPORTED_NODE",
      f"TensorRT has no such mode; {_EXPORT_AGAIN}"),
+    (r"Unsupported (ONNX )?data type",
+     "TensorRT has no such type of numbers; have the network compute in float32, or use --backend onnxruntime-cuda"),
     (r"not supported in TensorRT|Plugin not found|No importer registered|Unsupported operator|creator &&"
      r"|no runners that implement|^false$",
      "TensorRT has no such operator; replace it in the network, or use --backend onnxruntime-cuda"),

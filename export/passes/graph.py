@@ -26,6 +26,7 @@ class Graph:
         self.model = onnx.ModelProto()
         self.model.CopyFrom(model)
         self._index()
+        self._drop_empty_inputs()
         self._inline_constants()
         self.tidy()
 
@@ -170,6 +171,12 @@ class Graph:
         self._infos = {value.name: value for value in (*graph.value_info, *graph.input, *graph.output)}
         self._taken = {name for node in graph.node for name in (*node.input, *node.output)}
         self._taken.update(self._constants, self._infos)
+
+    def _drop_empty_inputs(self) -> None:
+        """An optional input that is named "" and followed by no other is one that is not given."""
+        for node in self.model.graph.node:
+            while node.input and not node.input[-1]:
+                del node.input[-1]
 
     def _inline_constants(self) -> None:
         """Turn Constant nodes into initialisers, so that constants have one form."""

@@ -48,7 +48,7 @@ def _refuse(graph: Graph, match: _Match) -> str | None:
     for reader in graph.consumers(match.where):
         if reader.op_type != "Conv" or attribute(reader, "group", 1) != 1 or not graph.is_constant(reader.input[1]):
             return "others than dense convolutions of constant weights read the concatenation"
-    if graph.shape(_smallest(graph, match.concat)) is None:
+    if any(graph.shape(name) is None for name in match.concat.input):
         return "the shape of what is concatenated is not known"
     return None
 

@@ -68,6 +68,8 @@ def _refuse(graph: Graph, match: _Match) -> str | None:
         return "the padding does not keep the size"
     if len(conv.input) > 2 and not graph.is_constant(conv.input[2]):
         return "the bias is computed"
+    if any(graph.shape(tensor) is None for tensor in (*match.joined, match.where)):
+        return "the shape of what is joined is not known"
     return None
 
 
@@ -156,6 +158,7 @@ def _unpooled(graph: Graph, tensor: str) -> str | None:
         graph.shape(apart.output[0]) == (n, c, h, 1, w, 1)
         and graph.shape(spread.output[0]) == (n, c, h, 2, w, 2)
         and graph.shape(node.output[0]) == (n, c, 2 * h, 2 * w)
+        and final[:2] == (n, c)
         and final[2] in (2 * h, 2 * h - 1)
         and final[3] in (2 * w, 2 * w - 1)
     )

@@ -63,6 +63,8 @@ def _refuse(graph: Graph, match: _Match) -> str | None:
     before, after = graph.shape(resize.input[0]), graph.shape(resize.output[0])
     if before is None or after is None:
         return "the size is not fixed"
+    if any(graph.shape(tensor) is None for tensor in match.joined):
+        return "the shape of what is joined is not known"
     if len(before) != 4 or before[:2] != after[:2]:
         return "the resize is not over height and width alone"
     if before[2] * before[3] >= after[2] * after[3]:

@@ -167,6 +167,8 @@ def train(
     settings.setdefault("out", _OUT)
     if settings.get("resume"):  # what the command does not say again stays as it was
         stored = settings_of_run(Path(settings["out"]), str(settings.get("network")))
+        if not stored:
+            say(f"no run in {settings['out']} to go on with: a new one begins")
         settings = {**merged(merged(recipe_says, stored), said), "out": settings["out"]}
     if not settings.get("data"):
         raise InputError("training needs data: give --data synth:DIR or --data pairs:FILE")

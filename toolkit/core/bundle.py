@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -9,6 +10,7 @@ import tempfile
 import weakref
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -151,6 +153,18 @@ def editable(place: str | Path, output: str | Path | None) -> Bundle:
     except OSError as error:
         raise output_error(target, error) from error
     return Bundle.load(target)
+
+
+@contextlib.contextmanager
+def edited(place: str | Path, output: str | Path | None) -> Iterator[Bundle]:
+    """What `editable` opens; a copy that it made goes again where the block ends in an error."""
+    bundle = editable(place, output)
+    try:
+        yield bundle
+    except BaseException:
+        if output is not None:
+            shutil.rmtree(output, ignore_errors=True)
+        raise
 
 
 def _unzip(archive: Path, folder: Path) -> None:
