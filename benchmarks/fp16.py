@@ -30,7 +30,7 @@ from pages import write_section
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import EdgeDepthError, InputError
 from edgedepth.core.metrics import DepthErrors, mean_metrics
-from edgedepth.core.preprocess import Placement, focal_scale
+from edgedepth.core.preprocess import BgrFrame, Placement, focal_scale
 from edgedepth.core.routing import Route
 from edgedepth.core.spec import DepthSpec
 from edgedepth.datasets import DepthSample, open_for_evaluation
@@ -41,8 +41,6 @@ from edgedepth.export.range_audit import audited_float16
 
 LIMIT = 1e-3  # of the change of abs_rel
 AUDITED = 16  # labelled frames whose ranges decide what stays float32, besides the generated ones
-
-Frame = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +67,7 @@ class Result:
 
 def labelled_frames(
     names: list[str], route: Route, spec: DepthSpec, count: int
-) -> list[tuple[Frame, NDArray[np.float32]]]:
+) -> list[tuple[BgrFrame, NDArray[np.float32]]]:
     """At most `count` frames at network size, with truth in the network's own metres, NaN where there is none."""
     datasets = [open_for_evaluation(name)[0].where(lambda info: info.route in (None, route)) for name in names]
     usable = [dataset for dataset in datasets if len(dataset)]
@@ -80,7 +78,7 @@ def labelled_frames(
     return kept[:count]
 
 
-def _placed(sample: DepthSample, spec: DepthSpec) -> tuple[Frame, NDArray[np.float32]]:
+def _placed(sample: DepthSample, spec: DepthSpec) -> tuple[BgrFrame, NDArray[np.float32]]:
     height, width = sample.depth_m.shape
     placement = Placement.of((width, height), spec.input_wh, spec.resize)
     truth = placement.labels_to_input(sample.depth_m, np.nan) / focal_scale(sample.camera, placement, spec)
@@ -88,14 +86,14 @@ def _placed(sample: DepthSample, spec: DepthSpec) -> tuple[Frame, NDArray[np.flo
     return placement.to_input(sample.image_bgr), np.where(inside, truth, np.nan).astype(np.float32)
 
 
-def harsh_frames(frames: list[Frame], wh: tuple[int, int]) -> Iterator[Frame]:
+def harsh_frames(frames: list[BgrFrame], wh: tuple[int, int]) -> Iterator[BgrFrame]:
     """Without end: frames that a camera gives when something is wrong, each round with other noise."""
     width, height = wh
     rng = np.random.default_rng(0)
     flat = [np.full((height, width, 3), level, np.uint8) for level in (0, 255, 1, 128)]
     drive = [np.full((height, width, 3), colour, np.uint8) for colour in np.array(_corners())]
     yield from (*flat, *drive, *probe_frames(wh))
-    spoil: tuple[Callable[[Frame], NDArray[np.floating] | Frame], ...] = (
+    spoil: tuple[Callable[[BgrFrame], NDArray[np.floating] | BgrFrame], ...] = (
         lambda f: f * 0.08,  # underexposed
         lambda f: f * 4.0,  # blown out
         lambda f: 255 - f,

@@ -21,7 +21,7 @@ from edgedepth.calibration.world_frames import WORLD, world_datasets
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError, require
-from edgedepth.core.preprocess import Placement, focal_scale
+from edgedepth.core.preprocess import BgrFrame, Placement, focal_scale
 from edgedepth.core.routing import Route
 from edgedepth.core.spec import DepthSpec
 from edgedepth.datasets import READERS, open_dataset, training_splits_of
@@ -36,8 +36,6 @@ CHECK_EVERY = 4
 _LIVE = 3600  # frames that are read of a camera, which has no end: two minutes of most
 _SPREAD = 4  # samples of a data set that are looked at, per frame that may be kept: routes and duplicates take some
 
-Frame = NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
 class View:
@@ -46,7 +44,7 @@ class View:
     truth_m: (H, W) float32 metres, NaN where unknown; None for sources without labels.
     """
 
-    image_bgr: Frame
+    image_bgr: BgrFrame
     camera: Camera | None = None
     truth_m: NDArray[np.float32] | None = None
     route: Route | None = None
@@ -56,7 +54,7 @@ class View:
 class CheckFrame:
     """A frame at network size (h, w, 3), and its truth (h, w) in the network's own metres, NaN where unknown."""
 
-    image: Frame
+    image: BgrFrame
     truth_m: NDArray[np.float32] | None
 
 
@@ -64,7 +62,7 @@ class CheckFrame:
 class RouteFrames:
     """What was kept for one network: frames to observe, and frames to check on."""
 
-    observed: tuple[Frame, ...]
+    observed: tuple[BgrFrame, ...]
     check: tuple[CheckFrame, ...]
 
     @property

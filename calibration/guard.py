@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from edgedepth.calibration.frames import CheckFrame
 from edgedepth.calibration.layers import Layer, share_of_macs
-from edgedepth.calibration.observe import Frame, as_inputs
 from edgedepth.calibration.switchboard import Switchboard
 from edgedepth.core.errors import InputError
 from edgedepth.core.manifest import GoldenLimits
 from edgedepth.core.metrics import DepthErrors, mean_metrics
+from edgedepth.core.preprocess import BgrFrame, network_input
 
-Answer = Callable[[Frame], NDArray[np.float32]]
+Answer = Callable[[BgrFrame], NDArray[np.float32]]
 # Frames that the sensitivity of layers is measured on; it orders layers, so few do.
 SENSITIVITY_FRAMES = 8
 
@@ -141,7 +141,7 @@ def astray(answer: Answer, golden: Iterable[CheckFrame], limits: GoldenLimits) -
 def answer_of(session: Any) -> Answer:
     """A session of a depth network as a function from a frame at network size to (h, w) metres."""
     name = session.inputs[0].name
-    return lambda frame: session.run(as_inputs(name, frame), ["depth_m"])["depth_m"][0, 0]
+    return lambda frame: session.run({name: network_input(name, frame)}, ["depth_m"])["depth_m"][0, 0]
 
 
 def sensitivities(board: Switchboard, frames: Sequence[CheckFrame], fp32: Score | None = None) -> list[Sensitivity]:

@@ -11,7 +11,7 @@ import onnx
 from edgedepth.calibration.backend_file import Subject, make_backend_file
 from edgedepth.calibration.config import CalibrationConfig, Progress
 from edgedepth.calibration.equalise import apply_scales
-from edgedepth.calibration.frames import CheckFrame, Frame, RouteFrames, View, at_network_size, with_truth
+from edgedepth.calibration.frames import CheckFrame, RouteFrames, View, at_network_size, with_truth
 from edgedepth.calibration.guard import answer_of
 from edgedepth.calibration.recipe import Kitchen, Recipe, Trial, Tried, best_recipe, try_recipes
 from edgedepth.calibration.record import CalibrationRecord
@@ -20,6 +20,7 @@ from edgedepth.calibration.unpack import unpack
 from edgedepth.core.bundle import Bundle, file_entry
 from edgedepth.core.files import write_atomic
 from edgedepth.core.manifest import DEFAULT_LIMITS, BundleFile, DepthNetwork, Golden, Int8Record
+from edgedepth.core.preprocess import BgrFrame
 from edgedepth.core.routing import Route
 from edgedepth.engines import open_session, probe_all
 from edgedepth.io.image_source import read_image
@@ -94,7 +95,7 @@ class NetworkCalibration:
             check = with_truth(self.frames, [answer(frame.image).copy() for frame in self.frames.check])
             return check, tuple(CheckFrame(frame, answer(frame).copy()) for frame in golden)
 
-    def _placed(self, golden: Golden) -> Frame:
+    def _placed(self, golden: Golden) -> BgrFrame:
         image, _ = read_image(self.bundle.path(golden.frame))
         return at_network_size(View(image), self._entry.spec).image
 

@@ -17,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgedepth.core.errors import InputError
+from edgedepth.core.preprocess import BgrFrame, network_input
 from edgedepth.engines import open_session
 from edgedepth.export.passes.graph import Graph
 
@@ -24,7 +25,6 @@ BINS = 2048  # per sign
 # Values of a tensor that a frame adds to its histogram; extremes and channel statistics use all of them.
 _SAMPLED = 1 << 14
 
-Frame = NDArray[np.uint8]
 Progress = Callable[[int], object]  # told how many frames are done
 
 
@@ -131,7 +131,7 @@ class Statistics:
 
 def observe(
     model: onnx.ModelProto,
-    frames: Iterable[Frame],
+    frames: Iterable[BgrFrame],
     tensors: Sequence[str],
     *,
     progress: Progress = silent,
@@ -148,9 +148,9 @@ def observe(
         path = Path(folder) / "observed.onnx"
         onnx.save(with_outputs(model, tensors), path)
         with open_session(path, "onnxruntime") as session:
-            done = 0
+            done, taken = 0, session.inputs[0].name
             for frame in frames:
-                for name, values in session.run(as_inputs(session.inputs[0].name, frame), list(tensors)).items():
+                for name, values in session.run({taken: network_input(taken, frame)}, list(tensors)).items():
                     found[name].add(values, name)
                 done += 1
                 progress(done)
@@ -169,14 +169,6 @@ def with_outputs(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelPr
         info = onnx.helper.make_tensor_value_info(name, graph.dtype(name), graph.shape(name))
         graph.model.graph.output.append(info)
     return graph.model
-
-
-def as_inputs(name: str, frame: Frame) -> dict[str, NDArray[Any]]:
-    """A frame (H, W, 3) uint8 BGR at network size as the input `frame` or `image` of a network."""
-    if name == "frame":
-        return {name: frame[None]}
-    image = frame[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
-    return {name: np.ascontiguousarray(image)}
 
 
 def _stride(size: int) -> int:

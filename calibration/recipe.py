@@ -16,10 +16,11 @@ from edgedepth.calibration.equalise import equalise
 from edgedepth.calibration.frames import RouteFrames
 from edgedepth.calibration.guard import Score, answer_of, score_depths
 from edgedepth.calibration.layers import Layer, layers_of
-from edgedepth.calibration.observe import Frame, Progress, Statistics, as_inputs, observe, silent
+from edgedepth.calibration.observe import Progress, Statistics, observe, silent
 from edgedepth.calibration.qdq import Form, insert_qdq, quantisable, tensors_to_observe
 from edgedepth.calibration.record import CalibrationRecord, all_ranges
 from edgedepth.core.files import write_atomic
+from edgedepth.core.preprocess import BgrFrame, network_input
 from edgedepth.engines import open_session
 from edgedepth.export.passes import run_passes
 from edgedepth.export.passes.graph import Graph
@@ -120,7 +121,7 @@ def int8_model(
     form: Form,
     *,
     keep: Collection[str] = (),
-    audit: Sequence[Frame] = (),
+    audit: Sequence[BgrFrame] = (),
 ) -> onnx.ModelProto:
     """The INT8 form of a network's FP32 graph by its calibration.
 
@@ -134,7 +135,7 @@ def int8_model(
     rounded = insert_qdq(model, layers, record.chosen(), form)
     if not form.half:
         return rounded
-    inputs = [as_inputs(model.graph.input[0].name, frame)[model.graph.input[0].name] for frame in audit]
+    inputs = [network_input(model.graph.input[0].name, frame) for frame in audit]
     return audited_float16(rounded, inputs)[0] if inputs else to_float16(rounded)
 
 

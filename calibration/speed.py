@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgedepth.calibration.observe import Frame, as_inputs
+from edgedepth.core.preprocess import BgrFrame, network_input
 from edgedepth.engines import Session, open_session
 
 _WARM_UP = 3
@@ -32,7 +32,7 @@ class Timing:
 def compare_speed(
     files: Mapping[str, Path],
     backend: str,
-    frame: Frame,
+    frame: BgrFrame,
     *,
     rounds: int = 30,
     threads: int | None = None,
@@ -53,7 +53,7 @@ def compare_speed(
 
 
 def time_in_turn(
-    sessions: Mapping[str, Session], frame: Frame, *, rounds: int = 30, clock: Clock = time.perf_counter
+    sessions: Mapping[str, Session], frame: BgrFrame, *, rounds: int = 30, clock: Clock = time.perf_counter
 ) -> Timing:
     """Time open sessions, which may be of several backends; the first is what the others are compared with.
 
@@ -63,7 +63,8 @@ def time_in_turn(
     times: dict[str, list[float]] = {name: [] for name in sessions}
     for number in range(rounds + _WARM_UP):
         for name, session in sessions.items():
-            inputs = as_inputs(session.inputs[0].name, frame)
+            taken = session.inputs[0].name
+            inputs = {taken: network_input(taken, frame)}
             start = clock()
             session.run(inputs, [session.outputs[0].name])
             if number >= _WARM_UP:

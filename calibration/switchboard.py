@@ -22,8 +22,8 @@ from onnx import NodeProto, helper, numpy_helper
 from edgedepth.calibration.affine import Affine, Range, affine_of, rounded_weights
 from edgedepth.calibration.bias_correction import corrected_bias
 from edgedepth.calibration.layers import Layer
-from edgedepth.calibration.observe import Frame, as_inputs
 from edgedepth.calibration.qdq import Form, add_pair
+from edgedepth.core.preprocess import BgrFrame, network_input
 from edgedepth.engines import Session, open_session
 from edgedepth.export.passes.graph import Graph
 
@@ -185,16 +185,20 @@ class Switchboard:
         onnx.save(model, path)
         return open_session(path, "onnxruntime")
 
-    def depth(self, frame: Frame, int8: Collection[str]) -> NDArray[np.float32]:
+    def depth(self, frame: BgrFrame, int8: Collection[str]) -> NDArray[np.float32]:
         """(h, w) metres of a frame (h, w, 3) with these layers in INT8 and the others in FP32."""
         switches = np.array([layer.name in int8 for layer in self.layers], np.uint8)
-        inputs = {**as_inputs(self._input, frame), SWITCHES: switches}
+        inputs = {self._input: network_input(self._input, frame), SWITCHES: switches}
         depth: NDArray[np.float32] = self._sessions[SWITCHES].run(inputs, [self._depth])[self._depth][0, 0].copy()
         return depth
 
-    def powers(self, frame: Frame) -> NDArray[np.float64]:
+    def powers(self, frame: BgrFrame) -> NDArray[np.float64]:
         """(L, 2) signal and noise power of every layer, each rounded by itself with exact inputs."""
-        return self._sessions[POWERS].run(as_inputs(self._input, frame), [POWERS])[POWERS].astype(np.float64)
+        return (
+            self._sessions[POWERS]
+            .run({self._input: network_input(self._input, frame)}, [POWERS])[POWERS]
+            .astype(np.float64)
+        )
 
     def close(self) -> None:
         """Release the sessions and their files."""

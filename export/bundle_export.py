@@ -24,7 +24,7 @@ from edgedepth.core.manifest import (
     SceneNetwork,
     parse_manifest,
 )
-from edgedepth.core.preprocess import Placement
+from edgedepth.core.preprocess import BgrFrame, Placement
 from edgedepth.core.routing import CoarseRule, FixedRule, Hysteresis, Route, SceneRule
 from edgedepth.core.spec import ClassifierSpec, DepthSpec
 from edgedepth.export.frames import probe_frames, scene_frames
@@ -34,7 +34,6 @@ from edgedepth.export.passes import PassReport
 from edgedepth.export.request import BundleRequest, exportable
 from edgedepth.export.variants import Variants, Written
 
-Frame = NDArray[np.uint8]
 # Frames of each route kept in the bundle with the depth they must give, to check a device against.
 GOLDEN_PER_ROUTE = 3
 # Places365's own number of votes (papers/1, section 3), where there are categories enough for it.
@@ -147,7 +146,7 @@ class _Writer:
         part: str,
         source: Exportable,
         spec: DepthSpec | ClassifierSpec,
-        frames: Sequence[Frame],
+        frames: Sequence[BgrFrame],
         route: Route | None = None,
     ) -> Written:
         """The files of a network, called by its name, or by its part in the bundle too where two have the same."""
@@ -158,7 +157,7 @@ class _Writer:
         self.passes[stem], self.unfit[stem] = written.passes, written.unfit
         return written
 
-    def _keep_golden(self, route: Route, original: Original, frames: Sequence[Frame]) -> None:
+    def _keep_golden(self, route: Route, original: Original, frames: Sequence[BgrFrame]) -> None:
         for number, frame in enumerate(frames):
             base = f"golden/{route}-{number}"
             done, png = cv2.imencode(".png", frame)
@@ -216,7 +215,7 @@ def _replace(earlier: Sequence[Path], made: Path, folder: Path) -> None:
         raise output_error(folder, error) from error
 
 
-def _place(frame: Frame, spec: DepthSpec | ClassifierSpec) -> Frame:
+def _place(frame: BgrFrame, spec: DepthSpec | ClassifierSpec) -> BgrFrame:
     return Placement.of((frame.shape[1], frame.shape[0]), spec.input_wh, spec.resize).to_input(frame)
 
 

@@ -20,12 +20,12 @@ from torch import Tensor, nn
 
 from edgedepth.core.errors import InputError
 from edgedepth.core.foreign import ForeignSpec
+from edgedepth.core.preprocess import BgrFrame, network_input
 from edgedepth.engines import Session, open_session
 from edgedepth.export.adapter import NetworkInput, NetworkOutput
 from edgedepth.export.simplify import first_inner, simplify
 from edgedepth.export.torch_onnx import IR_VERSION, OPSET, InferenceGraph, trace
 
-Frame = NDArray[np.uint8]
 _HALF_PIXEL = 11  # the opset from which a resize says what it takes for the place of a pixel
 
 
@@ -107,18 +107,17 @@ class OnnxOriginal:
         onnx.checker.check_model(whole, full_check=True)
         return whole
 
-    def answer(self, frame_bgr: Frame) -> NDArray[np.float32]:
+    def answer(self, frame_bgr: BgrFrame) -> NDArray[np.float32]:
         """Metres by the untouched file."""
         height, width = frame_bgr.shape[:2]
-        rgb = np.ascontiguousarray(frame_bgr[..., ::-1].transpose(2, 0, 1)[None])
         with torch.no_grad():
-            prepared = self._prepare(torch.from_numpy(rgb).to(torch.float32) * (1.0 / 255.0))
+            prepared = self._prepare(torch.from_numpy(network_input("image", frame_bgr)))
             raw = self._run(np.ascontiguousarray(prepared.numpy()))
             depth_m = self._output(torch.from_numpy(raw), (height, width))
         result: NDArray[np.float32] = depth_m.numpy()
         return result
 
-    def exact(self, frame_bgr: Frame) -> None:  # noqa: ARG002
+    def exact(self, frame_bgr: BgrFrame) -> None:  # noqa: ARG002
         """The file says what is computed in float32."""
         return
 

@@ -9,21 +9,19 @@ from importlib import resources
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from edgedepth.core.preprocess import BgrFrame
 from edgedepth.core.routing import Route
 
-Frame = NDArray[np.uint8]
 
-
-def scene_frames(route: Route) -> list[Frame]:
+def scene_frames(route: Route) -> list[BgrFrame]:
     """Three (H, W, 3) uint8 rendered scenes that reach from one end of a route's range to the other."""
     folder = resources.files("edgedepth.assets") / "golden"
     files = sorted((file for file in folder.iterdir() if file.name.startswith(f"{route}-")), key=lambda file: file.name)
     return [np.asarray(cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), 1), np.uint8) for file in files]
 
 
-def probe_frames(input_wh: tuple[int, int], *, seed: int = 0) -> list[Frame]:
+def probe_frames(input_wh: tuple[int, int], *, seed: int = 0) -> list[BgrFrame]:
     """Six (H, W, 3) uint8 frames: black, white, noise, ramps, saturated blocks and a cluttered scene."""
     width, height = input_wh
     rng = np.random.default_rng(seed)
@@ -41,13 +39,13 @@ def probe_frames(input_wh: tuple[int, int], *, seed: int = 0) -> list[Frame]:
     ]
 
 
-def _ramps(width: int, height: int) -> Frame:
+def _ramps(width: int, height: int) -> BgrFrame:
     x, y = np.linspace(0, 255, width), np.linspace(0, 255, height)
     across, down = np.broadcast_to(x, (height, width)), np.broadcast_to(y[:, None], (height, width))
     return np.stack([across, down, 255 - across], axis=-1).astype(np.uint8)
 
 
-def _clutter(width: int, height: int, rng: np.random.Generator) -> Frame:
+def _clutter(width: int, height: int, rng: np.random.Generator) -> BgrFrame:
     """Blurred ground and sky with boxes of all sizes in front, as a scene's edges and textures would have it."""
     image = _ramps(width, height)[..., ::-1].copy()
     for _ in range(40):
@@ -56,5 +54,5 @@ def _clutter(width: int, height: int, rng: np.random.Generator) -> Frame:
         cv2.rectangle(image, (x, y), (x + w, y + h), rng.integers(0, 256, 3).tolist(), -1)
     blurred = cv2.GaussianBlur(image, (3, 3), 0).astype(np.int16)
     grain = rng.normal(0, 6, image.shape)
-    noisy: Frame = np.clip(blurred + grain, 0, 255).astype(np.uint8)
+    noisy: BgrFrame = np.clip(blurred + grain, 0, 255).astype(np.uint8)
     return noisy

@@ -13,9 +13,9 @@ from torch import nn
 
 from edgedepth.core.errors import InputError, UnknownNameError
 from edgedepth.core.files import write_atomic
+from edgedepth.core.preprocess import network_input
 from edgedepth.core.spec import ClassifierSpec, DepthSpec
 from edgedepth.export.frames import probe_frames
-from edgedepth.export.parity import as_input
 from edgedepth.export.passes import PassReport, passes_for, run_passes
 from edgedepth.export.range_audit import audited_float16
 from edgedepth.export.simplify import simplify
@@ -87,7 +87,7 @@ def export_onnx(
     if optimise:
         model, reports = optimise_graph(model, backend=backend)
     if precision == "fp16":
-        inputs = [as_input(input_kind, frame) for frame in probe_frames(spec.input_wh)]
+        inputs = [network_input(input_kind, frame) for frame in probe_frames(spec.input_wh)]
         model, unfit = audited_float16(model, inputs)
     elif half_storage:
         model = compact(model, _weights(module))

@@ -24,12 +24,11 @@ from torch import nn
 
 from edgedepth.core.errors import EdgeDepthError, InputError
 from edgedepth.core.foreign import ForeignSpec
+from edgedepth.core.preprocess import BgrFrame, network_input
 from edgedepth.core.spec import ClassifierSpec, DepthSpec
 from edgedepth.export.adapter import Adapted
 from edgedepth.export.torch_onnx import offers_confidence, to_onnx
 from edgedepth.trainers.checkpoint import Checkpoint
-
-Frame = NDArray[np.uint8]
 
 
 class Original(Protocol):
@@ -50,10 +49,10 @@ class Original(Protocol):
     def trace(self, input_wh: tuple[int, int], *, output: str, dynamic: bool) -> onnx.ModelProto:
         """The inference path as ONNX, from `frame` (uint8 NHWC BGR) to `output`."""
 
-    def answer(self, frame_bgr: Frame) -> NDArray[np.float32]:
+    def answer(self, frame_bgr: BgrFrame) -> NDArray[np.float32]:
         """Its answer to one (H, W, 3) uint8 frame of network size: (1, 1, H, W) metres or (1, C) probabilities."""
 
-    def exact(self, frame_bgr: Frame) -> NDArray[np.float64] | None:
+    def exact(self, frame_bgr: BgrFrame) -> NDArray[np.float64] | None:
         """The same computed in float64, or None where that cannot be done."""
 
 
@@ -97,11 +96,11 @@ class TorchOriginal:
         """See `edgedepth.export.torch_onnx.to_onnx`."""
         return to_onnx(self.network, input_wh, output=output, confidence=self.confidence, dynamic=dynamic)
 
-    def answer(self, frame_bgr: Frame) -> NDArray[np.float32]:
+    def answer(self, frame_bgr: BgrFrame) -> NDArray[np.float32]:
         """What the network answers in evaluation mode."""
         return reference(self.network, frame_bgr)
 
-    def exact(self, frame_bgr: Frame) -> NDArray[np.float64] | None:
+    def exact(self, frame_bgr: BgrFrame) -> NDArray[np.float64] | None:
         """What it would answer without rounding; None where it computes in float32 whatever it is given."""
         try:
             return exact_reference(self.network, frame_bgr)
@@ -171,19 +170,18 @@ class ForeignSource:
         return TorchOriginal(Adapted(module_from(self.foreign.module), self.foreign))
 
 
-def reference(network: nn.Module, frame_bgr: Frame) -> NDArray[np.float32]:
+def reference(network: nn.Module, frame_bgr: BgrFrame) -> NDArray[np.float32]:
     """What the torch network answers in evaluation mode to one (H, W, 3) uint8 BGR frame of network size."""
     was_training = network.training
     network.eval()
-    rgb = np.ascontiguousarray(frame_bgr[..., ::-1].transpose(2, 0, 1)[None])
     with torch.no_grad():
-        answer = network(torch.from_numpy(rgb).to(torch.float32) * (1.0 / 255.0))
+        answer = network(torch.from_numpy(network_input("image", frame_bgr)))
     network.train(was_training)
     result: NDArray[np.float32] = answer.numpy()
     return result
 
 
-def exact_reference(network: nn.Module, frame_bgr: Frame) -> NDArray[np.float64]:
+def exact_reference(network: nn.Module, frame_bgr: BgrFrame) -> NDArray[np.float64]:
     """What the torch network answers in evaluation mode when it computes in float64; see `reference`."""
     wide = copy.deepcopy(network).double().eval()
     rgb = np.ascontiguousarray(frame_bgr[..., ::-1].transpose(2, 0, 1)[None])

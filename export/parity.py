@@ -14,10 +14,9 @@ from torch import nn
 
 from edgedepth.core.errors import ParityError
 from edgedepth.core.manifest import Parity
+from edgedepth.core.preprocess import BgrFrame, network_input
 from edgedepth.engines import open_session
 from edgedepth.export.original import exact_reference, reference
-
-Frame = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +84,7 @@ def check(parity: Parity, tolerance: Tolerance, *, what: str) -> Parity:
 def parity_of(
     network: nn.Module,
     onnx_path: Path,
-    frames: Sequence[Frame],
+    frames: Sequence[BgrFrame],
     *,
     precision: str = "fp32",
     backend: str = "onnxruntime",
@@ -104,10 +103,10 @@ def parity_of(
 def parity_with(
     expected: Sequence[NDArray[np.float32]],
     onnx_path: Path,
-    frames: Sequence[Frame],
+    frames: Sequence[BgrFrame],
     *,
     against: str,
-    exact: Callable[[Frame], NDArray[np.float64] | None] | None = None,
+    exact: Callable[[BgrFrame], NDArray[np.float64] | None] | None = None,
     precision: str = "fp32",
     backend: str = "onnxruntime",
 ) -> Parity:
@@ -118,7 +117,7 @@ def parity_with(
     """
     with open_session(onnx_path, backend) as session:
         name, first = session.inputs[0].name, session.outputs[0].name
-        actual = [session.run({name: as_input(name, frame)}, [first])[first].copy() for frame in frames]
+        actual = [session.run({name: network_input(name, frame)}, [first])[first].copy() for frame in frames]
     parity = measure(expected, actual, against=against)
     tolerance = TOLERANCES[precision]
     if precision == "fp32" and exact is not None and not tolerance.holds(parity):
@@ -145,11 +144,3 @@ def _amplified(
     )
     check(measure(exact, actual, against="float64"), limits, what=what)
     return parity
-
-
-def as_input(name: str, frame: NDArray[np.uint8]) -> NDArray[Any]:
-    """A (H, W, 3) uint8 BGR frame of network size as a network's input: `frame` or `image`, batch 1."""
-    if name == "frame":
-        return frame[None]
-    image = frame[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)
-    return np.ascontiguousarray(image * np.float32(1.0 / 255.0))

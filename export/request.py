@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.errors import InputError, UnknownNameError
+from edgedepth.core.preprocess import BgrFrame
 from edgedepth.core.routing import CoarseRule, Hysteresis, Route, SceneRule
 from edgedepth.core.spec import DepthSpec
 from edgedepth.export.network import PRECISIONS
@@ -16,7 +17,6 @@ from edgedepth.export.original import CheckpointSource, Exportable, ForeignSourc
 from edgedepth.export.validation import ValidationData
 from edgedepth.trainers.checkpoint import Checkpoint
 
-Frame = NDArray[np.uint8]
 _LEAST_SIDE = 32  # all networks reduce by it
 
 
@@ -51,7 +51,7 @@ class BundleRequest:
     backends: Sequence[str] = ()
     input_wh: tuple[int, int] | None = None
     dynamic: bool = False
-    golden: Mapping[Route, Sequence[Frame]] = field(default_factory=dict)
+    golden: Mapping[Route, Sequence[BgrFrame]] = field(default_factory=dict)
     baselines: Mapping[Route, NDArray[np.float32]] = field(default_factory=dict)
     validation: ValidationData | None = None
     half_storage: bool = False

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import ParityError
 from edgedepth.core.manifest import Accuracy
-from edgedepth.core.preprocess import focal_scale, placement_for
+from edgedepth.core.preprocess import BgrFrame, focal_scale, placement_for
 from edgedepth.core.routing import Route
 from edgedepth.core.spec import DepthSpec
 from edgedepth.engines import open_session
 from edgedepth.evaluation import Samples, evaluate, protocol_named
 
-Frame = NDArray[np.uint8]
-Answer = Callable[[Frame], NDArray[np.float32]]
+Answer = Callable[[BgrFrame], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +49,7 @@ def accuracy_of(answer: Answer, spec: DepthSpec, route: Route, validation: Valid
         InputError: no sample has a pixel of known depth in the network's range.
     """
 
-    def predict(image_bgr: Frame, camera: Camera | None) -> NDArray[np.float32]:
+    def predict(image_bgr: BgrFrame, camera: Camera | None) -> NDArray[np.float32]:
         placement = placement_for((image_bgr.shape[1], image_bgr.shape[0]), spec)
         depth_m = answer(placement.to_input(image_bgr))[0, 0] * np.float32(focal_scale(camera, placement, spec))
         return placement.to_frame(depth_m)
@@ -73,7 +72,7 @@ def accuracy_of_file(path: Path, spec: DepthSpec, route: Route, validation: Vali
         return accuracy_of(lambda frame: session.run({"frame": frame[None]}, [name])[name], spec, route, validation)
 
 
-def some_frames(spec: DepthSpec, route: Route, validation: ValidationData, count: int = 8) -> list[Frame]:
+def some_frames(spec: DepthSpec, route: Route, validation: ValidationData, count: int = 8) -> list[BgrFrame]:
     """The first frames of a route's samples at network size."""
     images = (sample.image_bgr for sample in islice(validation.samples[route], count))
     return [placement_for((image.shape[1], image.shape[0]), spec).to_input(image) for image in images]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgedepth.core.bundle import file_entry
 from edgedepth.core.files import write_atomic
 from edgedepth.core.manifest import Accuracy, BundleFile, Parity
+from edgedepth.core.preprocess import BgrFrame
 from edgedepth.core.routing import Route
 from edgedepth.core.spec import ClassifierSpec, DepthSpec
 from edgedepth.export.emulation import emulated_float16
@@ -28,7 +29,6 @@ from edgedepth.export.request import BundleRequest
 from edgedepth.export.storage import compact
 from edgedepth.export.validation import accuracy_of, accuracy_of_file, check_shift, some_frames
 
-Frame = NDArray[np.uint8]
 PLAIN = "plain"  # the graph before simplification and rewrites, in records
 
 
@@ -64,7 +64,7 @@ class Variants:
         self._folder, self._request, self._route = folder, request, route
         self._dynamic = request.dynamic and isinstance(spec, DepthSpec)
 
-    def write(self, frames: Sequence[Frame]) -> Written:
+    def write(self, frames: Sequence[BgrFrame]) -> Written:
         """Trace once, then write and check every variant on frames of network size.
 
         Raises:
@@ -98,14 +98,14 @@ class Variants:
                 self._write(written, f"{precision}{suffix}", model, expected, checked)
         return Written(**{**vars(written), "unfit": tuple(unfit)})
 
-    def _real_frames(self) -> list[Frame]:
+    def _real_frames(self) -> list[BgrFrame]:
         """Frames of the validation data, for what float16 has to hold."""
         spec, data = self._spec, self._request.validation
         if data is None or self._route is None or not isinstance(spec, DepthSpec):
             return []
         return some_frames(spec, self._route, data)
 
-    def _frames_of_another_size(self) -> list[Frame]:
+    def _frames_of_another_size(self) -> list[BgrFrame]:
         """A graph of open size must be right at more than the size it was traced at."""
         if not self._dynamic:
             return []
@@ -113,7 +113,7 @@ class Variants:
         return probe_frames((width + 128, height + 64))[-2:]
 
     def _measure_plain(
-        self, written: Written, expected: Sequence[NDArray[np.float32]], frames: Sequence[Frame]
+        self, written: Written, expected: Sequence[NDArray[np.float32]], frames: Sequence[BgrFrame]
     ) -> None:
         with tempfile.TemporaryDirectory(prefix="edgedepth-plain-") as folder:
             path = Path(folder) / f"{self._stem}.{PLAIN}.onnx"
@@ -127,7 +127,7 @@ class Variants:
                 written.accuracy[PLAIN] = check_shift(found, original, "fp32", what=path.name)
 
     def _parity(
-        self, path: Path, expected: Sequence[NDArray[np.float32]], frames: Sequence[Frame], precision: str = "fp32"
+        self, path: Path, expected: Sequence[NDArray[np.float32]], frames: Sequence[BgrFrame], precision: str = "fp32"
     ) -> Parity:
         original = self._original
         return parity_with(expected, path, frames, against=original.kind, exact=original.exact, precision=precision)
@@ -138,7 +138,7 @@ class Variants:
         key: str,
         model: onnx.ModelProto,
         expected: Sequence[NDArray[np.float32]],
-        frames: Sequence[Frame],
+        frames: Sequence[BgrFrame],
     ) -> None:
         file, precision = f"{self._stem}.{key}.onnx", key.partition("@")[0]
         path = self._folder / file
@@ -160,7 +160,7 @@ class Variants:
         model: onnx.ModelProto,
         precision: str,
         expected: Sequence[NDArray[np.float32]],
-        frames: Sequence[Frame],
+        frames: Sequence[BgrFrame],
     ) -> Iterator[Path]:
         """The file that figures are taken of: itself, or, as CPU kernels hide what float16 loses, its emulation."""
         if precision != "fp16":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from edgedepth.core.errors import InputError, OutputError, UnknownNameError
 from edgedepth.world import shard, synth
 from edgedepth.world.builder import Dice, SceneBuilder
 from edgedepth.world.categories import CATEGORIES, FAR_CATEGORIES, NEAR_CATEGORIES
-from edgedepth.world.recipe import BuiltScene
+from edgedepth.world.recipe import BuiltScene, dice_for
 from edgedepth.world.scene import SEMANTIC_CLASSES, SEMANTIC_ID, PointLight, Texture, View
+from edgedepth.world.shard import draw_bend
 from edgedepth.world.synth import SynthConfig, scene_seed_of, split_of, write_dataset
 
 WH = (48, 36)
@@ -179,6 +181,15 @@ def test_one_split_alone_is_that_of_the_whole_set(tmp_path: Path, tiny_world: No
         assert (tmp_path / "one" / entry["depth"]).read_bytes() == (tmp_path / "whole" / entry["depth"]).read_bytes()
     with pytest.raises(InputError, match="only_split = 'test', not None"):
         write_dataset(config(tmp_path / "one", **options))
+
+
+@pytest.mark.parametrize("wh", [(320, 240), (96, 216), (64, 64)])
+def test_every_lens_sees_something_in_the_corners(wh: tuple[int, int]) -> None:
+    view = View(position=(0.0, 0.0, 1.2), yaw=0.0, hfov_deg=80)
+    corner = math.tan(math.radians(view.hfov_deg) / 2) * math.hypot(1, wh[1] / wh[0])
+    bends = [draw_bend(view, wh, dice_for(seed)) for seed in range(300)]
+    assert min(1 + bend * corner**2 for bend in bends) > 0.5, "or rays turn round"
+    assert min(bends) < 0 < max(bends)
 
 
 def test_a_mixed_lens_bends_every_second_view_and_changes_nothing_else(tmp_path: Path, tiny_world: None) -> None:

@@ -16,6 +16,8 @@ from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
 from edgedepth.core.spec import DepthSpec, ResizePolicy
 
+BgrFrame = NDArray[np.uint8]  # (H, W, 3) BGR, as cameras and files give it
+
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
@@ -127,6 +129,17 @@ def _rounded(numerator: int, denominator: int) -> int:
 def placement_for(frame_wh: tuple[int, int], spec: DepthSpec) -> Placement:
     """Where a frame lands in the input of the network of `spec`."""
     return Placement.of(frame_wh, spec.input_wh, spec.resize)
+
+
+def network_input(name: str, frame_bgr: BgrFrame) -> NDArray[Any]:
+    """A frame of network size as the input of a network, batch 1, by the name that says which it takes.
+
+    "frame" is (1, H, W, 3) uint8 BGR, the frame itself; "image" is (1, 3, H, W) float32 RGB in 0..1.
+    """
+    if name == "frame":
+        return frame_bgr[None]
+    image = frame_bgr[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)
+    return np.ascontiguousarray(image * np.float32(1 / 255))
 
 
 def focal_scale(camera: Camera | None, placement: Placement, spec: DepthSpec) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.errors import BundleError, InputError
-from edgedepth.core.preprocess import Placement
+from edgedepth.core.preprocess import Placement, network_input
 from edgedepth.core.spec import ResizePolicy
 from edgedepth.engines.session import Session
 
@@ -75,10 +75,7 @@ class FrameNetwork:
 
     def run(self, outputs: Sequence[str] | None = None) -> dict[str, NDArray[np.float32]]:
         """Run on the loaded frame and return these outputs, or all, by name; they are valid until the next run."""
-        if self._input_name == "frame":
-            return self.session.run({"frame": self._frame}, outputs)
-        image = self._frame[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
-        return self.session.run({"image": np.ascontiguousarray(image)}, outputs)
+        return self.session.run({self._input_name: network_input(self._input_name, self._frame[0])}, outputs)
 
     def close(self) -> None:
         """Release the session."""

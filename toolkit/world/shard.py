@@ -189,7 +189,7 @@ def _scene_entries(job: ShardJob, renderer: Renderer) -> list[dict[str, Any]]:
             mode = "lit"
         noise = dice.integer(0, 2**30)
         if job.lens == "mixed":  # dice of its own: all else is drawn as without it
-            view = replace(view, bend=_bend(view, dice_for(job.scene_seed, number, _LENS_STREAM)))
+            view = replace(view, bend=draw_bend(view, job.wh, dice_for(job.scene_seed, number, _LENS_STREAM)))
         rendering = renderer.render(view, job.wh, mode=mode, samples=samples, seed=noise)
         sensor, radiance = SensorModel.draw(dice, skies=skies), rendering.radiance
         if job.world == "weather":
@@ -204,12 +204,12 @@ def _scene_entries(job: ShardJob, renderer: Renderer) -> list[dict[str, Any]]:
     return entries
 
 
-def _bend(view: View, dice: Dice) -> float:
+def draw_bend(view: View, wh: tuple[int, int], dice: Dice) -> float:
     """A drawn lens: straight, as rectified pictures are, or a barrel, seldom a slight pincushion."""
     if dice.chance(0.5):
         return 0.0
-    edge = math.tan(math.radians(view.hfov_deg) / 2)
-    shift = dice.uniform(-0.03, 0.05) if dice.chance(0.5) else dice.uniform(0.05, 0.2)  # at the left and right edge
+    edge = math.tan(math.radians(view.hfov_deg) / 2) * max(1.0, wh[1] / wh[0])
+    shift = dice.uniform(-0.03, 0.05) if dice.chance(0.5) else dice.uniform(0.05, 0.2)  # at the edges farthest apart
     return -shift / edge**2
 
 
