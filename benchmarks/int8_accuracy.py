@@ -137,7 +137,7 @@ def forms(bundle: Bundle, data: Sequence[str], limit: int | None, threads: int, 
 def _variations(chosen: Form) -> dict[str, Form]:
     without: dict[str, Kind] = {"depthwise": "depthwise", "first layer": "first", "thin layers": "thin"}
     return {
-        "as shipped": chosen,
+        "chosen form": chosen,
         "signed activations": replace(chosen, activations="int8"),
         "weights of 8 bits": replace(chosen, largest_weight=127),
         "rounded late": replace(chosen, early=False, shared=False),

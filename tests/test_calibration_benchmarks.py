@@ -57,7 +57,7 @@ def test_recipes_and_forms_are_tried_one_by_one(script: ModuleType, calibrated: 
     assert "minmax + equalisation + bias correction" in recipes
     assert sum(recipe.endswith(", weights only") for recipe in recipes) == 1
     forms = list(script.forms(calibrated, [data], 2, threads=1, rounds=2))[2:]
-    assert [row.split(" | ")[1] for row in forms][:3] == ["FP32", "as shipped", "signed activations"]
+    assert [row.split(" | ")[1] for row in forms][:3] == ["FP32", "chosen form", "signed activations"]
     assert len({row.split(" | ")[4] for row in forms}) > 3  # the choices differ
 
 
