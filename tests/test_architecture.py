@@ -60,7 +60,11 @@ HEAVY = {
     "cuda", "cv2", "av", "pydantic", "warp", "matplotlib", "h5py", "typer", "rich", "safetensors",
 }  # fmt: skip
 # Backends are the only files that may import an engine, each its own.
-BACKEND_OF_FOLDER = {"onnxruntime": {"onnxruntime"}, "openvino": {"openvino"}}
+BACKEND_OF_FOLDER = {
+    "onnxruntime": {"onnxruntime"},
+    "openvino": {"openvino"},
+    "tensorrt": {"tensorrt", "tensorrt_rtx", "pycuda", "cuda"},
+}
 
 
 def _folders() -> dict[str, Path]:
@@ -104,7 +108,7 @@ def test_imports_only_go_downhill(package: str, path: Path) -> None:
 def test_each_engine_is_imported_only_by_its_backend() -> None:
     for path in (ROOT / "engines").rglob("*.py"):
         allowed = BACKEND_OF_FOLDER.get(path.parent.name, set())
-        engines = {module.split(".")[0] for module in _imports(path)} & {"onnxruntime", "openvino"}
+        engines = {module.split(".")[0] for module in _imports(path)} & set().union(*BACKEND_OF_FOLDER.values())
         assert engines <= allowed, f"{path.relative_to(ROOT)} imports {engines - allowed}"
 
 

@@ -23,7 +23,6 @@ import numpy as np
 from edgedepth.core.errors import BackendError, UnknownNameError
 from edgedepth.engines.session import one_line
 
-FlavourName = Literal["tensorrt", "tensorrt-rtx"]
 Version = tuple[int, ...]
 Hardware = Literal["exact", "ampere+", "same-capability"]
 
