@@ -162,6 +162,8 @@ def test_bad_bundles(video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
         ("--colormap", "mud", "unknown colour map 'mud'; known: turbo"),
         ("--camera", "1,2,3", "--camera is fx,fy,cx,cy"),
         ("--camera", "-5,5,1,1", "fx, fy > 0"),
+        ("--camera", "hfov:wide", "hfov: wants degrees, for example hfov:78, but got 'wide'"),
+        ("--camera", "hfov:180", "must lie in (0, 180) degrees"),
     ],
 )
 def test_bad_options(
@@ -294,6 +296,13 @@ def test_ctrl_c_leaves_a_playable_video_and_a_report(bundle: Path, tmp_path: Pat
     assert 0 < report["frames"]["written"] < 3000
     with av.open(str(written)) as container:
         assert sum(1 for _ in container.decode(video=0)) == report["frames"]["written"]
+
+
+def test_a_field_of_view_is_a_camera_of_any_size() -> None:
+    camera = parse_camera("hfov:90")
+    assert camera((640, 480)).fx == pytest.approx(320)
+    assert camera((480, 640)).fx == pytest.approx(240)
+    assert (camera((640, 480)).cx, camera((640, 480)).cy) == (319.5, 239.5)
 
 
 def test_intrinsics_of_another_size_are_noticed(capsys: pytest.CaptureFixture[str]) -> None:

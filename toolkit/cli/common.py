@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 RouteChoice = Literal["auto", "low", "high"]
 JSON_HELP = "Print one machine-readable object on stdout; everything else goes to stderr."
+CAMERA_HELP = "Intrinsics: fx,fy,cx,cy in pixels of the source, hfov:DEGREES across its width, or a JSON file."
+_HFOV = "hfov:"
 
 
 def print_json(data: Any) -> None:
@@ -50,15 +52,27 @@ def forced_route(choice: RouteChoice) -> Route | None:
     return None if choice == "auto" else Route(choice)
 
 
-def parse_camera(text: str) -> Callable[[tuple[int, int]], Camera]:
-    """Read intrinsics from "fx,fy,cx,cy" or a JSON file, and return what gives the camera of a frame size.
+def _camera_of_hfov(text: str) -> Callable[[tuple[int, int]], Camera]:
+    try:
+        degrees = float(text)
+    except ValueError:
+        raise InputError(f"--camera hfov: wants degrees, for example hfov:78, but got {text!r}") from None
+    Camera.from_hfov(degrees, 1, 1)  # refuses what is no angle before anything runs
+    return lambda frame_wh: Camera.from_hfov(degrees, *frame_wh)
 
+
+def parse_camera(text: str) -> Callable[[tuple[int, int]], Camera]:
+    """Read intrinsics from "fx,fy,cx,cy", "hfov:DEG" or a JSON file, and return what gives the camera of a frame size.
+
+    hfov is the field of view across the width of a frame, in degrees, of a lens that is centred on it.
     Numbers on the command line are in pixels of the source's frames, which should be of one size. A JSON file holds fx,
     fy, cx, cy and, if it was made at another size, width and height: then the intrinsics are scaled to the frame.
 
     Raises:
         InputError: the text or file is not of that form.
     """
+    if text.startswith(_HFOV):
+        return _camera_of_hfov(text.removeprefix(_HFOV))
     path = Path(text)
     size: tuple[int, int] | None = None
     if path.suffix == ".json" or path.is_file():
@@ -79,7 +93,7 @@ def parse_camera(text: str) -> Callable[[tuple[int, int]], Camera]:
         except ValueError:
             values = []
         if len(values) != 4:
-            raise InputError(f"--camera is fx,fy,cx,cy in pixels or a JSON file, but got {text!r}")
+            raise InputError(f"--camera is fx,fy,cx,cy in pixels, hfov:DEGREES or a JSON file, but got {text!r}")
     fx, fy, cx, cy = values
     told: list[bool] = []
     sizes: list[tuple[int, int]] = []

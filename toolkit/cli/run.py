@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgedepth.cli.common import JSON_HELP, RouteChoice, forced_route, parse_camera, print_json, say
+from edgedepth.cli.common import CAMERA_HELP, JSON_HELP, RouteChoice, forced_route, parse_camera, print_json, say
 
 if TYPE_CHECKING:
     from edgedepth.core.colour import MetricColours
@@ -45,9 +45,7 @@ def run(
         tuple[float, float] | None,
         typer.Option("--range", metavar="MIN MAX", help="Metres that the colours span; fixed, so nothing flickers."),
     ] = None,
-    camera: Annotated[
-        str | None, typer.Option(help="Intrinsics: fx,fy,cx,cy in pixels of the source, or a JSON file.")
-    ] = None,
+    camera: Annotated[str | None, typer.Option(help=CAMERA_HELP)] = None,
     steady: Annotated[
         float,
         typer.Option(min=0.0, max=0.99, help="Temporal smoothing of what stands still, 0 (off) to 0.99."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgedepth.cli.common import JSON_HELP, RouteChoice, forced_route, parse_camera, print_json, say
+from edgedepth.cli.common import CAMERA_HELP, JSON_HELP, RouteChoice, forced_route, parse_camera, print_json, say
 from edgedepth.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def scale(
         Path | None, typer.Option(help="CSV of sparse depth of the first frame: u,v,depth_m, or x,y,z with --camera.")
     ] = None,
     shift: Annotated[bool, typer.Option("--shift", help="Also fit a constant shift (needs --sparse).")] = False,
-    camera: Annotated[
-        str | None, typer.Option(help="Intrinsics: fx,fy,cx,cy in pixels of the source, or a JSON file.")
-    ] = None,
+    camera: Annotated[str | None, typer.Option(help=CAMERA_HELP)] = None,
     route: Annotated[RouteChoice, typer.Option(help="auto lets the router decide; low, high force a route.")] = "auto",
     max_frames: Annotated[int, typer.Option(min=1, help="Frames to measure on.")] = 30,
     undo: Annotated[
