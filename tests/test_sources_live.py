@@ -226,6 +226,8 @@ def test_what_came_before_anybody_asked_is_no_drop(monkeypatch: pytest.MonkeyPat
     threading.Timer(0.05, camera.frames.put, (9,)).start()
     first = next(frames)
     assert (first.index, first.time_s, int(first.image_bgr[0, 0, 0])) == (0, 0.0, 9)  # the fourth had waited too long
+    assert first.taken_s is not None
+    assert 0 <= time.monotonic() - first.taken_s < 60
     assert source.dropped == 0
     camera.frames.put(0)  # or its thread would wait for one
     source.close()

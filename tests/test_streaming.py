@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,7 @@ def test_every_frame_arrives_once_and_in_order(runtime: DepthRuntime, tmp_path: 
     assert data["frames"] == {"read": 40, "written": 40, "dropped": 0}
     assert list(data["stages_ms"]) == ["decode", "preprocess", "route", "infer", "postprocess", "encode"]
     assert all(set(stage) == {"p50", "p90", "p99"} for stage in data["stages_ms"].values())
+    assert data["age_ms"] is None, "a file's frames have no age"
     assert data["fps"]["end_to_end"] > 0
     assert (data["unit"], data["interrupted"], data["camera"], data["outputs"]) == ("m", False, "assumed", ["memory"])
     assert data["error"] is None
@@ -206,6 +208,19 @@ def test_a_camera_is_asked_when_inference_is_ready(runtime: DepthRuntime) -> Non
     assert ahead == [0] * 9
     assert asked[-1] == 8
     assert report.frames_read == report.frames_written == len(slow.results) == 9
+
+
+def test_the_age_of_live_frames_is_told(runtime: DepthRuntime) -> None:
+    class Late(Levels):
+        live = True
+
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in super().__iter__():
+                yield replace(frame, taken_s=time.monotonic() - 0.5)
+
+    age_ms = run_stream(runtime, Late([NEAR] * 3), Memory(), StreamOptions()).as_dict()["age_ms"]
+    assert set(age_ms) == {"p50", "p90", "p99"}
+    assert 500 <= age_ms["p50"] < 5000
 
 
 def test_an_unplugged_camera_ends_the_run_after_its_frames_are_written(runtime: DepthRuntime) -> None:

@@ -25,6 +25,7 @@ class Frame:
     time_s: seconds since the first frame of the stream, or None for photos.
     name: unique within the source and fit for a file name: the zero-padded index, or the photo's name.
     camera: intrinsics of this picture where the source knows them.
+    taken_s: of a live source, `time.monotonic()` when the picture had arrived.
     """
 
     index: int
@@ -32,6 +33,7 @@ class Frame:
     time_s: float | None
     name: str
     camera: Camera | None = None
+    taken_s: float | None = None
 
 
 class Source(abc.ABC):

@@ -69,7 +69,7 @@ class LiveSource(Source):
         while (latest := self._take(index)) is not None:
             image, taken_s = latest
             first_s = taken_s if first_s is None else first_s
-            yield Frame(index=index, image_bgr=image, time_s=taken_s - first_s, name=f"{index:06d}")
+            yield Frame(index=index, image_bgr=image, time_s=taken_s - first_s, name=f"{index:06d}", taken_s=taken_s)
             index += 1
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 
 STAGES = ("decode", "preprocess", "route", "infer", "postprocess", "encode")
+AGE = "age"  # no stage: how old a live picture is when its depth is ready
 PERCENTILES = (50, 90, 99)
 _KEPT = 10_000  # samples of a stage: percentiles of a camera that runs for weeks need no more
 
@@ -44,14 +45,15 @@ class StageTimes:
 
     def percentiles(self) -> dict[str, dict[str, float]]:
         """p50, p90 and p99 in milliseconds of every stage that ran, in the order of `STAGES`."""
-        return {
-            stage: {
-                f"p{p}": round(float(value), 3)
-                for p, value in zip(PERCENTILES, np.percentile(self._samples[stage], PERCENTILES), strict=True)
-            }
-            for stage in STAGES
-            if self._samples[stage]
-        }
+        found = {stage: self.percentiles_of(stage) for stage in STAGES}
+        return {stage: percentiles for stage, percentiles in found.items() if percentiles}
+
+    def percentiles_of(self, stage: str) -> dict[str, float]:
+        """p50, p90 and p99 in milliseconds; empty if the stage never ran."""
+        if not self._samples[stage]:
+            return {}
+        values = np.percentile(self._samples[stage], PERCENTILES)
+        return {f"p{p}": round(float(value), 3) for p, value in zip(PERCENTILES, values, strict=True)}
 
 
 @contextmanager

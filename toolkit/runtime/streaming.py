@@ -19,7 +19,7 @@ from edgedepth.core.routing import Route
 from edgedepth.io.frames import Frame, Source
 from edgedepth.io.sink import Sink
 from edgedepth.runtime.depth_runtime import DepthRuntime
-from edgedepth.runtime.profiling import StageTimes
+from edgedepth.runtime.profiling import AGE, StageTimes
 
 T = TypeVar("T")
 QUEUE_FRAMES = 4  # deep enough to smooth jitter, shallow enough to bound memory and latency
@@ -70,6 +70,7 @@ class StreamReport:
             "frames": {"read": self.frames_read, "written": self.frames_written, "dropped": self.frames_dropped},
             "routes": self.routes,
             "stages_ms": self.times.percentiles(),
+            "age_ms": self.times.percentiles_of(AGE) or None,
             "fps": {
                 "end_to_end": _rate(self.frames_written, self.wall_s),
                 "inference_only": _rate(sum(self.routes.values()), busy_s),
@@ -137,6 +138,8 @@ def run_stream(
                 confidence=options.confidence,
             ):
                 report.times.add(result.timings_ms)
+                if frame.taken_s is not None:
+                    report.times.add({AGE: (time.monotonic() - frame.taken_s) * 1e3})
                 report.routes[result.route.value] += 1
                 report.camera = "given" if result.camera_given else "assumed"
                 writer.put((frame, result))
