@@ -2,9 +2,9 @@
 
     python benchmarks/accuracy_single.py --data synth:rooms --data synth:streets --write docs/accuracy.md
 
-All three have edge-low's architecture and bins; the single network trains for twice the time of each of the two on all
-the data, so that both systems cost the same to train and a frame costs both the same but for the router. They are
-small and trained for minutes: what is compared is the idea, not the shipped weights. Stopped, it goes on where it was.
+All three have edge-low's architecture and bins, and see every frame that they are for equally often: both systems cost
+the same to train, and a frame costs both the same but for the router. They are small and trained for minutes: what is
+compared is the idea, not the shipped weights. Stopped, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -31,18 +31,17 @@ from edgedepth.trainers.train import train
 
 @dataclass(frozen=True, kw_only=True)
 class Contestant:
-    """A network to train: edge-low's architecture over a range, for `share` of the whole training time."""
+    """A network to train: edge-low's architecture over a range."""
 
     name: str
     network: str  # its ending says which frames it is trained on
     range_m: tuple[float, float]
-    share: float
 
 
-SINGLE = Contestant(name="single", network="edge-low", range_m=(LOW_RANGE_M[0], HIGH_RANGE_M[1]), share=1.0)
+SINGLE = Contestant(name="single", network="edge-low", range_m=(LOW_RANGE_M[0], HIGH_RANGE_M[1]))
 PAIR = {
-    Route.LOW: Contestant(name="near", network="edge-low", range_m=LOW_RANGE_M, share=0.5),
-    Route.HIGH: Contestant(name="far", network="edge-high", range_m=HIGH_RANGE_M, share=0.5),
+    Route.LOW: Contestant(name="near", network="edge-low", range_m=LOW_RANGE_M),
+    Route.HIGH: Contestant(name="far", network="edge-high", range_m=HIGH_RANGE_M),
 }
 
 
@@ -61,7 +60,7 @@ def trained(contestant: Contestant, given: argparse.Namespace) -> PredictSample:
                 data=tuple(given.data),
                 out=out,
                 size=tuple(given.size),
-                minutes=given.minutes * contestant.share,
+                epochs=given.epochs,
                 lr=1.5e-3,
                 threads=given.threads,
                 cache=given.out / "cache",
@@ -115,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", action="append", required=True, help="rendered sets, as synth:DIR")
     parser.add_argument("--out", type=Path, default=Path("runs/accuracy_single"))
-    parser.add_argument("--minutes", type=float, default=10.0, help="of the single network; each of the pair has half")
+    parser.add_argument("--epochs", type=float, default=4.0, help="how often a network sees each of its frames")
     parser.add_argument("--size", type=parse_size, default=(96, 72), help="WxH that all are trained and measured at")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--write", type=Path, help="page whose marked table is replaced")

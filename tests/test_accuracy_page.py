@@ -134,7 +134,7 @@ def test_one_network_and_the_pair_are_trained_and_compared(accuracy: ModuleType,
         data += ["--data", f"pairs:{path}"]
     page = tmp_path / "page.md"
     page.write_text("<!-- single -->\n<!-- /single -->\n")
-    given = [*data, "--out", str(tmp_path / "runs"), "--minutes", "0.04", "--size", "64x48", "--threads", "1"]
+    given = [*data, "--out", str(tmp_path / "runs"), "--epochs", "1", "--size", "64x48", "--threads", "1"]
     importlib.import_module("accuracy_single").main([*given, "--write", str(page)])
     rows = [line.split(" | ") for line in page.read_text().splitlines()[3:-1]]
     assert [(row[0], row[2]) for row in rows] == [

@@ -32,7 +32,7 @@ class Finished:
 
 
 FINISHED = {
-    "scene-small": Finished(stage="router-world", top_k=11),
+    "scene-small": Finished(stage="router-white", top_k=11),
     "edge-low": Finished(stage="low-company", rest="low"),
     "edge-high": Finished(stage="high-world", rest="high-whole"),
 }

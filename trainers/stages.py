@@ -88,6 +88,18 @@ RENDERINGS: Mapping[str, Rendering] = {
     "company-world": Rendering(world="company", count=600, wh=(208, 156), seed=12, views_per_scene=2, lens="mixed"),
     "gallery-world": Rendering(world="gallery", count=600, wh=(208, 156), seed=12, views_per_scene=2, lens="mixed"),
     "close-world": Rendering(world="close", count=400, wh=(208, 156), seed=12, views_per_scene=2, lens="mixed"),
+    # The same at the size of the shipped networks.
+    "indoor-large": Rendering(world="indoor", count=1500, wh=(320, 240), seed=14, views_per_scene=2, lens="mixed"),
+    "company-large": Rendering(world="company", count=300, wh=(320, 240), seed=14, views_per_scene=2, lens="mixed"),
+    "gallery-large": Rendering(world="gallery", count=300, wh=(320, 240), seed=14, views_per_scene=2, lens="mixed"),
+    "close-large": Rendering(world="close", count=300, wh=(320, 240), seed=14, views_per_scene=2, lens="mixed"),
+    "jam-large": Rendering(world="jam", count=400, wh=(448, 256), seed=14, views_per_scene=2, lens="mixed"),
+    "street-large": Rendering(world="street", count=400, wh=(448, 256), seed=14, views_per_scene=2, lens="mixed"),
+    "crossing-large": Rendering(world="crossing", count=160, wh=(448, 256), seed=14, views_per_scene=2, lens="mixed"),
+    "jam-single": Rendering(world="jam", count=300, wh=(448, 256), seed=15, views_per_scene=1, lens="mixed"),
+    "street-single": Rendering(world="street", count=400, wh=(448, 256), seed=15, views_per_scene=1, lens="mixed"),
+    "crossing-single": Rendering(world="crossing", count=150, wh=(448, 256), seed=15, views_per_scene=1, lens="mixed"),
+    "weather-single": Rendering(world="weather", count=120, wh=(448, 256), seed=15, views_per_scene=1, lens="mixed"),
 }
 
 # A router sees whole scenes: little zoom, but every colour there is. Every window takes a random shape, for rooms and
@@ -104,6 +116,11 @@ _SCENES = ("indoor", "street", "bare")
 _LATER_SCENES = (
     "indoor-third", "street-third", "company-bent", "gallery-bent", "crossing-bent", "jam-bent", "close", "weather",
     "halls",
+)  # fmt: skip
+_ALL_SCENES = (
+    "indoor-world", "indoor-tones", "indoor-large", "street-world", "company-world", "company-large", "crossing-world",
+    "jam-world", "close-world", "weather-world", "halls-world", "street-single", "jam-single", "crossing-single",
+    "weather-single", "street-third", "company-bent",
 )  # fmt: skip
 _NEAR_WORLD = ("indoor-world", "indoor-tones", "indoor-third", "company-bent", "gallery-bent")
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
@@ -242,6 +259,29 @@ STAGES: Mapping[str, Stage] = {
             "company-bent",
         ),
         augment=_SCENE_FINE,
+    ),
+    "router-more": Stage(
+        network="scene-small",
+        minutes=45,
+        lr=1e-3,
+        batch=32,
+        size=(128, 96),
+        after="router-world",
+        data=(*_ALL_SCENES, *("gallery-world",) * 3),
+        augment=_SCENE_FINE,
+        optimizer="muon",
+    ),
+    # More of everything else makes it forget white walls; here they are a quarter of what it sees.
+    "router-white": Stage(
+        network="scene-small",
+        minutes=13,
+        lr=4e-4,
+        batch=32,
+        size=(128, 96),
+        after="router-more",
+        data=(*_ALL_SCENES, *("gallery-world", "gallery-bent", "gallery-large") * 4),
+        augment=_SCENE_FINE,
+        optimizer="muon",
     ),
     "low-third": Stage(network="edge-low", minutes=26, lr=1.5e-3, batch=8, size=(96, 72), options=_NO_SECOND_HEAD),
     "low-half": Stage(
