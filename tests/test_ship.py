@@ -50,13 +50,13 @@ def test_weights_are_shipped_with_the_first_stages_baseline(tmp_path: Path) -> N
         np.save(run / stage / "edge-low.baseline.npy", np.full((240, 320), value, np.float32))
     rule = SceneRule.model_validate_json(
         shipped_checkpoint("scene-small").with_suffix(".rule.json").read_text()
-    ).model_copy(update={"top_k": 5})
+    ).model_copy(update={"top_k": 5, "vote": "expected"})
     (run / "router-white" / "scene-small.rule.json").write_text(rule.model_dump_json())
     shipped = ship(run, folder)
     assert [path.name for path in shipped] == [f"{network}.safetensors" for network in FINISHED]
-    votes = FINISHED["scene-small"].top_k
     written = SceneRule.model_validate_json((folder / "scene-small.rule.json").read_text())
-    assert written == rule.model_copy(update={"top_k": votes})
+    assert written == rule.model_copy(update=FINISHED["scene-small"].votes)
+    assert (written.top_k, written.vote) == (11, "majority")
     baseline = np.load(folder / "edge-low.baseline.npy")
     assert baseline.dtype == np.float16
     assert (baseline == 1.0).all()
@@ -69,7 +69,7 @@ def test_weights_are_shipped_with_the_first_stages_baseline(tmp_path: Path) -> N
             moved = 1.0 if FINISHED[network].rest and not name.startswith("refine_all") else 0.0
             if tensor.is_floating_point():
                 assert torch.allclose(taken.state[name].float(), tensor.float() + moved, rtol=2e-3, atol=2e-3), name
-    assert load_checkpoint(shipped[2]).provenance == {"steps": "high-world", "rest": "high-whole"}
+    assert load_checkpoint(shipped[2]).provenance == {"steps": "high-things", "rest": "high-whole"}
 
 
 def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:

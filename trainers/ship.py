@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -23,18 +24,18 @@ class Finished:
     """What is shipped of a network: the weights of a stage.
 
     rest: the stage whose layers are taken where `stage` has none, because it saw small images.
-    top_k: how many categories vote, where photographs speak for another number than the one that validation chose.
+    votes: fields of the router's rule that photographs speak for, where validation chose otherwise.
     """
 
     stage: str
     rest: str | None = None
-    top_k: int | None = None
+    votes: Mapping[str, object] = field(default_factory=dict)
 
 
 FINISHED = {
-    "scene-small": Finished(stage="router-white", top_k=11),
+    "scene-small": Finished(stage="router-white", votes={"vote": "majority", "top_k": 11}),
     "edge-low": Finished(stage="low-company", rest="low"),
-    "edge-high": Finished(stage="high-world", rest="high-whole"),
+    "edge-high": Finished(stage="high-things", rest="high-whole"),
 }
 
 
@@ -70,8 +71,7 @@ def _ship_network(run: Path, network: str, folder: Path) -> Path:
     baseline = run / _first(network) / f"{network}.baseline.npy"
     if rule.is_file():
         chosen = SceneRule.model_validate_json(rule.read_bytes())
-        votes = chosen.top_k if finished.top_k is None else finished.top_k
-        write_atomic(folder / rule.name, chosen.model_copy(update={"top_k": votes}).model_dump_json(indent=1))
+        write_atomic(folder / rule.name, chosen.model_copy(update=finished.votes).model_dump_json(indent=1))
     if baseline.is_file():
         buffer = io.BytesIO()
         np.save(buffer, np.load(baseline, allow_pickle=False).astype(np.float16))

@@ -123,6 +123,9 @@ _ALL_SCENES = (
     "weather-single", "street-third", "company-bent",
 )  # fmt: skip
 _NEAR_WORLD = ("indoor-world", "indoor-tones", "indoor-third", "company-bent", "gallery-bent")
+_FAR_LARGE = (
+    "jam-large", "street-large", "crossing-large", "jam-single", "street-single", "crossing-single", "weather-single",
+)  # fmt: skip
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
 _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
@@ -149,12 +152,18 @@ _ROLLED_WIDER = replace(
     _ROLLED_WIDE, aspects=(1.2, 3.8), whole=0.2, reshape=0.7, photometric=0.8, spectra=0.1, texture=0.15
 )
 _ROLLED_EVEN_WIDE = replace(_ROLLED_WIDER, aspects=(1.0, 3.6), reshape=0.6)  # as many ordinary frames as very wide ones
+_ROLLED_LIT_WIDE = AugmentConfig(
+    max_zoom=1.3, aspects=(1.0, 3.6), whole=0.2, reshape=0.5, photometric=0.9, spectra=0.2, texture=0.2, roll_deg=2.0,
+    light=0.15,
+)  # fmt: skip
 _ROLLED_PART_WIDE = replace(_ROLLED_WIDE, reshape=0.5, photometric=0.8, spectra=0.1, texture=0.15)
 # Once the layout is learned, errors count as abs_rel counts them: too far is worse than too near.
 _RELATIVE, _RELATIVE_MORE = LossConfig(relative=0.5), LossConfig(relative=2.0)
 # What is left then is soft: the last stage asks for steps where the scene has them.
 _RELATIVE_AND_EDGES = LossConfig(relative=2.0, gradient=2.0)
 _RELATIVE_AND_PLANES = LossConfig(relative=2.0, gradient=1.0)
+# People and cars are few pixels, and what matters.
+_RELATIVE_AND_THINGS = LossConfig(relative=2.0, gradient=2.0, foreground=2.0)
 
 # What is learned first, how large things are and how they lie, does not need many pixels: a step at a third of the size
 # costs a tenth. Each stage goes on from the one before; the size of the last one is the size that is shipped.
@@ -625,6 +634,18 @@ STAGES: Mapping[str, Stage] = {
         ),
         augment=_ROLLED_EVEN_WIDE,
         loss=_RELATIVE_AND_PLANES,
+        optimizer="muon",
+    ),
+    "high-things": Stage(
+        network="edge-high",
+        minutes=53,
+        lr=6e-4,
+        batch=16,
+        size=(224, 128),
+        after="high-world",
+        data=(*_FAR_LARGE * 2, "street-world", "jam-world", "halls-world", "jam-tones", "street-tones"),
+        augment=_ROLLED_LIT_WIDE,
+        loss=_RELATIVE_AND_THINGS,
         optimizer="muon",
     ),
     "ds-sidenet-low-half": Stage(
