@@ -15,7 +15,7 @@ from edgedepth.core.colour import MetricColours
 from edgedepth.io.sources import open_source
 from edgedepth.io.view import SideBySide
 
-EXAMPLES = Path(__file__).parent
+EXAMPLES = Path(__file__).parents[1] / "examples"
 FRAMES = (12, 72, 90, 140)  # in the room, at the door, outside, down the street
 
 

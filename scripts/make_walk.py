@@ -18,10 +18,11 @@ from edgedepth.datasets import open_dataset
 from edgedepth.io.video_sink import H264File
 from edgedepth.world.synth import SynthConfig, write_dataset
 
+OUT = Path(__file__).parents[1] / "examples" / "walk.mp4"
 FRAMES, WH, FPS, SEED, QUALITY = 144, (448, 256), 12.0, 3, "lit"
 
 
-def main(out: Path = Path(__file__).parent / "walk.mp4", frames: int = FRAMES, seed: int = SEED) -> None:
+def main(out: Path = OUT, frames: int = FRAMES, seed: int = SEED) -> None:
     """Render the walk and encode it."""
     with tempfile.TemporaryDirectory() as folder:
         config = SynthConfig(out=Path(folder), world="walk", count=frames, wh=WH, seed=seed, quality=QUALITY)
