@@ -40,7 +40,9 @@ $(VENV)/.dev: $(VENV)/.base
 demo: $(VENV)/.base
 	@$(BIN)/edgedepth run $(CLIP)
 
-test: lint types unit
+# Types are checked while the oldest libraries are installed.
+test: $(VENV)/.dev
+	@$(MAKE) --no-print-directory -j2 lint types unit
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

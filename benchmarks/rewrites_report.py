@@ -29,7 +29,8 @@ def summary(folder: Path, names: Sequence[str]) -> Iterator[str]:
         cells = []
         for target in _TARGETS:
             ours = timed.ours(target)
-            cells.append(f"{_times(timed.total(target, ours))} ({_times(timed.gain(target, ours))})")
+            total, gain = timed.total(target, ours), timed.gain(target, ours)
+            cells.append("" if total is None else f"{_times(total)} ({_times(gain)})")
         width, height = size_of(folder / name)
         plain_ms = timed.median_ms(_TARGETS[0], PLAIN)
         yield f"| {name} | {width}x{height} | {plain_ms:.1f} ms | {' | '.join(cells)} |"
@@ -49,7 +50,8 @@ def each_rewrite(folder: Path, names: Sequence[str]) -> Iterator[str]:
 
 def _cell(timed: Timed, target: str, form: Form) -> str:
     if form.name == PLAIN:
-        return f"{timed.median_ms(target, PLAIN):.1f} ms"
+        median_ms = timed.median_ms(target, PLAIN)
+        return "" if median_ms is None else f"{median_ms:.1f} ms"
     return _times(timed.gain(target, form.name))
 
 

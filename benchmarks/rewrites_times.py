@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from rewrites_forms import HEADS, OURS, PLAIN, Form, load_forms
 
+from edgedepth.core.errors import BackendError
 from edgedepth.core.files import write_atomic
 from edgedepth.engines import Precision, Session, open_session
 
@@ -44,9 +45,9 @@ class Timed:
         """The same against the plain graph on onnxruntime in float32."""
         return _ratio(self.times[target], BASE, form)
 
-    def median_ms(self, target: str, form: str) -> float:
-        """The middle of the runs."""
-        return float(np.median(self.times[target][form]))
+    def median_ms(self, target: str, form: str) -> float | None:
+        """The middle of the runs; None where the target does not run here."""
+        return float(np.median(self.times[target][form])) if form in self.times[target] else None
 
     def ours(self, target: str) -> str:
         """Our graph for a target: its backend's own where there is one."""
@@ -79,14 +80,19 @@ def take_times(folder: Path, *, seconds: float, threads: int) -> None:
 def _open(
     stack: ExitStack, folder: Path, forms: list[Form], backend: str, precision: Precision, threads: int
 ) -> dict[str, Session]:
-    """One session per form, and the plain graph on onnxruntime."""
+    """One session per form, and the plain graph on onnxruntime; that alone where this CPU has no bfloat16."""
     key = f"int8@{backend}" if precision == "int8" else "fp32"
     base = folder / forms[0].files["fp32"]
     sessions = {BASE: stack.enter_context(open_session(base, "onnxruntime", threads=threads))}
     for form in forms:
         if key in form.files and form.serves(backend) and not (form.name == HEADS and precision == "bf16"):
             path = folder / form.files[key]
-            opened = open_session(path, backend, threads=threads, precision=precision)
+            try:
+                opened = open_session(path, backend, threads=threads, precision=precision)
+            except BackendError:
+                if precision != "bf16":
+                    raise
+                return sessions
             sessions[form.name] = stack.enter_context(opened)
     return sessions
 

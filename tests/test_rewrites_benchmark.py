@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import onnx
+import openvino as ov
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -89,8 +90,10 @@ def test_every_form_is_made_and_timed(scripts: SimpleNamespace, made: Path) -> N
     assert set(timed.times) == {
         "onnxruntime fp32", "onnxruntime int8", "openvino fp32", "openvino bf16", "openvino int8",
     }  # fmt: skip
-    for times in timed.times.values():
-        assert {"plain", "ours", scripts.rewrites_times.BASE} <= set(times)
+    for target, times in timed.times.items():
+        assert scripts.rewrites_times.BASE in times
+        if target != "openvino bf16" or "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            assert {"plain", "ours"} <= set(times)
         assert "ours for tensorrt" not in times
         assert len({len(rounds) for rounds in times.values()}) == 1
 
