@@ -15,6 +15,8 @@ from edgedepth import deployment  # noqa: E402
 from edgedepth.core.bundle import Bundle  # noqa: E402
 from edgedepth.core.errors import InputError, UnknownNameError  # noqa: E402
 from edgedepth.deployment import DeployWatcher  # noqa: E402
+from edgedepth.export.request import BundleRequest  # noqa: E402
+from edgedepth.export.sources import resolve_sources  # noqa: E402
 from edgedepth.trainers.checkpoint import shipped_checkpoint  # noqa: E402
 from tests.networks import routed_bundle  # noqa: E402
 
@@ -65,13 +67,12 @@ def test_a_licence_is_only_said_of_weights_whose_licence_is_known(tmp_path: Path
     size = {"input_wh": (64, 48), "precisions": ("fp32",), "engines": False}
     own = tmp_path / "own.safetensors"
     own.write_bytes(shipped_checkpoint("edge-low").read_bytes())
-    for source, licence, expected in (
-        ("edge-low", None, "Apache-2.0"),
-        (str(own), None, "unspecified"),
-        (str(own), "CC-BY-4.0", "CC-BY-4.0"),
-    ):
-        made = edgedepth.deploy(source, tmp_path / "mine", licence=licence, **size)
-        assert made.bundle.manifest.licence == expected
+    assert resolve_sources(["edge-low"]).licence == resolve_sources(["default"]).licence == "Apache-2.0"
+    assert resolve_sources([str(own)]).licence is None
+    assert resolve_sources([str(own), "edge-high", "scene-small"]).licence is None, "of one of them it is not known"
+    made = edgedepth.deploy(str(own), tmp_path / "mine", licence="CC-BY-4.0", **size)
+    assert made.bundle.manifest.licence == "CC-BY-4.0"
+    assert BundleRequest(depth=resolve_sources([str(own)]).depth).licence == "unspecified"
 
 
 @pytest.mark.parametrize(("folder", "name"), [("My Bundle", "My-Bundle"), ("été!", "t"), ("plain", "plain")])

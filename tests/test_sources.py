@@ -357,6 +357,10 @@ class TestImages:
         for spec in ("~/*.png", "~/a.png", Path("~")):
             with open_source(spec) as source:
                 assert len(list(source)) == 1
+
+    def test_a_recording_may_begin_at_home(self, tmp_path, monkeypatch):
+        pytest.importorskip("rosbags")
+        monkeypatch.setenv("HOME", str(tmp_path))
         assert f"{tmp_path}/drive.mcap does not exist" in refusal("bag:~/drive.mcap")
 
     def test_a_name_with_brackets_is_a_file_first(self, tmp_path):
