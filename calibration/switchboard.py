@@ -194,11 +194,8 @@ class Switchboard:
 
     def powers(self, frame: BgrFrame) -> NDArray[np.float64]:
         """(L, 2) signal and noise power of every layer, each rounded by itself with exact inputs."""
-        return (
-            self._sessions[POWERS]
-            .run({self._input: network_input(self._input, frame)}, [POWERS])[POWERS]
-            .astype(np.float64)
-        )
+        answer = self._sessions[POWERS].run({self._input: network_input(self._input, frame)}, [POWERS])
+        return answer[POWERS].astype(np.float64)
 
     def close(self) -> None:
         """Release the sessions and their files."""

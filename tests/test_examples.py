@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -14,19 +13,14 @@ import pytest
 from edgedepth.core.camera import Camera
 from edgedepth.core.results import DepthResult, PixelState
 from edgedepth.core.routing import Route
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, module_from
 
 NEAREST = REPOSITORY / "examples" / "nearest.py"
 
 
 @pytest.fixture(scope="module")
 def nearest() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("nearest", NEAREST)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_from(NEAREST)
 
 
 def result_of(depth_m: np.ndarray, valid: np.ndarray) -> DepthResult:

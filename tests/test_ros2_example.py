@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import importlib
-import importlib.util
 import sys
 from array import array
 from collections.abc import Callable
@@ -18,20 +17,15 @@ import pytest
 from edgedepth.core.camera import Camera
 from edgedepth.core.results import DepthResult
 from edgedepth.core.routing import Route
+from tests.conftest import REPOSITORY, module_from
 from tests.networks import routed_bundle
 
-CONVERT = Path(__file__).parent.parent / "examples" / "ros2" / "edgedepth_ros" / "convert.py"
+CONVERT = REPOSITORY / "examples" / "ros2" / "edgedepth_ros" / "convert.py"
 
 
 @pytest.fixture(scope="module")
 def convert() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("edgedepth_ros_convert", CONVERT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return module_from(CONVERT)
 
 
 def _message(encoding: str, picture: np.ndarray, padding: int = 0) -> SimpleNamespace:
