@@ -16,24 +16,25 @@ from edgedepth.world.scene import Scene, Texture, View
 from edgedepth.world.shard import recipes
 
 
-def wall_and(*, thing: bool) -> Scene:
-    """A wall at x = 6 m, and before it, where asked for, a cupboard whose front is at x = 4 m."""
+def wall_and(thing: str | None) -> Scene:
+    """A wall at x = 6 m, and before it a thing of the class asked for whose front is at x = 4 m."""
     b = SceneBuilder()
     paint = b.material(Texture.FLAT, (0.5, 0.5, 0.5))
     b.begin("wall")
     b.box((6.1, 0.0, 1.5), (0.2, 20.0, 9.0), paint)
     if thing:
-        b.begin("cabinet")
+        b.begin(thing)
         b.box((4.5, 0.0, 1.0), (1.0, 2.0, 2.0), paint)
     return b.finish("office")
 
 
-def test_the_camera_comes_up_to_a_thing_and_not_to_a_wall() -> None:
+def test_the_camera_comes_up_to_a_thing_and_not_to_a_wall_or_out_of_a_window() -> None:
     start = View(position=(0.0, 0.0, 1.4), yaw=0.0, hfov_deg=70.0)
-    bare, furnished = wall_and(thing=False), wall_and(thing=True)
+    bare, outside, furnished = wall_and(None), wall_and("tree"), wall_and("cabinet")
     came = 0
     for seed in range(30):
         assert come_close(start, bare, dice_for(seed)) == start
+        assert come_close(start, outside, dice_for(seed)) == start
         view = come_close(start, furnished, dice_for(seed))
         if view == start:  # none of its rays met the cupboard
             continue

@@ -2,11 +2,13 @@
 
 A `SceneBuilder` collects triangles. `begin` opens an object: it sets the semantic class, the instance and the
 placement (position, yaw) of everything added until the next `begin`; primitives take coordinates in that frame.
+Objects begun within `together` are one group: none of them may be taken away without the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import numpy as np
@@ -83,7 +85,10 @@ class SceneBuilder:
         self._material: list[NDArray[np.int32]] = []
         self._semantic: list[NDArray[np.int32]] = []
         self._instance: list[NDArray[np.int32]] = []
+        self._group: list[NDArray[np.int32]] = []
         self._instances = 0
+        self._groups = 0
+        self._joined = False
         self._class = 0
         self._rotation: Array = np.eye(3)
         self._origin: Array = np.zeros(3)
@@ -105,6 +110,21 @@ class SceneBuilder:
         self._origin = np.asarray(position, np.float64)
         if not same_instance:
             self._instances += 1
+            if not self._joined:
+                self._groups += 1
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Objects begun within stand and fall together, as a table and what is on it; the outermost counts."""
+        if self._joined:
+            yield
+            return
+        self._groups += 1
+        self._joined = True
+        try:
+            yield
+        finally:
+            self._joined = False
 
     def to_world(self, point: ArrayLike) -> Array:
         """A point of the open object's frame in world coordinates."""
@@ -171,6 +191,7 @@ class SceneBuilder:
         self._material.append(np.full(count, material, np.int32))
         self._semantic.append(np.full(count, self._class if semantic is None else SEMANTIC_ID[semantic], np.int32))
         self._instance.append(np.full(count, self._instances, np.int32))
+        self._group.append(np.full(count, self._groups, np.int32))
 
     def box(
         self,
@@ -332,6 +353,8 @@ class SceneBuilder:
         self._semantic.append(other.semantic)
         self._instance.append(other.instance + np.int32(self._instances))
         self._instances += int(other.instance.max(initial=0))
+        self._group.append(other.group + np.int32(self._groups))
+        self._groups += int(other.group.max(initial=0))
         self.materials.extend(other.materials)
         for light in other.lights:
             place = rotation @ np.asarray(light.position) + shift
@@ -347,6 +370,7 @@ class SceneBuilder:
             material=np.concatenate(self._material),
             semantic=np.concatenate(self._semantic),
             instance=np.concatenate(self._instance),
+            group=np.concatenate(self._group),
             materials=tuple(self.materials),
             lights=tuple(self.lights),
             sky=self.sky,

@@ -125,8 +125,9 @@ class Scene:
     """A complete scene.
 
     `positions`, `normals`, `local` are (T, 3, 3) float32: per triangle and corner the world position, the
-    shading normal and the texture coordinate in the object's own frame. `material`, `semantic`, `instance` are
-    (T,) int32. `category` is one of the names in `categories.py`.
+    shading normal and the texture coordinate in the object's own frame. `material`, `semantic`, `instance` and
+    `group` are (T,) int32: objects of one group stand and fall together, as a chair and who sits on it. `category` is
+    one of the names in `categories.py`.
     """
 
     category: str
@@ -136,6 +137,7 @@ class Scene:
     material: NDArray[np.int32]
     semantic: NDArray[np.int32]
     instance: NDArray[np.int32]
+    group: NDArray[np.int32]
     materials: tuple[Material, ...]
     lights: tuple[PointLight, ...]
     sky: Sky

@@ -17,10 +17,10 @@ from edgedepth.world.recipe import Build, BuiltScene
 from edgedepth.world.scene import SEMANTIC_ID, Colour, Material, Scene, Texture, View
 
 _SHELL = tuple(SEMANTIC_ID[name] for name in ("wall", "ceiling"))
-# What a room cannot do without stays: its shell, its openings and its lamps.
-_FIXED = tuple(
-    SEMANTIC_ID[name] for name in ("wall", "floor", "ceiling", "door", "window", "glass", "lamp", "pillar", "person")
-)
+# What a room cannot do without stays: any group with a part of the room itself, and any group of nothing but such
+# parts, lamps and people. A desk's lamp or who sits at it is in a group with furniture.
+_ROOM = tuple(SEMANTIC_ID[name] for name in ("floor", "ceiling", "door", "window", "pillar"))
+_ALONE = (*_ROOM, *(SEMANTIC_ID[name] for name in ("wall", "glass", "lamp", "person")))
 
 
 def bare(build: Build) -> Build:
@@ -58,10 +58,10 @@ def square_on(view: View, dice: Dice) -> View:
 
 
 def emptied(scene: Scene, dice: Dice, *, share: float) -> Scene:
-    """The scene without a random share of its furniture and things."""
-    movable = ~np.isin(scene.semantic, _FIXED)
-    gone = {int(i) for i in np.unique(scene.instance[movable]) if dice.chance(share)}
-    keep = ~(movable & np.isin(scene.instance, sorted(gone)))
+    """The scene without a random share of its furniture, and of what lies, stands or sits on that."""
+    furniture = np.setdiff1d(scene.group[~np.isin(scene.semantic, _ALONE)], scene.group[np.isin(scene.semantic, _ROOM)])
+    gone = [group for group in furniture if dice.chance(share)]
+    keep = ~np.isin(scene.group, gone)
     return replace(
         scene,
         positions=scene.positions[keep],
@@ -70,6 +70,7 @@ def emptied(scene: Scene, dice: Dice, *, share: float) -> Scene:
         material=scene.material[keep],
         semantic=scene.semantic[keep],
         instance=scene.instance[keep],
+        group=scene.group[keep],
     )
 
 

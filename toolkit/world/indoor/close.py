@@ -17,8 +17,9 @@ from edgedepth.world.indoor.viewpoints import first_hits, on_floor
 from edgedepth.world.recipe import Build, BuiltScene
 from edgedepth.world.scene import SEMANTIC_ID, Scene, View
 
-# What every view of a room shows, from whatever distance.
+# What every view of a room shows, from whatever distance, and what it shows through a window.
 _SHELL = tuple(SEMANTIC_ID[name] for name in ("wall", "floor", "ceiling", "window", "glass", "door", "curtain"))
+_OUTSIDE = tuple(SEMANTIC_ID[name] for name in ("terrain", "building", "tree"))
 _RAYS = 12
 _DISTANCE_M = (0.4, 1.4)
 
@@ -48,7 +49,7 @@ def come_close(view: View, scene: Scene, dice: Dice) -> View:
     rays = np.stack([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)], 1)
     away, triangles = first_hits(scene, np.asarray(view.position, np.float64), rays)
     distance = dice.uniform(*_DISTANCE_M)
-    things = (triangles >= 0) & ~np.isin(scene.semantic[triangles], _SHELL) & (away > distance)
+    things = (triangles >= 0) & ~np.isin(scene.semantic[triangles], (*_SHELL, *_OUTSIDE)) & (away > distance)
     if not things.any():
         return view
     chosen = int(dice.choice(tuple(np.flatnonzero(things).tolist())))

@@ -90,7 +90,7 @@ def _wall_units(kit: Kit, pose: Pose, length: float, depth: float, stove_x: floa
         here = pose.at((low + high) / 2, back, bottom)
         if dice.chance(0.2):  # open board instead of closed units
             kit.begin("shelf", here)
-            b.box((0, 0, 0), (wide, 0.26, 0.025), kit.look.second)
+            b.box((0, 0, 0), (wide, deep, 0.025), kit.look.second)
             props.scatter(kit, here.at(0, 0, 0.013), wide, 0.3, 5, props.KITCHEN_PROPS)
             continue
         kit.begin("cabinet", here)
@@ -156,7 +156,7 @@ def basin(dice: Dice) -> Piece:
         kit.begin("sanitary", pose)
         ware = kit.make(palette.ceramic)
         if on_cabinet:
-            b.box((0, 0, h / 2 + 0.1), (w, d - 0.04, h - 0.3), kit.body(), semantic="cabinet")
+            b.box((0, 0, h / 2 + 0.1), (w - 0.01, d - 0.04, h - 0.3), kit.body(), semantic="cabinet")
             fronts(kit, w, d - 0.04, 0.25, h - 0.08, kit.look.furniture)
         else:
             b.cylinder((0, -0.05, 0), 0.09, h - 0.1, ware, top_radius=0.12, segments=12)
@@ -354,9 +354,9 @@ def machine(dice: Dice) -> Piece:
         kit.begin("appliance", pose)
         paint, metal = kit.make(palette.plastic), kit.make(palette.metal)
         b.box((0, 0, h * 0.25), (w, d, h * 0.5), paint)
-        b.box((0, 0, h * 0.5), (w * 1.05, d, 0.04), metal)
+        b.box((0, 0, h * 0.5), (w * 1.05, d + 0.01, 0.04), metal)
         if dice.chance(0.5):
-            b.cylinder((0, -d * 0.3, h * 0.5), 0.05, h * 0.5, metal, segments=10)
+            b.cylinder((0, -d * 0.3, h * 0.5), 0.05, h * 0.48, metal, segments=10)
             b.box((0, 0, h * 0.9), (w * 0.35, d * 0.7, h * 0.2), paint)
             b.cylinder((0, d * 0.25, h * 0.65), 0.03, h * 0.2, metal, segments=8)
         else:
@@ -389,6 +389,8 @@ def radiator(kit: Kit, pose: Pose, width: float) -> None:
     material = palette.plastic(kit.b, kit.dice, palette.grey(kit.dice.uniform(0.6, 0.9)))
     tall, low = kit.dice.uniform(0.4, 0.65), 0.12
     kit.b.box((0, 0, low + tall / 2), (width, 0.04, tall), material)
+    for x in (-0.4, 0.4):  # brackets
+        kit.b.box((x * width, -0.05, low + 0.8 * tall), (0.04, 0.07, 0.03), material)
     for i in range(int(width / 0.09)):
         kit.b.box((-width / 2 + 0.05 + 0.09 * i, 0.03, low + tall / 2), (0.05, 0.04, tall - 0.04), material)
 
@@ -438,20 +440,22 @@ def wall_screen(kit: Kit, pose: Pose, width: float) -> None:
 
 def wall_shelf(kit: Kit, pose: Pose, width: float) -> None:
     """A board on the wall with things on it."""
-    kit.begin("shelf", pose)
-    kit.b.box((0, 0.12, 0), (width, 0.24, 0.025), kit.body())
-    props.scatter(kit, pose.at(0, 0.12, 0.013), width, 0.22, kit.dice.integer(1, 6), props.SHELF_PROPS)
+    with kit.b.together():
+        kit.begin("shelf", pose)
+        kit.b.box((0, 0.12, 0), (width, 0.24, 0.025), kit.body())
+        props.scatter(kit, pose.at(0, 0.12, 0.013), width, 0.22, kit.dice.integer(1, 6), props.SHELF_PROPS)
 
 
 def hooks(kit: Kit, pose: Pose, width: float) -> None:
     """A rail with coats, towels or bags hanging from it."""
     b, dice = kit.b, kit.dice
-    kit.begin("clutter", pose)
-    b.box((0, 0.015, 0), (width, 0.03, 0.06), kit.look.trim)
-    for i in range(max(1, int(width / 0.28))):
-        if dice.chance(0.3):
-            continue
-        kit.begin("clutter", pose.at(-width / 2 + 0.16 + 0.28 * i, 0.1, 0))
-        long = dice.uniform(0.4, 1.0)
-        coat = [(0.0, -long, 0.15, 0.07), (0.0, -0.35, 0.14, 0.08), (-0.03, 0.0, 0.05, 0.04)]
-        loft(b, coat, kit.make(palette.fabric), 9)
+    with b.together():
+        kit.begin("clutter", pose)
+        b.box((0, 0.015, 0), (width, 0.03, 0.06), kit.look.trim)
+        for i in range(max(1, int(width / 0.28))):
+            if dice.chance(0.3):
+                continue
+            kit.begin("clutter", pose.at(-width / 2 + 0.16 + 0.28 * i, 0.1, 0))
+            long = dice.uniform(0.4, 1.0)
+            coat = [(0.0, -long, 0.15, 0.07), (0.0, -0.35, 0.14, 0.08), (-0.03, 0.0, 0.05, 0.04)]
+            loft(b, coat, kit.make(palette.fabric), 9)

@@ -204,10 +204,12 @@ def _canteen(room: Room) -> None:
             twin = replace(kit, dice=dice_for(number))
             table = furniture.table(twin.dice, width=(wide, wide), depth=(deep, deep), amount=0)
             around = Piece(width=table.width, depth=table.depth + 0.9, height=table.height, build=table.build)
-            pose = room.plan.beside(twin, around, Pose(x, y, 0.0, dice.normal(tidy / 2)))
+            with kit.b.together():
+                pose = room.plan.beside(twin, around, Pose(x, y, 0.0, dice.normal(tidy / 2)))
+                if pose is not None:
+                    props.scatter(kit, pose.at(0, 0, table.height + 0.005), table.width * 0.7, table.depth * 0.7,
+                                  dice.integer(0, 4), props.TABLE_PROPS)  # fmt: skip
             if pose is not None:
-                props.scatter(kit, pose.at(0, 0, table.height + 0.005), table.width * 0.7, table.depth * 0.7,
-                              dice.integer(0, 4), props.TABLE_PROPS)  # fmt: skip
                 _chairs(room, pose, table, number, taken, tidy)
 
 
@@ -222,9 +224,10 @@ def _chairs(room: Room, pose: Pose, table: Piece, number: int, taken: float, tid
             if not room.plan.inside(place.x, place.y, 0.3):
                 continue
             twin = replace(kit, dice=dice_for(number, 1))
-            furniture.chair(twin.dice).build(twin, place)
-            if dice.chance(taken):
-                dressing.seat_person(kit, place.at(0, -0.05), 0.46)
+            with kit.b.together():
+                furniture.chair(twin.dice).build(twin, place)
+                if dice.chance(taken):
+                    dressing.seat_person(kit, place.at(0, -0.05), 0.46)
 
 
 def _lobby(room: Room) -> None:
@@ -242,8 +245,9 @@ def _lobby(room: Room) -> None:
         for turn in (0.0, math.pi):
             seat = furniture.sofa(dice, seats=dice.choice((1, 2, 3)))
             there = pose.at(0, 0, 0, turn).at(0, -(low.depth + seat.depth) / 2 - dice.uniform(0.15, 0.4))
-            if room.plan.beside(kit, seat, there) is not None and dice.chance(0.2):
-                dressing.seat_person(kit, there.at(dice.normal(0.2), 0.05), 0.44)
+            with kit.b.together():
+                if room.plan.beside(kit, seat, there) is not None and dice.chance(0.2):
+                    dressing.seat_person(kit, there.at(dice.normal(0.2), 0.05), 0.44)
     for _ in range(dice.integer(1, 4)):
         room.plan.anywhere(kit, dice.choice((furniture.plant, furniture.bench))(dice))
 

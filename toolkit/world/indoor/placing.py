@@ -212,7 +212,8 @@ class FloorPlan:
         if not self.free(print_):
             return None
         self.footprints.append(print_)
-        piece.build(kit, pose)
+        with kit.b.together():
+            piece.build(kit, pose)
         return pose
 
     def anywhere(self, kit: Kit, piece: Piece, *, tries: int = 12, wobble: float = 0.3) -> Pose | None:

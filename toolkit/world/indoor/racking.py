@@ -180,7 +180,7 @@ def hand_truck(_dice: Dice) -> Piece:
         kit.begin("appliance", pose)
         paint = palette.plastic(b, kit.dice, palette.vivid_colour(kit.dice))
         boxes(b, [(x, 0.1, 0.08) for x in (-0.2, 0.2)], (0.16, 1.15, 0.06), paint)
-        b.box((0, -0.52, 0.2), (0.5, 0.14, 0.32), paint)
+        b.box((0, -0.52, 0.18), (0.5, 0.14, 0.36), paint)
         b.capsule((0, -0.55, 0.3), (0, -0.72, 1.15), 0.025, kit.look.metal, segments=6)
         b.box((0, -0.72, 1.2), (0.3, 0.04, 0.16), paint)
 

@@ -117,10 +117,11 @@ def _table_with_chairs(room: Room, piece: Piece, seat: Maker, share: float, peop
         moved = place.at(dice.uniform(-0.08, 0.08), -dice.uniform(0.0, 0.3), 0.0, dice.normal(0.2))
         if not room.plan.inside(moved.x, moved.y, 0.3):
             continue
-        model.build(kit, moved)
-        room.plan.occupy(moved, model.width, model.depth, model.height)
-        if dice.chance(people):
-            dressing.seat_person(kit, moved.at(0, -0.05), 0.46)
+        with kit.b.together():
+            model.build(kit, moved)
+            room.plan.occupy(moved, model.width, model.depth, model.height)
+            if dice.chance(people):
+                dressing.seat_person(kit, moved.at(0, -0.05), 0.46)
 
 
 def _chair_at(room: Room, desk_pose: Pose | None, desk: Piece, seat: Maker, people: float = 0.15) -> None:
@@ -132,10 +133,11 @@ def _chair_at(room: Room, desk_pose: Pose | None, desk: Piece, seat: Maker, peop
     back = desk.depth / 2 + dice.uniform(0.15, 0.6)
     pose = desk_pose.at(dice.uniform(-0.2, 0.2), back, 0.0, math.pi + dice.normal(0.4))
     if room.plan.inside(pose.x, pose.y, 0.3):
-        piece.build(kit, pose)
-        room.plan.occupy(pose, piece.width, piece.depth, piece.height)
-        if dice.chance(people):
-            dressing.seat_person(kit, pose.at(0, -0.04), 0.5)
+        with kit.b.together():
+            piece.build(kit, pose)
+            room.plan.occupy(pose, piece.width, piece.depth, piece.height)
+            if dice.chance(people):
+                dressing.seat_person(kit, pose.at(0, -0.04), 0.5)
 
 
 # -- categories ----------------------------------------------------------------------------------------------
@@ -144,16 +146,17 @@ def _chair_at(room: Room, desk_pose: Pose | None, desk: Piece, seat: Maker, peop
 def _bedroom(room: Room) -> None:
     kit, dice = room.kit, room.kit.dice
     for _ in range(dice.choice((1, 1, 1, 2))):
-        bed = furniture.bed(dice)
-        pose = room.plan.against_wall(kit, bed, tries=20)
-        if pose is not None:
-            for side in (-1, 1):
-                stand = furniture.night_table(dice)
-                place = pose.at(side * (bed.width + stand.width + 0.08) / 2, (stand.depth - bed.depth) / 2)
-                if dice.chance(0.7):
-                    room.plan.beside(kit, stand, place)
-            if dice.chance(0.08):
-                dressing.seat_person(kit, pose.at(bed.width / 2 - 0.2, 0.3, 0.0, -math.pi / 2), 0.5)
+        with kit.b.together():
+            bed = furniture.bed(dice)
+            pose = room.plan.against_wall(kit, bed, tries=20)
+            if pose is not None:
+                for side in (-1, 1):
+                    stand = furniture.night_table(dice)
+                    place = pose.at(side * (bed.width + stand.width + 0.08) / 2, (stand.depth - bed.depth) / 2)
+                    if dice.chance(0.7):
+                        room.plan.beside(kit, stand, place)
+                if dice.chance(0.08):
+                    dressing.seat_person(kit, pose.at(bed.width / 2 - 0.2, 0.3, 0.0, -math.pi / 2), 0.5)
     desk = furniture.desk(dice)
     if dice.chance(0.45):
         _chair_at(room, room.plan.against_wall(kit, desk), desk, dice.choice((furniture.chair, furniture.office_chair)))
@@ -186,15 +189,16 @@ def _seats_around_a_table(room: Room) -> None:
 def _living_room(room: Room) -> None:
     kit, dice = room.kit, room.kit.dice
     for _ in range(dice.choice((1, 1, 2))):
-        sofa = furniture.sofa(dice, seats=dice.choice((2, 3, 3, 4)))
-        pose = room.plan.against_wall(kit, sofa, tries=20) or room.plan.anywhere(kit, sofa, wobble=0.15)
-        if pose is None:
-            continue
-        if dice.chance(0.75):
-            table = _coffee_table(dice)
-            room.plan.beside(kit, table, pose.at(dice.uniform(-0.3, 0.3), (sofa.depth + table.depth) / 2 + 0.35))
-        if dice.chance(0.15):
-            dressing.seat_person(kit, pose.at(dice.uniform(-0.4, 0.4), 0.05), 0.44)
+        with kit.b.together():
+            sofa = furniture.sofa(dice, seats=dice.choice((2, 3, 3, 4)))
+            pose = room.plan.against_wall(kit, sofa, tries=20) or room.plan.anywhere(kit, sofa, wobble=0.15)
+            if pose is None:
+                continue
+            if dice.chance(0.75):
+                table = _coffee_table(dice)
+                room.plan.beside(kit, table, pose.at(dice.uniform(-0.3, 0.3), (sofa.depth + table.depth) / 2 + 0.35))
+            if dice.chance(0.15):
+                dressing.seat_person(kit, pose.at(dice.uniform(-0.4, 0.4), 0.05), 0.44)
     _along_walls(room, ((0.75, furniture.tv_unit), (0.6, furniture.bookshelf), (0.5, furniture.cabinet),
                         (0.5, furniture.floor_lamp), (0.55, furniture.plant), (0.3, furniture.bookshelf),
                         (0.3, furniture.plant)))  # fmt: skip
@@ -348,23 +352,24 @@ def _stairwell(room: Room) -> None:
     up = dice.chance(0.5)
     material, nosing = kit.make(palette.floor), kit.look.trim
     open_steps = dice.chance(0.25)
-    for i in range(count):
-        along = start + (i + 0.5) * tread
-        along = along if up else wall.length - along
-        z = (i + 1) * rise
-        kit.begin("floor", wall.pose(along, wide / 2 + 0.005))
-        bottom = z - 0.05 if open_steps else 0.0
-        kit.b.box((0, 0, (z + bottom) / 2), (tread + 0.012, wide, z - bottom), material)
-        kit.b.box((0, 0, z + 0.004), (tread + 0.012, wide, 0.008), nosing)
-        plan.occupy(wall.pose(along, wide / 2), tread, wide, z)
-        if i % dice.choice((1, 1, 2)) == 0:
-            kit.begin("fence", wall.pose(along, wide - 0.03, z))
-            kit.b.box((0, 0, 0.45), (0.022, 0.022, 0.9), kit.look.metal)
-    low, high = start, start + count * tread
-    ends = [(low, rise + 0.9), (high, (count + 1) * rise + 0.9 - rise)]
-    a, c = (wall.pose(x if up else wall.length - x, wide - 0.03, z) for x, z in ends)
-    kit.b.begin("fence")
-    kit.b.capsule(a.position, c.position, 0.03, kit.look.trim, segments=8)
+    with kit.b.together():
+        for i in range(count):
+            along = start + (i + 0.5) * tread
+            along = along if up else wall.length - along
+            z = (i + 1) * rise
+            kit.begin("floor", wall.pose(along, wide / 2 + 0.005))
+            bottom = z - 0.05 if open_steps else 0.0
+            kit.b.box((0, 0, (z + bottom) / 2), (tread, wide - 0.01, z - bottom), material)
+            kit.b.box((0, 0, z + 0.004), (tread + 0.012, wide, 0.008), nosing)
+            plan.occupy(wall.pose(along, wide / 2), tread, wide, z)
+            if i % dice.choice((1, 1, 2)) == 0:
+                kit.begin("fence", wall.pose(along, wide - 0.03, z))
+                kit.b.box((0, 0, 0.45), (0.022, 0.022, 0.9), kit.look.metal)
+        low, high = start, start + count * tread
+        ends = [(low, rise + 0.9), (high, (count + 1) * rise + 0.9 - rise)]
+        a, c = (wall.pose(x if up else wall.length - x, wide - 0.03, z) for x, z in ends)
+        kit.b.begin("fence")
+        kit.b.capsule(a.position, c.position, 0.03, kit.look.trim, segments=8)
     plan.take_wall(index, 0.0, wall.length, 0.0, 2.4)
     _along_walls(room, ((0.3, furniture.plant), (0.2, furniture.bench), (0.2, furniture.boxes)))
 
@@ -375,22 +380,22 @@ def _tabletop(dice: Dice) -> BuiltScene:
     room = build_room(_kit(dice, 16), shape)
     kit, plan = room.kit, room.plan
     dressing.light_room(room)
-    draw = dice.uniform()
-    if draw < 0.5:
+    if dice.chance(0.5):
         piece = furniture.desk(dice)
-    elif draw < 0.85:
-        piece = furniture.table(dice, width=(0.8, 1.8), amount=12)
     else:
-        piece = furniture.table(dice, width=(1.0, 2.0), height=(0.8, 0.95), clutter=props.BENCH_PROPS, amount=14)
+        things = dice.choice((props.DESK_PROPS, props.TABLE_PROPS, props.KITCHEN_PROPS, props.BENCH_PROPS))
+        amount = dice.integer(5, 20)
+        if dice.chance(0.7):
+            piece = furniture.table(dice, width=(0.8, 1.8), clutter=things, amount=amount)
+        else:
+            piece = furniture.table(dice, width=(1.0, 2.0), height=(0.8, 0.95), clutter=things, amount=amount)
     pose = plan.against_wall(kit, piece, tries=30) if dice.chance(0.6) else plan.anywhere(kit, piece, tries=30)
     if pose is None:
         pose = Pose(room.width / 2, room.length / 2, 0.0, 0.0)
-        piece.build(kit, pose)
+        with kit.b.together():
+            piece.build(kit, pose)
         plan.occupy(pose, piece.width, piece.depth, piece.height)
-    choice = dice.choice((props.DESK_PROPS, props.TABLE_PROPS, props.KITCHEN_PROPS, props.BENCH_PROPS))
     top = pose.at(0, 0.05, piece.height)
-    if draw >= 0.5 or dice.chance(0.5):
-        props.scatter(kit, top, piece.width * 0.9, piece.depth * 0.85, dice.integer(3, 14), choice)
     _along_walls(room, ((0.5, furniture.bookshelf), (0.5, furniture.cabinet), (0.4, furniture.chair),
                         (0.3, furniture.sofa), (0.3, furniture.plant), (0.3, furniture.wardrobe)))  # fmt: skip
     _chair_at(room, pose, piece, furniture.office_chair, 0.1)

@@ -14,6 +14,7 @@ from edgedepth.world.indoor.placing import FloorPlan, Kit, Pose, Wall
 from edgedepth.world.scene import PointLight, Texture
 
 _OVERLAP_M = 0.005  # of parts that meet
+_APART_M = 0.001  # of faces that would else lie in one plane, where either may be seen
 
 OpeningKind = Literal["door", "window"]
 
@@ -136,11 +137,14 @@ def _openings(kit: Kit, plan: FloorPlan, shape: Shape, ceiling: float) -> list[l
 
 
 def _corner_gaps(walls: list[Wall], index: int, thickness: float) -> tuple[float, float]:
-    """How far a wall reaches beyond its ends: around the corners of the room, but not into it where it is L-shaped."""
+    """How far a wall reaches beyond its ends: around the corners of the room, but not into it where it is L-shaped.
+
+    There the ends stay behind the next wall's face.
+    """
     here, turns = walls[index], []
     for first, second in ((walls[index - 1], here), (here, walls[(index + 1) % len(walls)])):
         turns.append(math.sin(second.yaw - first.yaw) > 0)
-    return thickness if turns[0] else 0.0, thickness if turns[1] else 0.0
+    return thickness if turns[0] else -_APART_M, thickness if turns[1] else -_APART_M
 
 
 def _wall(
@@ -240,8 +244,9 @@ def _annex(kit: Kit, wall: Wall, opening: Opening, thickness: float) -> None:
         if high - low > 0.02:
             kit.b.box(((low + high) / 2, -0.01, tall / 2), (high - low, 0.02, tall), own)
     floor = kit.make(palette.floor) if dice.chance(0.6) else kit.look.floor
-    kit.b.box((0, -deep / 2, -0.05), (wide, deep, 0.1), floor, semantic="floor")
-    kit.b.box((0, -deep / 2, tall + 0.05), (wide + 0.2, deep + 0.2, 0.1), kit.look.ceiling, semantic="ceiling")
+    slab = (wide + 0.2, deep + 0.2, 0.1)
+    kit.b.box((0, -deep / 2, -0.05 - _APART_M), slab, floor, semantic="floor")  # the room's own reaches in above it
+    kit.b.box((0, -deep / 2, tall + 0.05), slab, kit.look.ceiling, semantic="ceiling")
     if dice.chance(0.8):
         place = here.at(0, -deep * 0.5, tall - 0.25).position
         strength = dice.uniform(0.5, 3.5)
@@ -269,7 +274,7 @@ def _window(kit: Kit, wall: Wall, opening: Opening, thickness: float) -> Pose:
     if dice.chance(0.35):
         b.box((middle, y, opening.sill + tall * dice.uniform(0.5, 0.75)), (wide, 0.05, 0.04), kit.look.trim)
     if opening.sill > 0.3:
-        b.box((middle, 0.06, opening.sill - 0.015), (wide + 0.1, 0.2, 0.03), kit.look.trim)
+        b.box((middle, 0.06, opening.sill - 0.015 + _APART_M), (wide + 0.1, 0.2, 0.03), kit.look.trim)
     if dice.chance(0.18):
         pane = palette.glow(b, palette.hsv(dice.uniform(0.5, 0.65), 0.1, 0.95), dice.uniform(0.8, 3.5))
         b.box((middle, y - 0.04, opening.sill + tall / 2), (wide, 0.01, tall), pane)

@@ -237,6 +237,7 @@ def _with_discs(scene: Scene, shapes: list[Array], grounds: list[np.int64], mate
         material=np.concatenate([scene.material, water]),
         semantic=np.concatenate([scene.semantic, scene.semantic[ground]]),
         instance=np.concatenate([scene.instance, scene.instance[ground]]),
+        group=np.concatenate([scene.group, scene.group[ground]]),
         materials=(*scene.materials, material),
     )
 

@@ -307,10 +307,11 @@ def park(
     if not site.take(position, yaw, half_width, half_length):
         return False
     b = site.builder
-    b.begin("car", position, yaw, pitch=pitch)
-    maker(b, site.dice, lit=driving and (site.weather.dark or site.dice.chance(0.25)))
-    if driving and maker in _SADDLE:
-        y, z = _SADDLE[maker]
-        person(b, site.dice, b.to_world((0.0, y, 0.0)), yaw, "riding", height_m=site.dice.uniform(1.55, 1.9), seat_m=z,
-               segments=5)  # fmt: skip
+    with b.together():
+        b.begin("car", position, yaw, pitch=pitch)
+        maker(b, site.dice, lit=driving and (site.weather.dark or site.dice.chance(0.25)))
+        if driving and maker in _SADDLE:
+            y, z = _SADDLE[maker]
+            person(b, site.dice, b.to_world((0.0, y, 0.0)), yaw, "riding", height_m=site.dice.uniform(1.55, 1.9),
+                   seat_m=z, segments=5)  # fmt: skip
     return True
