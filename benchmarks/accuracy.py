@@ -14,9 +14,9 @@
         --style synth:plain --style synth:walk --write docs/accuracy.md
 
 Or one of them: `rendered` (test splits of sets that were trained on, and sets of styles that were not), `real`
-(labelled real frames), `router` (real photos and videos), `rest` (flicker where a video stands still). Real samples are
-found through the environment variable EDGEDEPTH_SAMPLES (a folder with pairs.json, router/ and video/) or in
-shared/data beside the clone; `--pictures` draws them into an untracked folder.
+(labelled real frames), `router` (real photos and videos), `edges` (outlines of things), `rest` (flicker where a video
+stands still). Real samples are found through the environment variable EDGEDEPTH_SAMPLES (a folder with pairs.json,
+router/ and video/) or in shared/data beside the clone; `--pictures` draws them into an untracked folder.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from accuracy_edges import edges
 from accuracy_real import VIDEO_ROUTES, real, router, samples_folder
 from accuracy_rendered import rendered
 from accuracy_rest import flicker
@@ -40,6 +41,9 @@ TABLES: dict[str, Callable[[DepthRuntime, argparse.Namespace], Iterator[str]]] =
     "rendered": lambda runtime, given: rendered(runtime, given.unseen, given.style),
     "real": lambda runtime, given: real(runtime, samples_folder(), given.pictures),
     "router": lambda runtime, given: router(runtime, samples_folder(), given.pictures),
+    "edges": lambda runtime, given: edges(
+        runtime.bundle, runtime.backend, runtime.precision, given.threads, given.unseen
+    ),
     "rest": lambda runtime, _: flicker(runtime, samples_folder() / "video" / AT_REST, VIDEO_ROUTES[AT_REST]),
 }
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -17,8 +18,10 @@ import pytest
 
 import edgedepth
 from edgedepth.cli import COMMANDS, main
-from edgedepth.cli.common import parse_camera
+from edgedepth.cli.camera import parse_camera
 from edgedepth.core import errors
+from edgedepth.core.camera import Camera
+from edgedepth.io.frames import Frame
 from tests.networks import routed_bundle
 
 
@@ -298,26 +301,38 @@ def test_ctrl_c_leaves_a_playable_video_and_a_report(bundle: Path, tmp_path: Pat
         assert sum(1 for _ in container.decode(video=0)) == report["frames"]["written"]
 
 
+def camera_of(text: str) -> Callable[[tuple[int, int]], Camera]:
+    """The intrinsics that `--camera` gives to a frame of a size."""
+    view = parse_camera(text)
+
+    def camera(wh: tuple[int, int]) -> Camera:
+        seen = view(Frame(index=0, image_bgr=np.zeros((wh[1], wh[0], 3), np.uint8), time_s=None, name="0")).camera
+        assert seen is not None
+        return seen
+
+    return camera
+
+
 def test_a_field_of_view_is_a_camera_of_any_size() -> None:
-    camera = parse_camera("hfov:90")
+    camera = camera_of("hfov:90")
     assert camera((640, 480)).fx == pytest.approx(320)
     assert camera((480, 640)).fx == pytest.approx(240)
     assert (camera((640, 480)).cx, camera((640, 480)).cy) == (319.5, 239.5)
 
 
 def test_intrinsics_of_another_size_are_noticed(capsys: pytest.CaptureFixture[str]) -> None:
-    camera = parse_camera("1400,1400,960,540")
+    camera = camera_of("1400,1400,960,540")
     assert capsys.readouterr().err == ""
     assert [camera((640, 480)).cx, camera((640, 480)).cx] == [960, 960]
     err = capsys.readouterr().err
     assert err.count("lies outside frames of 640x480") == 1
-    parse_camera("1400,1400,960,540")((1920, 1080))
+    camera_of("1400,1400,960,540")((1920, 1080))
     assert capsys.readouterr().err == ""
 
 
 def test_intrinsics_of_frames_of_several_sizes_are_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "camera.json").write_text('{"fx": 500, "fy": 500, "cx": 320, "cy": 240, "width": 640, "height": 480}')
-    cameras = parse_camera("500,500,320,240"), parse_camera(str(tmp_path / "camera.json"))
+    cameras = camera_of("500,500,320,240"), camera_of(str(tmp_path / "camera.json"))
     for camera, told in zip(cameras, (1, 0), strict=True):
         for wh in ((640, 480), (640, 480), (1280, 960), (2560, 1920)):
             camera(wh)

@@ -16,6 +16,7 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_typestore
 
+from edgedepth.cli.camera import view_of_source
 from edgedepth.core.errors import InputError
 from edgedepth.io import open_source
 
@@ -42,14 +43,16 @@ def image(store: Any, number: int, encoding: str = "rgb8", pad: int = 0) -> Any:
     )  # fmt: skip
 
 
-def info(roi_xywh: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Any:
+def info(
+    roi_xywh: tuple[int, int, int, int] = (0, 0, 0, 0), d: tuple[float, ...] = (0,) * 5, model: str = "plumb_bob"
+) -> Any:
     x, y, width, height = roi_xywh
     roi = STORE.types["sensor_msgs/msg/RegionOfInterest"](
         x_offset=x, y_offset=y, height=height, width=width, do_rectify=False
     )
     projection = np.array([50.0, 0, 15, 0, 0, 51, 11, 0, 0, 0, 1, 0])
     return STORE.types["sensor_msgs/msg/CameraInfo"](
-        header=header(STORE, 0), height=48, width=64, distortion_model="plumb_bob", d=np.zeros(5),
+        header=header(STORE, 0), height=48, width=64, distortion_model=model, d=np.array(d, float),
         k=np.array([60.0, 0, 31, 0, 61, 23, 0, 0, 1]), r=np.eye(3).ravel(), p=projection, binning_x=0, binning_y=0,
         roi=roi,
     )  # fmt: skip
@@ -103,6 +106,37 @@ def test_a_part_of_the_sensor_has_its_own_camera(tmp_path: Path) -> None:
     with open_source(write(tmp_path / "outside", topics)) as source:
         assert next(iter(source)).camera is None
         assert "camera_info is not used: camera_info reads 32x24 from 48,12" in source.warnings[0]
+
+
+def test_a_lens_that_bends_is_undone_in_raw_pictures_only(tmp_path: Path) -> None:
+    bent = info(d=(-0.3, 0.1, 0.0, 0.0, 0.0))
+    for topic, bends in (("image_raw", True), ("image_rect", False)):
+        path = write(tmp_path / topic, {f"/cam/{topic}": [image(STORE, 0)], "/cam/camera_info": [bent]})
+        with open_source(path) as source:
+            assert (source.lens is not None) == bends
+            raw = next(iter(source))
+            view = view_of_source(source, rectify=True)
+            told = view_of_source(source, rectify=False)
+        if not bends:
+            assert view is None
+            continue
+        assert raw.camera.fx == pytest.approx(30.0)
+        seen = view(raw)
+        assert (seen.camera.fx, seen.camera.fy, seen.rectified) == (25.0, 25.5, "radtan")  # of P, at half the size
+        assert (told(raw).camera.fx, told(raw).rectified) == (25.0, None)  # rectified already
+        part = write(
+            tmp_path / "part",
+            {"/cam/image_raw": [image(STORE, 0)], "/cam/camera_info": [info((16, 12, 32, 24), bent.d)]},
+        )
+        with open_source(part) as source:
+            assert (source.lens.camera.cx, source.lens.projection.cx) == (15.0, -1.0)
+
+
+def test_a_lens_of_an_unknown_model_is_told(tmp_path: Path) -> None:
+    topics = {"/cam/image_raw": [image(STORE, 0)], "/cam/camera_info": [info(d=(0.9,), model="fov")]}
+    with open_source(write(tmp_path / "fov", topics)) as source:
+        assert next(iter(source)).camera is None
+        assert "its camera_info is not used: the distortion model 'fov' is not undone" in source.warnings[0]
 
 
 def test_a_calibration_that_is_damaged_is_told(tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ import pytest
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError, OutputError
+from edgedepth.core.lens import Lens
 from edgedepth.core.manifest import MetricScale
-from edgedepth.core.results import DepthResult
+from edgedepth.core.results import DepthResult, PixelState
 from edgedepth.core.routing import Route
 from edgedepth.io.frames import Frame, Source
+from edgedepth.io.rectify import Rectifier
 from edgedepth.io.sink import Sink
 from edgedepth.runtime.depth_runtime import DepthRuntime
 from edgedepth.runtime.metric_scale import store_scale
@@ -67,6 +69,10 @@ class Memory(Sink):
         return [Path("memory")]
 
 
+def seen_by(hfov_deg: float) -> Callable[[Frame], Frame]:
+    return lambda frame: replace(frame, camera=Camera.from_hfov(hfov_deg, 64, 48))
+
+
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DepthRuntime]:
     folder = routed_bundle(tmp_path_factory.mktemp("bundle") / "b").folder
@@ -98,13 +104,37 @@ def test_every_frame_arrives_once_and_in_order(runtime: DepthRuntime, tmp_path: 
 
 def test_options(runtime: DepthRuntime) -> None:
     sink = Memory()
-    options = StreamOptions(
-        camera=lambda wh: Camera.from_hfov(60, *wh), route=Route.HIGH, confidence=True, max_frames=3
-    )
+    options = StreamOptions(view=seen_by(60), route=Route.HIGH, confidence=True, max_frames=3)
     report = run_stream(runtime, Levels([NEAR] * 9), sink, options)
     assert report.frames_read == report.frames_written == 3
     assert report.camera == "given"
     assert all(result.route is Route.HIGH and result.confidence is not None for result in sink.results)
+
+
+def test_frames_are_rectified_before_inference(runtime: DepthRuntime) -> None:
+    sink = Memory()
+    camera = Camera(fx=52, fy=52, cx=31.5, cy=23.5, width=64, height=48)
+    lens = Lens(
+        camera=camera, coefficients=(-0.3, 0.1, 0.0, 0.0), projection=camera.resized(32, 24).cropped(-16, -12, 64, 48)
+    )
+    data = run_stream(runtime, Levels([NEAR] * 2), sink, StreamOptions(view=Rectifier(lens).frame)).as_dict()
+    assert (data["camera"], data["cameras"]) == ("given", {"given": 2, "exif": 0, "assumed": 0})
+    assert (data["rectified"], data["lens"]) == (True, "radtan")
+    result = sink.results[1]
+    assert result.camera == lens.projection
+    assert result.valid[0, 0] == PixelState.UNKNOWN
+    assert np.isnan(result.depth_m[0, 0])
+    assert result.valid[24, 32] == PixelState.MEASURED
+    assert result.depth_m[24, 32] == pytest.approx(2.0, rel=0.1)  # half the canonical focal length
+    assert not result.known[0, 0]
+
+
+def test_photos_of_which_some_tell_their_focal_length(runtime: DepthRuntime) -> None:
+    cameras = iter([Camera.from_hfov(60, 64, 48), None, None])
+    view = lambda frame: replace(frame, camera=next(cameras), camera_source="exif")  # noqa: E731
+    report = run_stream(runtime, Levels([NEAR] * 3), Memory(), StreamOptions(view=view))
+    assert (report.camera, report.cameras) == ("mixed", {"given": 0, "exif": 1, "assumed": 2})
+    assert report.warnings[0].startswith("2 of 3 photos tell no focal length")
 
 
 def test_interruption_keeps_what_was_inferred(runtime: DepthRuntime) -> None:
@@ -242,7 +272,7 @@ def test_a_scale_of_a_known_camera_warns_without_one(tmp_path: Path) -> None:
     with DepthRuntime.load(tmp_path / "b", backend="onnxruntime", threads=1) as scaled:
         near = run_stream(scaled, Levels([NEAR]), Memory(), StreamOptions(route=Route.LOW))
         far = run_stream(scaled, Levels([FAR]), Memory(), StreamOptions(route=Route.HIGH))
-        camera = StreamOptions(route=Route.LOW, camera=lambda wh: Camera.from_hfov(60, *wh))
+        camera = StreamOptions(route=Route.LOW, view=seen_by(60))
         given = run_stream(scaled, Levels([NEAR]), Memory(), camera)
     assert len(near.warnings) == 1
     assert "was measured with intrinsics and none are given" in near.warnings[0]

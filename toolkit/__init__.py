@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgedepth.core.bundle import Bundle as Bundle
     from edgedepth.core.camera import Camera as Camera
     from edgedepth.core.colour import MetricColours as MetricColours
+    from edgedepth.core.lens import Lens as Lens
     from edgedepth.core.results import DepthResult as DepthResult
     from edgedepth.core.results import PixelState as PixelState
     from edgedepth.core.routing import Decision as Decision
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from edgedepth.core.routing import RouteKeeper as RouteKeeper
     from edgedepth.deployment import deploy as deploy
     from edgedepth.io.frames import Frame as Frame
+    from edgedepth.io.rectify import Rectifier as Rectifier
     from edgedepth.runtime.depth_runtime import DepthRuntime as DepthRuntime
     from edgedepth.runtime.steady import Steadier as Steadier
 
@@ -37,8 +39,10 @@ _HOMES = {
     "DepthResult": "edgedepth.core.results",
     "DepthRuntime": "edgedepth.runtime.depth_runtime",
     "Frame": "edgedepth.io.frames",
+    "Lens": "edgedepth.core.lens",
     "MetricColours": "edgedepth.core.colour",
     "PixelState": "edgedepth.core.results",
+    "Rectifier": "edgedepth.io.rectify",
     "Route": "edgedepth.core.routing",
     "RouteKeeper": "edgedepth.core.routing",
     "Steadier": "edgedepth.runtime.steady",
@@ -46,8 +50,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Bundle", "Camera", "Decision", "DepthResult", "DepthRuntime", "Frame", "MetricColours", "PixelState", "Route",
-    "RouteKeeper", "Steadier", "deploy", "errors",
+    "Bundle", "Camera", "Decision", "DepthResult", "DepthRuntime", "Frame", "Lens", "MetricColours", "PixelState",
+    "Rectifier", "Route", "RouteKeeper", "Steadier", "deploy", "errors",
 ]  # fmt: skip
 
 

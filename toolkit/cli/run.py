@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from edgedepth.cli.common import CAMERA_HELP, JSON_HELP, RouteChoice, forced_route, parse_camera, print_json, say
+from edgedepth.cli.camera import CAMERA_HELP, RECTIFY_HELP, parse_camera, view_of_source
+from edgedepth.cli.common import JSON_HELP, RouteChoice, forced_route, print_json, say
 
 if TYPE_CHECKING:
     from edgedepth.core.colour import MetricColours
@@ -46,10 +47,17 @@ def run(
         typer.Option("--range", metavar="MIN MAX", help="Metres that the colours span; fixed, so nothing flickers."),
     ] = None,
     camera: Annotated[str | None, typer.Option(help=CAMERA_HELP)] = None,
+    no_rectify: Annotated[bool, typer.Option("--no-rectify", help=RECTIFY_HELP)] = False,
     steady: Annotated[
         float,
         typer.Option(min=0.0, max=0.99, help="Temporal smoothing of what stands still, 0 (off) to 0.99."),
     ] = 0.0,
+    upsampling: Annotated[
+        Literal["auto", "linear", "guided"],
+        typer.Option(
+            help="How depth comes to the frame's size: guided takes the picture's edges, linear adds nothing."
+        ),
+    ] = "auto",
     confidence: Annotated[
         bool, typer.Option("--confidence", help="Also write confidence (npz): probability near the answered depth.")
     ] = False,
@@ -74,7 +82,7 @@ def run(
     from edgedepth.runtime.depth_runtime import DepthRuntime
     from edgedepth.runtime.streaming import StreamOptions, StreamReport, run_stream
 
-    intrinsics = None if camera is None else parse_camera(camera)
+    given = None if camera is None else parse_camera(camera, rectify=not no_rectify)
     names = _names(save, show)
     check_kinds(names)
     pictures = {"video", "window"} & set(names)
@@ -87,6 +95,7 @@ def run(
             threads=threads,
             frame_wh=None if camera_size is None else parse_size(camera_size),
             build=not no_build,
+            upsampling=None if upsampling == "auto" else upsampling,
         ) as runtime,
     ):
         colours = _colours(runtime, colour_range, colormap)
@@ -102,7 +111,7 @@ def run(
             photos=opened.photos,
         )
         options = StreamOptions(
-            camera=intrinsics,
+            view=given or view_of_source(opened, rectify=not no_rectify),
             route=forced_route(route),
             steady=steady,
             confidence=confidence,

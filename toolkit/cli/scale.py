@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgedepth.cli.common import CAMERA_HELP, JSON_HELP, RouteChoice, forced_route, parse_camera, print_json, say
+from edgedepth.cli.camera import CAMERA_HELP, RECTIFY_HELP, parse_camera, view_of_source
+from edgedepth.cli.common import JSON_HELP, RouteChoice, forced_route, print_json, say
 from edgedepth.core.errors import InputError
 
 if TYPE_CHECKING:
     from edgedepth.core.bundle import Bundle
-    from edgedepth.core.camera import Camera
     from edgedepth.core.manifest import MetricScale
     from edgedepth.core.results import DepthResult
     from edgedepth.core.routing import Route
@@ -37,6 +37,7 @@ def scale(
     ] = None,
     shift: Annotated[bool, typer.Option("--shift", help="Also fit a constant shift (needs --sparse).")] = False,
     camera: Annotated[str | None, typer.Option(help=CAMERA_HELP)] = None,
+    no_rectify: Annotated[bool, typer.Option("--no-rectify", help=RECTIFY_HELP)] = False,
     route: Annotated[RouteChoice, typer.Option(help="auto lets the router decide; low, high force a route.")] = "auto",
     max_frames: Annotated[int, typer.Option(min=1, help="Frames to measure on.")] = 30,
     undo: Annotated[
@@ -70,7 +71,8 @@ def scale(
         if shift and sparse is None:
             raise InputError("one distance tells no shift; --shift needs --sparse")
         # nothing is copied or changed before the measurement is good
-        stored = dict([_measure(Bundle.load(bundle), source, distance, roi, sparse, shift, camera, route, max_frames)])
+        read, rectify = Bundle.load(bundle), not no_rectify
+        stored = dict([_measure(read, source, distance, roi, sparse, shift, camera, rectify, route, max_frames)])
         opened = editable(bundle, output)
     from edgedepth.runtime.metric_scale import store_scale
 
@@ -91,6 +93,7 @@ def _measure(
     sparse: Path | None,
     shift: bool,
     camera: str | None,
+    rectify: bool,
     route: RouteChoice,
     max_frames: int,
 ) -> tuple[Route, MetricScale]:
@@ -104,10 +107,12 @@ def _measure(
         without_scale,
     )
 
-    intrinsics = None if camera is None else parse_camera(camera)
+    given = None if camera is None else parse_camera(camera, rectify=rectify)
     region = None if roi is None else _region(roi)
     with open_source(source) as frames, DepthRuntime.load(without_scale(bundle)) as runtime:
-        results = _results(runtime, islice(frames, max_frames), intrinsics, forced_route(route))
+        view = given or view_of_source(frames, rectify=rectify)
+        seen = islice(frames if view is None else map(view, frames), max_frames)
+        results = _results(runtime, seen, forced_route(route))
         first = next(results, None)
         if first is None:
             raise InputError(f"{source} gives no frame to measure on")
@@ -125,15 +130,21 @@ def _measure(
 def _results(
     runtime: DepthRuntime,
     frames: Iterable[Frame],
-    intrinsics: Callable[[tuple[int, int]], Camera] | None,
     route: Route | None,
 ) -> Iterator[DepthResult]:
-    """Depth of each frame when it is asked for, on the first one's route: a factor is of one network."""
+    """Depth of each frame when it is asked for, on the first one's route: a factor is of one network.
+
+    Raises:
+        InputError: intrinsics are known of some frames only, so that no factor is of all.
+    """
+    given: bool | None = None
     for frame in frames:
-        height, width = frame.image_bgr.shape[:2]
-        camera = frame.camera if intrinsics is None else intrinsics((width, height))
-        result = runtime(frame.image_bgr, camera=camera, route=route)
-        route = result.route
+        result = runtime(frame.image_bgr, camera=frame.camera, route=route, outside=frame.outside)
+        if given not in (None, result.camera_given):
+            raise InputError(
+                "some photos tell their focal length and others do not; measure on one kind, or give --camera"
+            )
+        route, given = result.route, result.camera_given
         yield result
 
 

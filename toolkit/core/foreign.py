@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from edgedepth.core.errors import InputError, require
 from edgedepth.core.manifest import NAME_PATTERN
-from edgedepth.core.spec import DepthSpec, ResizePolicy, parse_size
+from edgedepth.core.spec import DepthSpec, ResizePolicy, Upsampling, parse_size
 
 OutputKind = Literal["depth", "disparity", "log-depth", "bins"]
 Positive = Annotated[float, Field(gt=0)]
@@ -89,8 +89,8 @@ class ForeignSpec(_Part):
 
     module: "package.file:factory" or "path/file.py:factory", called without arguments for a torch.nn.Module with its
         weights loaded; onnx: or an ONNX file. Paths are relative to the TOML file.
-    size: "WxH" the network runs at; resize, range_m, focal_px and beyond_m: as `DepthSpec` says, the focal length in
-        pixels at that size.
+    size: "WxH" the network runs at; resize, range_m, focal_px, beyond_m and upsampling: as `DepthSpec` says, the
+        focal length in pixels at that size.
     """
 
     name: str = Field(pattern=NAME_PATTERN)
@@ -101,6 +101,7 @@ class ForeignSpec(_Part):
     range_m: tuple[Positive, Positive]
     focal_px: Positive
     beyond_m: Positive | None = None
+    upsampling: Upsampling = "linear"
     input: ForeignInput = ForeignInput()
     output: ForeignOutput
     provenance: dict[str, str] = Field(default_factory=dict)
@@ -133,6 +134,7 @@ class ForeignSpec(_Part):
             spacing=self.output.spacing,
             f_canonical_px=self.focal_px,
             beyond_m=self.beyond_m,
+            upsampling=self.upsampling,
         )
 
 

@@ -12,6 +12,7 @@ from edgedepth.core.errors import InputError
 from edgedepth.core.routing import SceneCategory
 
 ResizePolicy = Literal["letterbox", "stretch", "pad"]
+Upsampling = Literal["linear", "guided"]
 
 # Ranges of the two routes, in metres; every default network, world and evaluation takes them from here.
 LOW_RANGE_M = (0.3, 10.0)
@@ -45,6 +46,8 @@ class DepthSpec(BaseModel):
     f_canonical_px: focal length in pixels at network size of the camera that `depth_m` of the network is for;
         a camera of focal length f (at network size) sees depth_m * f / f_canonical_px.
     beyond_m: depth at and above which a pixel counts as sky or beyond range; None if the network does not tell.
+    upsampling: how its depth comes to the size of the frame. "guided" takes the edges from the frame, for networks
+        whose own are soft; "linear" adds nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +60,7 @@ class DepthSpec(BaseModel):
     spacing: Literal["log", "uniform"] = "log"
     f_canonical_px: float = Field(gt=0)
     beyond_m: float | None = Field(default=None, gt=0)
+    upsampling: Upsampling = "linear"
 
     @model_validator(mode="after")
     def _consistent(self) -> DepthSpec:

@@ -7,6 +7,7 @@
 """
 
 from edgedepth.evaluation.baseline import MeanDepth, baselines_of
+from edgedepth.evaluation.boundaries import boundary_f1
 from edgedepth.evaluation.evaluate import Prediction, Samples, evaluate, evaluate_samples
 from edgedepth.evaluation.protocols import PROTOCOLS, Protocol, protocol_named
 from edgedepth.evaluation.report import EvaluationReport, ImageScore
@@ -23,6 +24,7 @@ __all__ = [
     "RoutingScore",
     "Samples",
     "baselines_of",
+    "boundary_f1",
     "evaluate",
     "evaluate_samples",
     "protocol_named",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError, require
+from edgedepth.core.lens import Lens
+from edgedepth.io.camera_files import lens_named
 from edgedepth.io.frames import Frame, Source
 from edgedepth.io.ros_messages import bgr_of, bgr_of_compressed, seen_part
 
@@ -34,8 +37,8 @@ class BagSource(Source):
     """The pictures of one topic of a recording, with the intrinsics of the camera_info beside it.
 
     `topic` may be left out where the recording has one topic of pictures. Frames are timed by the recorder's clock.
-    Intrinsics are the projection matrix's where the topic is rectified (its name says "rect"), the camera matrix's
-    otherwise: lens distortion is not undone.
+    Intrinsics are the projection matrix's where the topic is rectified (its name says "rect"). Otherwise they are the
+    camera matrix's, and `lens` is what is to be undone.
 
     Raises:
         InputError: it cannot be read, has no pictures, or several topics of them and none was chosen.
@@ -47,7 +50,7 @@ class BagSource(Source):
         self._reader = _open(path)
         try:
             self._topic = _choose(self._reader, path, topic)
-            self._camera, damage = _camera_beside(self._reader, self._topic)
+            lens, damage = _lens_beside(self._reader, self._topic)
             connections = [c for c in self._reader.connections if c.topic == self._topic]
             count = sum(connection.msgcount for connection in connections)
             seconds = self._reader.duration / 1e9
@@ -56,6 +59,8 @@ class BagSource(Source):
             raise
         super().__init__(path.stem, count=count, fps=(count - 1) / seconds if count > 1 and seconds > 0 else None)
         self.warnings += [f"{path.name}: {damage}; give --camera"] if damage else []
+        self.lens = lens if lens is not None and lens.bends else None
+        self._camera = None if lens is None else lens.camera
         self._connections = connections
         self._closed = False
 
@@ -137,8 +142,8 @@ def _choose(reader: AnyReader, path: Path, topic: str | None) -> str:
     return known[0]
 
 
-def _camera_beside(reader: AnyReader, topic: str) -> tuple[Camera | None, str]:
-    """Intrinsics of the first camera_info in the topic's namespace, None where there is none or it is not calibrated.
+def _lens_beside(reader: AnyReader, topic: str) -> tuple[Lens | None, str]:
+    """The camera of the first camera_info in the topic's namespace, None where there is none or it is not calibrated.
 
     Besides them: what is wrong with a camera_info that cannot be used, empty where all is well.
     """
@@ -153,23 +158,34 @@ def _camera_beside(reader: AnyReader, topic: str) -> tuple[Camera | None, str]:
     info = _message(reader, first[0], first[2])
     if info is None:
         return None, "its camera_info is damaged and not used"
-    matrix = np.asarray(info.P if hasattr(info, "P") else info.p).reshape(3, 4)
-    if not _RECTIFIED.search(topic):
-        matrix = np.asarray(info.K if hasattr(info, "K") else info.k).reshape(3, 3)
-    if matrix[0, 0] == 0 or info.width == 0:  # as REP 104 says of a camera that nobody calibrated
-        return None, ""
     try:
-        camera = Camera(
-            fx=float(matrix[0, 0]),
-            fy=float(matrix[1, 1]),
-            cx=float(matrix[0, 2]),
-            cy=float(matrix[1, 2]),
-            width=int(info.width),
-            height=int(info.height),
-        )
-        return seen_part(camera, info.roi), ""
+        return _lens_of(info, rectified=_RECTIFIED.search(topic) is not None), ""
     except InputError as error:
         return None, f"its camera_info is not used: {error}"
+
+
+def _lens_of(info: Any, *, rectified: bool) -> Lens | None:
+    """What a `sensor_msgs/CameraInfo` of ROS 1 or 2 says of its raw or rectified picture; None if nothing.
+
+    Raises:
+        InputError: what it says cannot be of a camera, or its lens is not one that can be undone.
+    """
+    d, k, r, p = (np.ravel(getattr(info, name if hasattr(info, name) else name.upper())).tolist() for name in "dkrp")
+    projection = _seen(info, p[0], p[5], p[2], p[6])
+    if rectified:
+        return None if projection is None else Lens(camera=projection)
+    camera = _seen(info, k[0], k[4], k[2], k[5])
+    if camera is None:
+        return None
+    lens = lens_named(info.distortion_model, tuple(d), camera)
+    return lens if projection is None else replace(lens, rotation=tuple(r), projection=projection)
+
+
+def _seen(info: Any, fx: float, fy: float, cx: float, cy: float) -> Camera | None:
+    """The camera of the part that is read out; None of a camera that nobody calibrated, as REP 104 has it."""
+    if fx == 0 or info.width == 0:
+        return None
+    return seen_part(Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=int(info.width), height=int(info.height)), info.roi)
 
 
 def _messages(reader: AnyReader, connections: list[Any]) -> Iterator[tuple[Any, int, bytes]]:

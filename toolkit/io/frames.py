@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.camera import Camera
+from edgedepth.core.lens import Lens
 
 _PLAUSIBLE_FPS = (1.0, 240.0)  # beyond it drivers and containers mean a clock, such as 90000
 
@@ -25,6 +27,9 @@ class Frame:
     time_s: seconds since the first frame of the stream, or None for photos.
     name: unique within the source and fit for a file name: the zero-padded index, or the photo's name.
     camera: intrinsics of this picture where the source knows them.
+    camera_source: where they come from: a user or a calibration ("given"), or the photo's EXIF data ("exif").
+    rectified: the model of the lens whose bend was undone in this picture; None for a picture as it came.
+    outside: (H, W) bool: pixels that show nothing, because rectification found them outside the source picture.
     taken_s: of a live source, `time.monotonic()` when the picture had arrived.
     """
 
@@ -33,6 +38,9 @@ class Frame:
     time_s: float | None
     name: str
     camera: Camera | None = None
+    camera_source: Literal["given", "exif"] = "given"
+    rectified: str | None = None
+    outside: NDArray[np.bool_] | None = None
     taken_s: float | None = None
 
 
@@ -44,6 +52,7 @@ class Source(abc.ABC):
     live: frames come at their own pace and are lost when nobody takes them; `dropped` counts the lost ones.
     count: how many frames are expected, None where nobody can tell.
     fps: nominal frames per second, None for photos and where the device does not say or says what cannot be.
+    lens: what bends the frames and is to be undone (see `Rectifier`), where the source knows it.
     photos: the file behind each frame, by the frame's name; empty where frames have no file of their own.
     warnings: one line each about what could not be read; complete once iteration has ended.
     """
@@ -55,6 +64,7 @@ class Source(abc.ABC):
         self.name = name
         self.count = count
         self.fps = plausible_fps(fps)
+        self.lens: Lens | None = None
         self.photos: Mapping[str, Path] = {}
         self.dropped = 0
         self.warnings: list[str] = []

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.errors import InputError
+from edgedepth.io.exif import exif_camera
 from edgedepth.io.frames import Frame, Source
 from edgedepth.io.quiet import quiet_opencv
 
@@ -21,6 +22,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".p
 
 class ImageSource(Source):
     """Photos in natural order of their names (2 before 10), each independent of the others.
+
+    A photo's camera is the one that its EXIF data tell.
 
     With `skip_unreadable` a file that cannot be decoded is skipped and told in `warnings`; without, it is an error.
 
@@ -49,7 +52,8 @@ class ImageSource(Source):
                 self.warnings.append(f"skipped: {error}")
                 continue
             self.warnings += notes
-            yield Frame(index=index, image_bgr=image, time_s=None, name=name)
+            camera = exif_camera(path, image.shape[1], image.shape[0])
+            yield Frame(index=index, image_bgr=image, time_s=None, name=name, camera=camera, camera_source="exif")
             index += 1
         if index == 0:
             raise InputError(f"none of the {len(self.photos)} images of {self.name} can be read; {self.warnings[0]}")

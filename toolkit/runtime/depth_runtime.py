@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -17,13 +18,15 @@ from edgedepth.core.manifest import BundleFile, DepthNetwork, MetricScale, varia
 from edgedepth.core.preprocess import Placement, focal_scale
 from edgedepth.core.results import DepthResult, PixelState
 from edgedepth.core.routing import Decision, Route, RouteKeeper
-from edgedepth.core.spec import DepthSpec, ResizePolicy
+from edgedepth.core.spec import DepthSpec, ResizePolicy, Upsampling
 from edgedepth.engines.registry import auto_backend, backend_named, open_session
 from edgedepth.engines.session import Session, as_precision
 from edgedepth.engines.tensorrt.bundle import default_precision
 from edgedepth.io.frames import Frame, Source
+from edgedepth.io.rectify import Rectifier
 from edgedepth.io.sources import open_source
 from edgedepth.runtime.golden import check_new_engines
+from edgedepth.runtime.guided import GuidedUpsampler
 from edgedepth.runtime.network import FrameNetwork
 from edgedepth.runtime.profiling import stopwatch
 from edgedepth.runtime.router import FrameRouter
@@ -48,12 +51,14 @@ class DepthRuntime:
         threads: int | None = None,
         frame_wh: tuple[int, int] | None = None,
         build: bool = True,
+        upsampling: Upsampling | None = None,
     ) -> None:
         self.bundle = bundle
         self.backend = auto_backend() if backend == "auto" else backend_named(backend).name
         self.precision = _choose_precision(bundle, precision, self.backend)
         self._threads, self._frame_wh, self._build = threads, frame_wh, build
         self._scratch = np.empty((0, 0), np.bool_)
+        self._upsampling, self._guided = upsampling, GuidedUpsampler()
         with ExitStack() as opened:
             self._router = opened.enter_context(FrameRouter.of(bundle, self._open_router))
             # All networks are opened at once: a stream must not stall when its route first changes.
@@ -76,6 +81,7 @@ class DepthRuntime:
         threads: int | None = None,
         frame_wh: tuple[int, int] | None = None,
         build: bool = True,
+        upsampling: Upsampling | None = None,
     ) -> DepthRuntime:
         """Open a bundle (folder, zip or `default`) on a backend.
 
@@ -86,6 +92,8 @@ class DepthRuntime:
         threads: CPU threads of a CPU backend; None takes all cores.
         frame_wh: size of the camera's frames, where all have it: TensorRT then resizes them on the GPU.
         build: False refuses where an engine would first have to be built.
+        upsampling: how depth comes to the frame's size, "linear" or "guided" (see `GuidedUpsampler`); None is what
+            each network's contract says.
 
         Raises:
             BundleError: the bundle is missing, malformed or altered.
@@ -93,7 +101,15 @@ class DepthRuntime:
                 check.
         """
         opened = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
-        return cls(opened, backend=backend, precision=precision, threads=threads, frame_wh=frame_wh, build=build)
+        return cls(
+            opened,
+            backend=backend,
+            precision=precision,
+            threads=threads,
+            frame_wh=frame_wh,
+            build=build,
+            upsampling=upsampling,
+        )
 
     @property
     def device(self) -> str:
@@ -108,6 +124,10 @@ class DepthRuntime:
     def spec(self, route: Route) -> DepthSpec:
         """The contract of the network of a route."""
         return self._entry(route).spec
+
+    def upsampling(self, route: Route) -> Upsampling:
+        """How the depth of a route comes to the frame's size."""
+        return self._upsampling or self._entry(route).spec.upsampling
 
     def keeper(self) -> RouteKeeper:
         """A hysteresis for one ordered stream, to pass to every call of that stream."""
@@ -131,6 +151,7 @@ class DepthRuntime:
         keeper: RouteKeeper | None = None,
         steadier: Steadier | None = None,
         confidence: bool = False,
+        outside: NDArray[np.bool_] | None = None,
         out: DepthResult | None = None,
     ) -> DepthResult:
         """Metric depth of one frame.
@@ -143,15 +164,18 @@ class DepthRuntime:
         steadier: smooths the depth of an ordered stream over time (see `steadier`); without one every frame's
             answer stands alone.
         confidence: also answer the per-pixel confidence.
+        outside: (H, W) bool: pixels that show nothing (see `Rectifier`); their depth is unknown.
         out: an earlier result of the same frame size, whose arrays are overwritten and returned, so that nothing
             of frame size is allocated.
 
         Raises:
             UnknownNameError: there is no such route.
-            InputError: the frame is not (H, W, 3) uint8, or the camera is for another size, or the network has no
-                confidence, or the bundle's scale was measured without a camera and one is given.
+            InputError: the frame is not (H, W, 3) uint8, or the camera or `outside` is for another size, or the network
+                has no confidence, or the bundle's scale was measured without a camera and one is given.
         """
         _check_frame(frame_bgr)
+        if outside is not None and outside.shape != frame_bgr.shape[:2]:
+            raise InputError(f"outside must be {frame_bgr.shape[:2]} as the frame is, but got {outside.shape}")
         times: dict[str, float] = {}
         with stopwatch(times, "route"):
             decision = self._decide(frame_bgr, route, keeper)
@@ -169,7 +193,9 @@ class DepthRuntime:
                 depth_m = steadier(network.seen_bgr(), answer["depth_m"][0, 0], decision.route)
                 answer = {**answer, "depth_m": depth_m[None, None]}
             scale = focal_scale(camera, placement, entry.spec)
-            result = self._result(answer, placement, entry, scale, decision, camera, confidence, out)
+            result = self._result(
+                frame_bgr, answer, placement, entry, scale, decision, camera, confidence, outside, out
+            )
         result.timings_ms.update(times)
         return result
 
@@ -177,12 +203,15 @@ class DepthRuntime:
         self,
         source: str | int | Path | Source | Iterable[NDArray[np.uint8]],
         *,
-        camera: Camera | None = None,
+        camera: Camera | Rectifier | None = None,
         route: Route | str | None = None,
         steady: float = 0.0,
         confidence: bool = False,
     ) -> Iterator[DepthResult]:
         """Results of every frame of a source: a path, a camera index, an open `Source` or any iterable of frames.
+
+        camera: intrinsics of every frame, or what rectifies it; without it a photo's EXIF data count, and a recording's
+            camera_info, by which its frames are rectified.
 
         Ordered sources (videos, cameras, iterables) are routed with hysteresis, photos one by one. `steady` is the
         share of the past that depth keeps where an ordered source stands still, 0 for none (see `Steadier`).
@@ -194,21 +223,23 @@ class DepthRuntime:
         self,
         source: str | int | Path | Source | Iterable[NDArray[np.uint8]],
         *,
-        camera: Camera | None = None,
+        camera: Camera | Rectifier | None = None,
         route: Route | str | None = None,
         steady: float = 0.0,
         confidence: bool = False,
     ) -> Iterator[tuple[Frame, DepthResult]]:
-        """Like `stream`, with the frame that each result is of."""
+        """Like `stream`, with the frame that each result is of: the rectified one where a lens is undone."""
         if isinstance(source, (str, int, Path)):
             with open_source(source) as opened:
                 yield from self.stream_frames(opened, camera=camera, route=route, steady=steady, confidence=confidence)
             return
         items: Iterable[Frame | NDArray[np.uint8]] = source
+        frames = (item if isinstance(item, Frame) else _frame_of(index, item) for index, item in enumerate(items))
+        if camera is None and isinstance(source, Source) and source.lens is not None:
+            camera = Rectifier(source.lens)
         yield from self.over(
-            (item if isinstance(item, Frame) else _frame_of(index, item) for index, item in enumerate(items)),
+            map(_seen_by(camera), frames),
             ordered=source.ordered if isinstance(source, Source) else True,
-            camera_of=None if camera is None else lambda _wh: camera,
             route=route,
             steady=steady,
             confidence=confidence,
@@ -219,7 +250,6 @@ class DepthRuntime:
         frames: Iterable[Frame],
         *,
         ordered: bool,
-        camera_of: Callable[[tuple[int, int]], Camera] | None = None,
         route: Route | str | None = None,
         steady: float = 0.0,
         confidence: bool = False,
@@ -227,9 +257,8 @@ class DepthRuntime:
         """Each frame with its depth, one by one as they are asked for.
 
         Args:
-            frames: of one size or of several.
+            frames: of one size or of several, with the intrinsics that they bring.
             ordered: they are a stream: the route is kept from frame to frame, and depth by the share `steady`.
-            camera_of: gives the intrinsics of a frame's (width, height), before those that the frame brings.
             route: forces the route of every frame.
             steady: share of the past that depth keeps where an ordered source stands still (see `Steadier`).
             confidence: also answer confidence.
@@ -237,14 +266,14 @@ class DepthRuntime:
         keeper = self.keeper() if ordered else None
         steadier = self.steadier(steady) if ordered and steady else None
         for frame in frames:
-            height, width = frame.image_bgr.shape[:2]
             result = self(
                 frame.image_bgr,
-                camera=frame.camera if camera_of is None else camera_of((width, height)),
+                camera=frame.camera,
                 route=route,
                 keeper=keeper,
                 steadier=steadier,
                 confidence=confidence,
+                outside=frame.outside,
             )
             yield frame, result.at(frame.index, frame.time_s)
 
@@ -298,6 +327,7 @@ class DepthRuntime:
 
     def _result(
         self,
+        frame_bgr: NDArray[np.uint8],
         answer: dict[str, NDArray[np.float32]],
         placement: Placement,
         entry: DepthNetwork,
@@ -305,16 +335,23 @@ class DepthRuntime:
         decision: Decision,
         camera: Camera | None,
         confidence: bool,
+        outside: NDArray[np.bool_] | None,
         out: DepthResult | None,
     ) -> DepthResult:
         width, height = placement.frame_wh
         shape = (height, width)
         if out is not None and out.depth_m.shape != shape:
             raise InputError(f"out is for {out.depth_m.shape}, but the frame is {shape}; pass a result of this size")
-        raw = placement.to_frame(answer["depth_m"][0, 0], out=None if out is None else out.raw_depth_m)
+        raw_out = None if out is None else out.raw_depth_m
+        if self.upsampling(decision.route) == "guided":
+            raw = self._guided(answer["depth_m"][0, 0], placement, frame_bgr, raw_out)
+        else:
+            raw = placement.to_frame(answer["depth_m"][0, 0], out=raw_out)
         depth = np.empty(shape, np.float32) if out is None else out.depth_m
         valid = np.empty(shape, np.uint8) if out is None else out.valid
         self._mark(raw, entry.spec, valid)
+        if outside is not None:
+            np.copyto(valid, np.uint8(PixelState.UNKNOWN), where=outside)
         _to_camera(raw, scale, entry.scale)
         np.copyto(depth, raw)
         mask = self._mask(shape)
@@ -359,6 +396,13 @@ def _frame_of(index: int, image_bgr: NDArray[np.uint8]) -> Frame:
     return Frame(index=index, image_bgr=image_bgr, time_s=None, name=f"{index:06d}")
 
 
+def _seen_by(camera: Camera | Rectifier | None) -> Callable[[Frame], Frame]:
+    """What gives each frame its intrinsics; without a camera it keeps those that it brings."""
+    if isinstance(camera, Rectifier):
+        return camera.frame
+    return lambda frame: frame if camera is None else replace(frame, camera=camera, camera_source="given")
+
+
 def _route_named(route: Route | str) -> Route:
     try:
         return Route(route)
@@ -379,7 +423,7 @@ def _check_scale(entry: DepthNetwork, camera: Camera | None) -> None:
     if camera is not None and entry.scale is not None and entry.scale.camera_given is False:
         raise InputError(
             f"the scale of {entry.network} was measured without intrinsics, so it holds the focal length, too;"
-            " give no camera, or measure again with: edgedepth scale --camera"
+            " give no camera (--camera assumed), or measure again with: edgedepth scale --camera"
         )
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from edgedepth.core.camera import Camera
 from edgedepth.core.errors import EdgeDepthError, InputError
 from edgedepth.core.files import write_atomic
 from edgedepth.core.results import DepthResult
@@ -27,10 +26,11 @@ QUEUE_FRAMES = 4  # deep enough to smooth jitter, shallow enough to bound memory
 
 @dataclass(frozen=True, kw_only=True)
 class StreamOptions:
-    """How a source is run: what gives the intrinsics of its frames' size, a forced route, the share of the past that
-    depth keeps where an ordered source stands still (see `Steadier`), where to stop."""
+    """How a source is run: what gives its frames their intrinsics or rectifies them, before those that they bring; a
+    forced route, the share of the past that depth keeps where an ordered source stands still (see `Steadier`), where to
+    stop."""
 
-    camera: Callable[[tuple[int, int]], Camera] | None = None
+    view: Callable[[Frame], Frame] | None = None
     route: Route | None = None
     steady: float = 0.0
     confidence: bool = False
@@ -41,6 +41,7 @@ class StreamOptions:
 class StreamReport:
     """What a run did; `as_dict` is the content of run.json.
 
+    cameras: frames by where their intrinsics come from. lens: the model of the lens that was undone, None if none was.
     error: what ended the run, in one line; None if nothing went wrong.
     """
 
@@ -55,12 +56,20 @@ class StreamReport:
     precision: str = ""
     device: str = ""
     bundle: dict[str, str] = field(default_factory=dict)
-    camera: str = "assumed"
+    cameras: dict[str, int] = field(default_factory=lambda: {"given": 0, "exif": 0, "assumed": 0})
+    lens: str | None = None
     steady: float = 0.0
+    upsampling: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
     error: str | None = None
     warnings: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+
+    @property
+    def camera(self) -> str:
+        """Where the intrinsics of all frames come from: "given", "exif", "assumed", or "mixed" of several."""
+        kinds = [kind for kind, frames in self.cameras.items() if frames]
+        return "mixed" if len(kinds) > 1 else (*kinds, "assumed")[0]
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain data: counts, stage percentiles in ms, frames per second, what ran it."""
@@ -80,7 +89,11 @@ class StreamReport:
             "device": self.device,
             "bundle": self.bundle,
             "camera": self.camera,
+            "cameras": self.cameras,
+            "rectified": self.lens is not None,
+            "lens": self.lens,
             "steady": self.steady,
+            "upsampling": self.upsampling,
             "unit": "m",
             "interrupted": self.interrupted,
             "error": self.error,
@@ -122,17 +135,17 @@ def run_stream(
     report = StreamReport(source=source.name) if report is None else report
     report.backend, report.precision, report.device = runtime.backend, runtime.precision, runtime.device
     report.bundle = {"name": runtime.bundle.manifest.name, "digest": runtime.bundle.digest}
+    report.upsampling = {route.value: runtime.upsampling(route) for route in runtime.routes}
     report.steady = options.steady if source.ordered else 0.0
     start = time.perf_counter()
     frames = _LiveFrames if source.live else _Reader
-    reader = frames(source, report, options.max_frames)
+    reader = frames(source, report, options)
     writer = _Writer(sink, report, queued=1 if source.live else QUEUE_FRAMES)
     try:
         try:
             for frame, result in runtime.over(
                 reader,
                 ordered=source.ordered,
-                camera_of=options.camera,
                 route=options.route,
                 steady=options.steady,
                 confidence=options.confidence,
@@ -141,7 +154,8 @@ def run_stream(
                 if frame.taken_s is not None:
                     report.times.add({AGE: (time.monotonic() - frame.taken_s) * 1e3})
                 report.routes[result.route.value] += 1
-                report.camera = "given" if result.camera_given else "assumed"
+                report.cameras[frame.camera_source if result.camera_given else "assumed"] += 1
+                report.lens = frame.rectified
                 writer.put((frame, result))
                 on_frame(report, result)
         except KeyboardInterrupt:
@@ -158,7 +172,12 @@ def run_stream(
         report.wall_s = time.perf_counter() - start
         report.frames_dropped = source.dropped
         report.warnings += source.warnings + sink.warnings
-        if report.camera == "assumed" and (scaled := _scaled_by_camera(runtime, report)):
+        if report.camera == "mixed":
+            report.warnings.append(
+                f"{report.cameras['assumed']} of {sum(report.cameras.values())} photos tell no focal length and are"
+                " taken to be of each network's own view: their distances are off by the ratio of the focal lengths"
+            )
+        if report.cameras["assumed"] and (scaled := _scaled_by_camera(runtime, report)):
             report.warnings.append(
                 f"the scale of {scaled} was measured with intrinsics and none are given here: depth is off by the"
                 " ratio of the focal lengths; give the same --camera"
@@ -214,10 +233,13 @@ class _Worker(Generic[T]):
             raise self._error
 
 
-def _decoded(source: Source, report: StreamReport, max_frames: int | None) -> Iterator[Frame]:
-    """Frames of a source until the report counts `max_frames` of them as read; how long each took is noted."""
-    frames = iter(source)
-    while max_frames is None or report.frames_read < max_frames:
+def _decoded(source: Source, report: StreamReport, options: StreamOptions) -> Iterator[Frame]:
+    """Frames of a source, rectified where asked for, until the report counts `max_frames` of them as read.
+
+    How long each took, rectification included, is noted as decoding.
+    """
+    frames = iter(source) if options.view is None else map(options.view, source)
+    while options.max_frames is None or report.frames_read < options.max_frames:
         start = time.perf_counter()
         frame = next(frames, None)
         if frame is None:
@@ -229,15 +251,15 @@ def _decoded(source: Source, report: StreamReport, max_frames: int | None) -> It
 class _Reader(_Worker[Frame]):
     """Decodes ahead of inference."""
 
-    def __init__(self, source: Source, report: StreamReport, max_frames: int | None) -> None:
-        self._source, self._report, self._max_frames = source, report, max_frames
+    def __init__(self, source: Source, report: StreamReport, options: StreamOptions) -> None:
+        self._source, self._report, self._options = source, report, options
         super().__init__("edgedepth-decode", QUEUE_FRAMES)
 
     def _ended(self) -> None:
         self._offer(None)  # after an error too: what was decoded before it is still run and written
 
     def _work(self) -> None:
-        for frame in _decoded(self._source, self._report, self._max_frames):
+        for frame in _decoded(self._source, self._report, self._options):
             if not self._offer(frame):
                 return
             self._report.frames_read += 1
@@ -259,11 +281,11 @@ class _LiveFrames:
     A camera keeps its newest frame in a thread of its own: what is read ahead of inference would only be older.
     """
 
-    def __init__(self, source: Source, report: StreamReport, max_frames: int | None) -> None:
-        self._source, self._report, self._max_frames = source, report, max_frames
+    def __init__(self, source: Source, report: StreamReport, options: StreamOptions) -> None:
+        self._source, self._report, self._options = source, report, options
 
     def __iter__(self) -> Iterator[Frame]:
-        for frame in _decoded(self._source, self._report, self._max_frames):
+        for frame in _decoded(self._source, self._report, self._options):
             self._report.frames_read += 1
             yield frame
 

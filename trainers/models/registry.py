@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from edgedepth.core.errors import InputError, UnknownNameError
-from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, ClassifierSpec, DepthSpec, ResizePolicy
+from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, ClassifierSpec, DepthSpec, ResizePolicy, Upsampling
 from edgedepth.trainers.models.drnet import DRNet, DRNetOptions
 from edgedepth.trainers.models.ds_sidenet import DSSideNet, DSSideOptions
 from edgedepth.trainers.models.edge import EdgeNet, EdgeOptions
@@ -43,7 +43,7 @@ class DepthEntry:
     options: the default options, a frozen dataclass with at least num_bins (0 for regression), min_m and max_m.
     beyond: sky and whatever lies farther than max_m are trained to the last bin; from this share of max_m on, the
         network says "beyond".
-    input_wh, resize, f_canonical_px: as in DepthSpec.
+    input_wh, resize, f_canonical_px, upsampling: as in DepthSpec.
     """
 
     build: Callable[[Any], nn.Module]
@@ -52,6 +52,7 @@ class DepthEntry:
     f_canonical_px: float
     beyond: float
     resize: ResizePolicy = "letterbox"
+    upsampling: Upsampling = "linear"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,7 @@ DEPTH_NETWORKS: Mapping[str, DepthEntry] = {
         input_wh=(320, 240),
         f_canonical_px=260.0,
         beyond=0.97,
+        upsampling="guided",
     ),
     "edge-high": DepthEntry(
         build=EdgeNet,
@@ -109,6 +111,7 @@ DEPTH_NETWORKS: Mapping[str, DepthEntry] = {
         input_wh=(448, 256),
         f_canonical_px=350.0,
         beyond=0.95,
+        upsampling="guided",
     ),
     # The paper crops to 800x420, taller than KITTI's frames: here they are scaled to that width. 465 px is the focal
     # length of KITTI's colour camera there. 71 classes; the range is the project's, the paper gives only 80 m.
@@ -219,6 +222,7 @@ def default_spec(name: str, **options: Any) -> DepthSpec:
         spacing=getattr(chosen, "spacing", "log"),
         f_canonical_px=entry.f_canonical_px,
         beyond_m=entry.beyond * chosen.max_m,
+        upsampling=entry.upsampling,
     )
 
 
