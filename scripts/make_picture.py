@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from edgedepth import DepthRuntime
-from edgedepth.core.colour import MetricColours
+from edgedepth.core.colour_range import StreamColours
 from edgedepth.io.sources import open_source
 from edgedepth.io.view import SideBySide
 
@@ -22,9 +22,7 @@ FRAMES = (12, 72, 90, 140)  # in the room, at the door, outside, down the street
 def main() -> None:
     """Run the clip and paste the chosen frames together."""
     with DepthRuntime.load() as depth, open_source(EXAMPLES / "walk.mp4") as clip:
-        specs = [depth.spec(route) for route in depth.routes]
-        colours = MetricColours(min_m=min(s.min_m for s in specs), max_m=max(s.max_m for s in specs))
-        view = SideBySide(colours)
+        view = SideBySide(StreamColours("turbo"))
         shown = [
             view(frame.image_bgr, result).copy() for frame, result in depth.stream_frames(clip) if frame.index in FRAMES
         ]

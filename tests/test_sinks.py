@@ -57,7 +57,7 @@ def make_result(wh=(64, 48), *, route: Route = Route.LOW, confidence: bool = Fal
 
 
 def sinks(names, folder: Path, *, ordered: bool = True, **options):
-    return open_sinks(names, folder, name="clip", ordered=ordered, colours=COLOURS, **options)
+    return open_sinks(names, folder, name="clip", ordered=ordered, colours=lambda _: COLOURS, **options)
 
 
 class TestVideo:
@@ -226,11 +226,11 @@ class TestView:
         assert panel_size(*wh) == panel
 
     def test_large_images_are_scaled_down(self):
-        canvas = SideBySide(COLOURS)(make_frame(wh=(2560, 1440)).image_bgr, make_result((2560, 1440)))
+        canvas = SideBySide(lambda _: COLOURS)(make_frame(wh=(2560, 1440)).image_bgr, make_result((2560, 1440)))
         assert canvas.shape == (MAX_PANEL_WH[1], 2 * MAX_PANEL_WH[0] + 56, 3)
 
     def test_states_route_and_bar_are_shown(self):
-        view, frame = SideBySide(COLOURS), make_frame(wh=(160, 122))
+        view, frame = SideBySide(lambda _: COLOURS), make_frame(wh=(160, 122))
         low = view(frame.image_bgr, make_result((160, 122), route=Route.LOW)).copy()
         high = view(frame.image_bgr, make_result((160, 122), route=Route.HIGH)).copy()
         assert low.shape == (122, 376, 3)
@@ -242,6 +242,13 @@ class TestView:
         state_colours = COLOURS(np.full((1, 2), np.nan, np.float32), np.array([[2, 0]], np.uint8))
         assert (low[0, 300] == state_colours[0, 0]).all()
         assert (low[121, 300] == state_colours[0, 1]).all()
+
+    def test_the_bar_is_that_of_the_colours(self):
+        of_route = {Route.LOW: MetricColours(min_m=0.3, max_m=10), Route.HIGH: MetricColours(min_m=1, max_m=80)}
+        view, frame = SideBySide(lambda result: of_route[result.route]), make_frame(wh=(160, 122))
+        for route in (Route.LOW, Route.HIGH, Route.HIGH, Route.LOW):
+            picture = view(frame.image_bgr, make_result((160, 122), route=route))
+            np.testing.assert_array_equal(picture[:, 320:], of_route[route].bar(122, width=56))
 
 
 class TestPhotos:

@@ -84,7 +84,7 @@ def tk(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTkinter]:
 
 def show(folder: Path, frames: int) -> None:
     """Open the sink here, write and close it in a thread called "writer", and close it here again."""
-    sink = open_sinks(["window"], folder, name="clip", ordered=True, colours=COLOURS)
+    sink = open_sinks(["window"], folder, name="clip", ordered=True, colours=lambda _: COLOURS)
 
     def work() -> None:
         for index in range(frames):
@@ -106,7 +106,7 @@ def test_the_window_is_freed_in_the_thread_that_made_it(tmp_path: Path, tk: Fake
 
 
 def test_a_window_that_the_user_closed_is_freed_there_too(tmp_path: Path, tk: FakeTkinter) -> None:
-    sink = open_sinks(["window"], tmp_path, name="clip", ordered=True, colours=COLOURS)
+    sink = open_sinks(["window"], tmp_path, name="clip", ordered=True, colours=lambda _: COLOURS)
     tk.log.clear()
     tk.closed_by_user = True
 
@@ -123,7 +123,7 @@ def test_a_window_that_the_user_closed_is_freed_there_too(tmp_path: Path, tk: Fa
 
 
 def test_another_thread_leaves_the_window_alone(tmp_path: Path, tk: FakeTkinter) -> None:
-    sink = open_sinks(["window"], tmp_path, name="clip", ordered=True, colours=COLOURS)
+    sink = open_sinks(["window"], tmp_path, name="clip", ordered=True, colours=lambda _: COLOURS)
     thread = threading.Thread(target=lambda: sink.write(make_frame(), make_result()), name="writer")
     thread.start()
     thread.join()

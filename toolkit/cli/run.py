@@ -14,10 +14,9 @@ from edgedepth.cli.camera import CAMERA_HELP, RECTIFY_HELP, parse_camera, view_o
 from edgedepth.cli.common import JSON_HELP, RouteChoice, forced_route, print_json, say
 
 if TYPE_CHECKING:
-    from edgedepth.core.colour import MetricColours
+    from edgedepth.core.colour_range import ColoursOf
     from edgedepth.core.results import DepthResult
     from edgedepth.io.frames import Source
-    from edgedepth.runtime.depth_runtime import DepthRuntime
     from edgedepth.runtime.streaming import StreamReport
 
 
@@ -44,7 +43,11 @@ def run(
     colormap: Annotated[str, typer.Option(help="Colour map of the depth pictures.")] = "turbo",
     colour_range: Annotated[
         tuple[float, float] | None,
-        typer.Option("--range", metavar="MIN MAX", help="Metres that the colours span; fixed, so nothing flickers."),
+        typer.Option(
+            "--range",
+            metavar="MIN MAX",
+            help="Metres that the colours span; else a photo's own range, in a stream one that grows where it must.",
+        ),
     ] = None,
     camera: Annotated[str | None, typer.Option(help=CAMERA_HELP)] = None,
     no_rectify: Annotated[bool, typer.Option("--no-rectify", help=RECTIFY_HELP)] = False,
@@ -98,7 +101,7 @@ def run(
             upsampling=None if upsampling == "auto" else upsampling,
         ) as runtime,
     ):
-        colours = _colours(runtime, colour_range, colormap)
+        colours = _colours(colour_range, colormap, ordered=opened.ordered)
         folder = run_folder() if output is None else output
         sinks = open_sinks(
             names,
@@ -144,13 +147,12 @@ def _unused(options: dict[str, str | bool]) -> list[str]:
     return [f"{option} {fault}" for option, fault in options.items() if fault]
 
 
-def _colours(runtime: DepthRuntime, colour_range: tuple[float, float] | None, colormap: str) -> MetricColours:
-    """The colours asked for, or those that span the ranges of the bundle's networks."""
-    from edgedepth.core.colour import MetricColours
+def _colours(colour_range: tuple[float, float] | None, colormap: str, *, ordered: bool) -> ColoursOf:
+    from edgedepth.core.colour_range import StreamColours, fixed_colours, photo_colours
 
-    specs = [runtime.spec(route) for route in runtime.routes]
-    low, high = colour_range or (min(spec.min_m for spec in specs), max(spec.max_m for spec in specs))
-    return MetricColours(min_m=low, max_m=high, colormap=colormap)
+    if colour_range is not None:
+        return fixed_colours(colour_range, colormap)
+    return StreamColours(colormap) if ordered else photo_colours(colormap)
 
 
 @contextmanager

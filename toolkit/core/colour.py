@@ -1,4 +1,4 @@
-"""Metric colours: one fixed range of metres, so that a colour means the same depth in every frame."""
+"""Metric colours: a range of metres that is told beside them; of a stream a fixed one, so that nothing flickers."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar
 
-from edgedepth.core.colour import MetricColours
+from edgedepth.core.colour_range import ColoursOf
 from edgedepth.core.errors import OutputError
 from edgedepth.core.files import write_atomic
 from edgedepth.core.results import DepthResult
@@ -23,7 +23,7 @@ class SinkOptions:
     folder: where they write.
     name: what single files are called after, the source's name.
     ordered: the frames are a stream; else each is a photo of its own.
-    colours: metric colours of pictures and videos.
+    colours: metric colours of each result in pictures and videos.
     fps: frames per second of the source, None where it does not say.
     max_m: the largest depth in metres that results may hold; it chooses the scale of integer formats.
     """
@@ -31,7 +31,7 @@ class SinkOptions:
     folder: Path
     name: str
     ordered: bool
-    colours: MetricColours
+    colours: ColoursOf
     fps: float | None
     max_m: float
 

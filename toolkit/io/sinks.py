@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgedepth.core.colour import MetricColours
+from edgedepth.core.colour_range import ColoursOf
 from edgedepth.core.errors import OutputError, UnknownNameError
 from edgedepth.core.files import check_writable, output_error
 from edgedepth.core.results import DepthResult
@@ -81,7 +81,7 @@ def open_sinks(
     *,
     name: str,
     ordered: bool,
-    colours: MetricColours,
+    colours: ColoursOf,
     fps: float | None = None,
     max_m: float = HIGH_RANGE_M[1],
     photos: Mapping[str, Path] | None = None,
@@ -95,7 +95,7 @@ def open_sinks(
         folder: where to write.
         name: what single files are called after (`Source.name`).
         ordered: the frames are a stream (`Source.ordered`); else each is a photo of its own.
-        colours: metric colours of pictures and videos.
+        colours: metric colours of each result in pictures and videos.
         fps: frames per second of the source; times of the frames come first.
         max_m: the largest depth in metres that results may hold; it chooses the scale of 16-bit PNG.
         photos: the source's own file behind each frame, by the frame's name (`Source.photos`).

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.colour import MetricColours
+from edgedepth.core.colour_range import ColoursOf
 from edgedepth.core.results import DepthResult
 
 MAX_PANEL_WH = (1280, 720)  # larger images are scaled down: encoding must not cost more than inference
@@ -24,8 +25,9 @@ class SideBySide:
     Sides are even, as video encoders want them; the call's answer is reused by the next call.
     """
 
-    def __init__(self, colours: MetricColours) -> None:
-        self._colours = colours
+    def __init__(self, colours: ColoursOf) -> None:
+        self._colours_of = colours
+        self._bar: MetricColours | None = None
         self._panel_wh: tuple[int, int] | None = None
         self._canvas: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)
 
@@ -34,7 +36,7 @@ class SideBySide:
         if self._panel_wh is None:
             height, width = image_bgr.shape[:2]
             self._panel_wh = panel_size(width, height)
-            self._canvas = self._empty_canvas(*self._panel_wh)
+            self._canvas = _empty_canvas(*self._panel_wh)
         width, height = self._panel_wh
         left = self._canvas[:height, :width]
         right = self._canvas[:height, width : 2 * width]
@@ -42,23 +44,25 @@ class SideBySide:
         # Depth is resized before it is coloured and by nearest neighbour: NaN and states do not mix.
         depth_m = _fitted(result.depth_m, self._panel_wh, cv2.INTER_NEAREST)
         valid = _fitted(result.valid, self._panel_wh, cv2.INTER_NEAREST)
-        right[:] = self._colours(depth_m, valid)
+        colours = self._colours_of(result)
+        right[:] = colours(depth_m, valid)
         _label(right, str(result.route))
+        if colours != self._bar:
+            self._canvas[:, 2 * width :] = colours.bar(self._canvas.shape[0], width=_BAR_WIDTH)
+            self._bar = colours
         return self._canvas
-
-    def _empty_canvas(self, width: int, height: int) -> NDArray[np.uint8]:
-        """Panels in black and the colour bar, which no frame changes."""
-        tall = max(height, _MIN_HEIGHT)
-        tall += tall % 2
-        canvas = np.zeros((tall, 2 * width + _BAR_WIDTH, 3), np.uint8)
-        canvas[:, 2 * width :] = self._colours.bar(tall, width=_BAR_WIDTH)
-        return canvas
 
 
 def panel_size(width: int, height: int) -> tuple[int, int]:
     """Width and height of one panel for an image: its own, or scaled down evenly into `MAX_PANEL_WH`."""
     scale = min(1.0, MAX_PANEL_WH[0] / width, MAX_PANEL_WH[1] / height)
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _empty_canvas(width: int, height: int) -> NDArray[np.uint8]:
+    """Room for two panels and the colour bar, in black."""
+    tall = max(height, _MIN_HEIGHT)
+    return np.zeros((tall + tall % 2, 2 * width + _BAR_WIDTH, 3), np.uint8)
 
 
 def _fitted(image: _Pixels, wh: tuple[int, int], interpolation: int) -> _Pixels:
