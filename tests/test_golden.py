@@ -16,9 +16,9 @@ from onnx import save
 from edgedepth.cli.doctor import _precisions
 from edgedepth.core.bundle import Bundle, file_entry, write_manifest
 from edgedepth.core.errors import BackendError
-from edgedepth.core.manifest import Golden, GoldenLimits
+from edgedepth.core.manifest import Golden, GoldenLimits, Router
 from edgedepth.core.preprocess import Placement
-from edgedepth.core.routing import Route
+from edgedepth.core.routing import CoarseRule, Route
 from edgedepth.engines.cache import PlanCache
 from edgedepth.engines.machine import Gpu
 from edgedepth.engines.registry import open_session
@@ -31,7 +31,7 @@ from edgedepth.engines.tensorrt.session import TensorRtSession
 from edgedepth.runtime import golden
 from edgedepth.runtime.golden import check_built, check_bundle, check_network, check_new_engines, check_session
 from edgedepth.runtime.network import FrameNetwork
-from tests.bundles import LOW_SPEC
+from tests.bundles import LOW_SPEC, fixed_router
 from tests.fakes_tensorrt import FakeDevice, fake_trt, onnx_text
 from tests.networks import depth_network, routed_bundle
 
@@ -111,6 +111,49 @@ def test_engine_is_held_against_the_cpu(bundle: Bundle, spoil: Any, fault: str) 
     assert "low: depth-test fp16 on tensorrt (CUDA:0)" in str(result)
 
 
+class SceneEngine:
+    """A session of the router's network that spoils its answer."""
+
+    backend, device, precision = "tensorrt", "CUDA:0", "fp16"
+
+    def __init__(self, bundle: Bundle, spoil: Any) -> None:
+        scene = bundle.manifest.router.scene
+        assert scene is not None
+        self._inner, self._spoil = open_session(bundle.path(scene.variants["fp32"]), "onnxruntime"), spoil
+        self.inputs, self.outputs = self._inner.inputs, self._inner.outputs
+
+    def run(self, inputs: Mapping[str, NDArray[Any]], outputs: Any = None) -> dict[str, NDArray[Any]]:
+        return {"probabilities": self._spoil(self._inner.run(inputs)["probabilities"].copy())}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (lambda p: p, ""),
+        (lambda p: p + np.array([[0.01, 0.0, -0.01]], np.float32), ""),
+        (lambda p: p + np.array([[0.05, 0.0, -0.05]], np.float32), "0.0500 of the probability lies elsewhere, above"),
+        (lambda p: p[:, ::-1], "of the probability lies elsewhere, above the limit of 0.02"),
+        (lambda p: p * np.nan, "3 probabilities are not finite"),
+    ],
+)
+def test_a_router_is_held_against_the_cpu_too(bundle: Bundle, spoil: Any, fault: str) -> None:
+    session: Any = SceneEngine(bundle, spoil)
+    result = check_session(bundle, "router", session)
+    assert result.passed is (not fault)
+    assert fault in result.fault
+    assert "router: scene-test fp16 on tensorrt (CUDA:0): moved " in str(result)
+
+
+def test_a_coarse_router_is_held_to_its_depth_and_a_fixed_one_to_nothing(bundle: Bundle) -> None:
+    coarse = Router(rule=CoarseRule(), coarse=bundle.manifest.networks[Route.LOW])
+    changed = write_manifest(bundle.folder, bundle.manifest.model_copy(update={"router": coarse}))
+    with Engine(changed, lambda depth: depth * 1.05) as session:
+        assert "above the limit of 0.02" in check_session(changed, "router", session).fault
+    fixed = write_manifest(bundle.folder, bundle.manifest.model_copy(update={"router": fixed_router(Route.LOW)}))
+    (result,) = check_bundle(fixed, backend="onnxruntime", precision="fp32")
+    assert result.role == "low"
+
+
 def test_limits_are_the_bundles(bundle: Bundle) -> None:
     limits = {"fp16": GoldenLimits(max_abs_rel=0.001, min_delta1=0.5)}
     strict = write_manifest(bundle.folder, bundle.manifest.model_copy(update={"limits": limits}))
@@ -122,7 +165,7 @@ def test_engine_that_resizes_gets_frames_of_its_camera(bundle: Bundle) -> None:
     with Engine(bundle, lambda depth: depth, camera_wh=(200, 150)) as session:
         result = check_session(bundle, Route.LOW, session)
     assert result.passed
-    assert result.abs_rel == 0
+    assert result.figures["abs_rel"] == 0
 
 
 def test_camera_engine_takes_only_frames_of_its_size(bundle: Bundle) -> None:
@@ -138,10 +181,11 @@ def test_camera_engine_takes_only_frames_of_its_size(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
 def test_backends_of_this_machine_pass(bundle: Bundle, backend: str) -> None:
-    (result,) = check_bundle(bundle, backend=backend, precision="fp32")
-    assert result.passed
-    assert result.abs_rel < 1e-5
-    assert result.as_dict()["passed"] is True
+    low, router = check_bundle(bundle, backend=backend, precision="fp32")
+    assert low.passed
+    assert low.as_dict()["abs_rel"] < 1e-5
+    assert router.as_dict().items() >= {"role": "router", "network": "scene-test", "passed": True, "frames": 1}.items()
+    assert router.figures["moved"] < 1e-5
 
 
 def test_bundle_without_golden_frames(bundle: Bundle) -> None:
@@ -174,7 +218,7 @@ def test_new_engine_is_checked_once_and_it_is_written_down(
     with tensorrt_session(tmp_path, nan=False) as session:
         (result,) = check_new_engines(bundle, {Route.LOW: session})
         assert result.passed
-        assert result.abs_rel < 1e-5
+        assert result.figures["abs_rel"] < 1e-5
     assert PlanCache().entries()[0].sidecar.checked == str(result)
     with tensorrt_session(tmp_path, nan=False) as session:
         assert check_new_engines(bundle, {Route.LOW: session}) == []
@@ -187,7 +231,6 @@ def test_what_was_built_is_what_is_checked(bundle: Bundle, tmp_path: Path, monke
     with tensorrt_session(tmp_path, nan=False) as session:
         plan = SimpleNamespace(key=session.key, sidecar=session.sidecar)
         built: Any = SimpleNamespace(role="low", precision="fp32", sizes=(), plan=plan)
-        router: Any = SimpleNamespace(role="router")
         opened: list[tuple[Any, ...]] = []
 
         def open_plan(flavour: str, given: Any, **options: Any) -> TensorRtSession:
@@ -195,7 +238,7 @@ def test_what_was_built_is_what_is_checked(bundle: Bundle, tmp_path: Path, monke
             return session
 
         monkeypatch.setattr(golden, "open_plan", open_plan)
-        (result,) = check_built(bundle, [router, built])
+        (result,) = check_built(bundle, [built])
     assert result.passed
     assert opened == [("tensorrt", plan, {"precision": "fp32", "frame_wh": None})]
     assert PlanCache().entries()[0].sidecar.checked == str(result)

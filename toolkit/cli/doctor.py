@@ -208,9 +208,10 @@ def _print(report: dict[str, Any]) -> None:
 def _golden_line(check: dict[str, Any]) -> str:
     if "network" not in check:
         return f"{check['precision']} on {check['backend']}"
+    figures = ", ".join(f"{name} {check[name]:.5f}" for name in ("abs_rel", "delta1", "moved") if name in check)
     return (
-        f"{check['route']}: {check['network']} {check['precision']} on {check['backend']}: abs_rel"
-        f" {check['abs_rel']:.5f}, delta1 {check['delta1']:.5f}, {check['non_finite']} non-finite"
+        f"{check['role']}: {check['network']} {check['precision']} on {check['backend']}: {figures},"
+        f" {check['non_finite']} non-finite"
     )
 
 

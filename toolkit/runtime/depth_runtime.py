@@ -25,7 +25,7 @@ from edgedepth.engines.tensorrt.bundle import default_precision
 from edgedepth.io.frames import Frame, Source
 from edgedepth.io.rectify import Rectifier
 from edgedepth.io.sources import open_source
-from edgedepth.runtime.golden import check_new_engines
+from edgedepth.runtime.golden import ROUTER, check_new_engines
 from edgedepth.runtime.guided import GuidedUpsampler
 from edgedepth.runtime.network import FrameNetwork
 from edgedepth.runtime.profiling import stopwatch
@@ -68,7 +68,10 @@ class DepthRuntime:
                 )
                 for route, entry in bundle.manifest.networks.items()
             }
-            check_new_engines(bundle, {route: network.session for route, network in self._networks.items()})
+            sessions = {str(route): network.session for route, network in self._networks.items()}
+            if self._router.session is not None:
+                sessions[ROUTER] = self._router.session
+            check_new_engines(bundle, sessions)
             self._opened = opened.pop_all()
 
     @classmethod

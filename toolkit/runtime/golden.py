@@ -1,5 +1,7 @@
 """The golden check: does an engine on this device compute what the bundle's FP32 networks compute on a CPU?
 
+Depth is held to it by its error, a scene classifier by how much of its probability lies elsewhere.
+
 Known to fail: TensorRT 10.3 on JetPack 6 is silently wrong on transformers, and FP16 that overflows gives NaN. So a new
 engine answers the frames that the bundle carries for this, and is turned away by name where it is beyond the limits.
 """
@@ -15,7 +17,14 @@ from numpy.typing import NDArray
 
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import BackendError
-from edgedepth.core.manifest import DEFAULT_LIMITS, DepthNetwork, Golden, GoldenLimits
+from edgedepth.core.manifest import (
+    DEFAULT_LIMITS,
+    DepthNetwork,
+    Golden,
+    GoldenLimits,
+    SceneNetwork,
+    variant_keys,
+)
 from edgedepth.core.metrics import DepthErrors
 from edgedepth.core.preprocess import Placement
 from edgedepth.core.routing import Route
@@ -28,25 +37,30 @@ from edgedepth.io.image_source import read_image
 from edgedepth.runtime.network import FrameNetwork
 
 REFERENCE_BACKEND = "onnxruntime"
-OpenNetwork = Callable[[DepthNetwork], Session]
+ROUTER = "router"
+Network = DepthNetwork | SceneNetwork
+OpenNetwork = Callable[[Network], Session]
+Answers = list[NDArray[np.float32]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class GoldenResult:
-    """What the check found of one network: pooled over its frames, against the FP32 reference.
+    """What the check found of one network: over its golden frames, against the FP32 reference.
 
-    abs_rel, delta1: see `edgedepth.core.metrics`; both over the pixels where the engine answers a number.
-    non_finite: pixels where it answers NaN or infinity.
+    role: "low" and "high", the depth networks of these routes, or "router".
+    figures: of depth `abs_rel` and `delta1` (see `edgedepth.core.metrics`), pooled over the pixels where the engine
+        answers a number; of a scene classifier `moved`, the largest share of the probability that lies on other
+        categories (total variation), 0 to 1.
+    non_finite: numbers of its answers that are NaN or infinity, of depths also those that are not positive.
     """
 
-    route: str
+    role: str
     network: str
     backend: str
     device: str
     precision: str
     frames: int
-    abs_rel: float
-    delta1: float
+    figures: Mapping[str, float]
     non_finite: int
     fault: str = ""
 
@@ -56,20 +70,22 @@ class GoldenResult:
         return not self.fault
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {**asdict(self), "passed": self.passed}
+        """Plain data, the figures among the rest."""
+        data = asdict(self)
+        return {**data, **data.pop("figures"), "passed": self.passed}
 
     def __str__(self) -> str:
-        verdict = self.fault or "within the limits"
+        figures = ", ".join(f"{name} {value:.5f}" for name, value in self.figures.items())
         return (
-            f"{self.route}: {self.network} {self.precision} on {self.backend} ({self.device}): abs_rel"
-            f" {self.abs_rel:.5f}, delta1 {self.delta1:.5f}, {self.non_finite} non-finite on {self.frames} golden"
-            f" frames: {verdict}"
+            f"{self.role}: {self.network} {self.precision} on {self.backend} ({self.device}): {figures},"
+            f" {self.non_finite} non-finite on {self.frames} golden frames: {self.fault or 'within the limits'}"
         )
 
 
 def check_bundle(bundle: Bundle, *, backend: str, precision: str) -> list[GoldenResult]:
-    """Check every depth network of a bundle that has golden frames, as a backend runs it in a precision.
+    """Check every network of a bundle that has golden frames, as a backend runs it in a precision.
+
+    A router that has no file of the precision is checked in FP32, as it runs.
 
     Raises:
         BackendError: the bundle has no golden frames, or a session does not open.
@@ -79,31 +95,36 @@ def check_bundle(bundle: Bundle, *, backend: str, precision: str) -> list[Golden
             f"bundle {bundle.manifest.name} has no golden frames to check with; export it again with --golden"
         )
 
-    def open_network(network: DepthNetwork) -> Session:
-        path = bundle.path(network.variant(precision, backend))
-        return open_session(path, backend, precision=as_precision(precision))
+    def open_network(network: Network) -> Session:
+        chosen = precision
+        if network is _network(bundle, ROUTER) and not any(
+            k in network.variants for k in variant_keys(chosen, backend)
+        ):
+            chosen = "fp32"
+        return open_session(bundle.path(network.variant(chosen, backend)), backend, precision=as_precision(chosen))
 
-    routes = {golden.route for golden in bundle.manifest.golden}
-    return [check_network(bundle, route, open_network) for route in Route if route in routes]
+    return [check_network(bundle, role, open_network) for role in (*Route, ROUTER) if _frames(bundle, role)]
 
 
-def check_network(bundle: Bundle, route: Route, open_network: OpenNetwork) -> GoldenResult:
-    """Run the golden frames of a route through the FP32 reference on the CPU and through a session, and compare.
+def check_network(bundle: Bundle, role: str, open_network: OpenNetwork) -> GoldenResult:
+    """Run the golden frames of a network through the FP32 reference on the CPU and through a session, and compare.
 
     What comes out of a TensorRT engine is written down: one beyond the limits is refused from now on.
 
     Raises:
         BackendError: a session does not open or fails to run.
     """
-    with open_network(bundle.manifest.networks[route]) as session:
-        result = check_session(bundle, route, session)
+    network = _network(bundle, role)
+    assert network is not None
+    with open_network(network) as session:
+        result = check_session(bundle, role, session)
         if isinstance(session, TensorRtSession):
             _write_down(session, result)
         return result
 
 
-def check_session(bundle: Bundle, route: Route, session: Session) -> GoldenResult:
-    """Compare an open session of a route's network with the FP32 reference on the CPU.
+def check_session(bundle: Bundle, role: str, session: Session) -> GoldenResult:
+    """Compare an open session of a network with the FP32 reference on the CPU.
 
     For an engine that resizes, the golden frames are first brought to its camera's size, and the reference gets them
     through the resize on the CPU. Otherwise the reference itself is held to the depth that the bundle stores.
@@ -111,27 +132,96 @@ def check_session(bundle: Bundle, route: Route, session: Session) -> GoldenResul
     Raises:
         BackendError: a session does not open or fails to run, or the reference is not what the bundle was made with.
     """
-    network = bundle.manifest.networks[route]
-    runner = FrameNetwork(session, network.spec.input_wh, network.spec.resize)
-    kept = [golden for golden in bundle.manifest.golden if golden.route is route]
+    network = _network(bundle, role)
+    assert network is not None
+    runner = _runner(network, session)
+    kept = _frames(bundle, role)
     frames = [_at_size(read_image(bundle.path(golden.frame))[0], runner.camera_wh) for golden in kept]
-    found = _depths(runner, frames)
-    reference = bundle.path(network.variant("fp32", REFERENCE_BACKEND))
-    with open_session(reference, REFERENCE_BACKEND) as cpu:
-        truth = _depths(FrameNetwork(cpu, network.spec.input_wh, network.spec.resize), frames)
-    if runner.camera_wh is None:
+    output = "probabilities" if isinstance(network, SceneNetwork) else "depth_m"
+    found = _answers(runner, frames, output)
+    with open_session(bundle.path(network.variant("fp32", REFERENCE_BACKEND)), REFERENCE_BACKEND) as cpu:
+        truth = _answers(_runner(network, cpu), frames, output)
+    if runner.camera_wh is None and role != ROUTER:
         _check_reference(network, truth, [_stored(bundle, golden) for golden in kept])
     limits = bundle.manifest.limits.get(session.precision, DEFAULT_LIMITS.get(session.precision))
-    return _compare(route, network, session, truth, found, limits)
+    figures, non_finite, fault = (_compared_scenes if output == "probabilities" else _compared_depths)(
+        truth, found, limits
+    )
+    return GoldenResult(
+        role=str(role),
+        network=network.network,
+        backend=session.backend,
+        device=session.device,
+        precision=session.precision,
+        frames=len(frames),
+        figures=figures,
+        non_finite=non_finite,
+        fault=fault,
+    )
+
+
+def check_new_engines(bundle: Bundle, sessions: Mapping[str, Session]) -> list[GoldenResult]:
+    """Check the TensorRT engines among open sessions, by role, that nobody has checked yet, and write down the result.
+
+    Networks without golden frames are passed over: their engines stay unchecked.
+
+    Raises:
+        BackendError: an engine is beyond the bundle's limits; from now on the cache refuses it.
+    """
+    results = []
+    for role, session in sessions.items():
+        if not isinstance(session, TensorRtSession) or session.sidecar.checked or not _frames(bundle, role):
+            continue
+        result = check_session(bundle, role, session)
+        results.append(result)
+        _write_down(session, result)
+        if not result.passed:
+            raise BackendError(f"engine rejected: {result}; use another precision or backend")
+    return results
+
+
+def check_built(bundle: Bundle, built: Sequence[BuiltPlan]) -> list[GoldenResult]:
+    """Open every engine that was built or found and hold it to the bundle's limits.
+
+    Raises:
+        BackendError: an engine computes something else than the network, or does not open.
+    """
+    results: list[GoldenResult] = []
+    for entry in built:
+        with open_plan(
+            entry.plan.sidecar.flavour,
+            entry.plan,
+            precision=as_precision(entry.precision),
+            frame_wh=entry.sizes[0].opt_wh if entry.sizes else None,
+        ) as session:
+            results += check_new_engines(bundle, {entry.role: session})
+    return results
+
+
+def _network(bundle: Bundle, role: str) -> Network | None:
+    """The network of a role; a router by a fixed rule has none."""
+    router = bundle.manifest.router
+    return router.scene or router.coarse if role == ROUTER else bundle.manifest.networks.get(Route(role))
+
+
+def _frames(bundle: Bundle, role: str) -> list[Golden]:
+    """The golden frames of a network: those of its route, or all for a router."""
+    if _network(bundle, role) is None:
+        return []
+    return [golden for golden in bundle.manifest.golden if role in (ROUTER, golden.route)]
+
+
+def _runner(network: Network, session: Session) -> FrameNetwork:
+    if isinstance(network, SceneNetwork):
+        return FrameNetwork(session, network.input_wh, network.resize)
+    return FrameNetwork(session, network.spec.input_wh, network.spec.resize)
 
 
 def _stored(bundle: Bundle, golden: Golden) -> NDArray[np.float32]:
     return np.asarray(np.load(bundle.path(golden.depth), allow_pickle=False), np.float32)
 
 
-def _check_reference(
-    network: DepthNetwork, truth: list[NDArray[np.float32]], stored: list[NDArray[np.float32]]
-) -> None:
+def _check_reference(network: Network, truth: Answers, stored: Answers) -> None:
     """Nothing can be held against a reference that answers otherwise here than where the bundle was made."""
     limit = DEFAULT_LIMITS["fp32"].max_abs_rel
     for here, there in zip(truth, stored, strict=True):
@@ -141,27 +231,6 @@ def _check_reference(
                 f"{network.network} in FP32 on this CPU is {off:.4f} (abs_rel) away from the depth that the bundle"
                 " stores; reinstall onnxruntime, or export the bundle again"
             )
-
-
-def check_new_engines(bundle: Bundle, sessions: Mapping[Route, Session]) -> list[GoldenResult]:
-    """Check the TensorRT engines among open sessions that nobody has checked yet, and write down what came out.
-
-    Routes without golden frames are passed over: their engines stay unchecked.
-
-    Raises:
-        BackendError: an engine is beyond the bundle's limits; from now on the cache refuses it.
-    """
-    checked = {golden.route for golden in bundle.manifest.golden}
-    results = []
-    for route, session in sessions.items():
-        if route not in checked or not isinstance(session, TensorRtSession) or session.sidecar.checked:
-            continue
-        result = check_session(bundle, route, session)
-        results.append(result)
-        _write_down(session, result)
-        if not result.passed:
-            raise BackendError(f"engine rejected: {result}; use another precision or backend")
-    return results
 
 
 def _write_down(session: TensorRtSession, result: GoldenResult) -> None:
@@ -175,22 +244,18 @@ def _at_size(frame: NDArray[np.uint8], frame_wh: tuple[int, int] | None) -> NDAr
     return Placement.of((frame.shape[1], frame.shape[0]), frame_wh, "stretch").to_input(frame)
 
 
-def _depths(runner: FrameNetwork, frames: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+def _answers(runner: FrameNetwork, frames: Sequence[NDArray[np.uint8]], output: str) -> Answers:
+    """(h, w) depths, or the probabilities of the categories."""
     answers = []
     for frame in frames:
         runner.load(frame)
-        answers.append(runner.run(("depth_m",))["depth_m"][0, 0].copy())
+        answer = runner.run((output,))[output][0]
+        answers.append((answer[0] if output == "depth_m" else answer).copy())
     return answers
 
 
-def _compare(
-    route: Route,
-    network: DepthNetwork,
-    session: Session,
-    truth: list[NDArray[np.float32]],
-    found: list[NDArray[np.float32]],
-    limits: GoldenLimits | None,
-) -> GoldenResult:
+def _compared_depths(truth: Answers, found: Answers, limits: GoldenLimits | None) -> tuple[dict[str, float], int, str]:
+    """Figures, count of what is no depth, and which limit is passed, in words; empty if none is."""
     errors, non_finite = DepthErrors.NONE, 0
     for reference, answer in zip(truth, found, strict=True):
         finite = np.isfinite(answer) & (answer > 0)
@@ -198,48 +263,24 @@ def _compare(
         if finite.any():
             errors += DepthErrors.of(answer[finite], reference[finite])
     values = errors.values() if errors.count else {"abs_rel": float("inf"), "delta1": 0.0}
-    return GoldenResult(
-        route=route.value,
-        network=network.network,
-        backend=session.backend,
-        device=session.device,
-        precision=session.precision,
-        frames=len(truth),
-        abs_rel=values["abs_rel"],
-        delta1=values["delta1"],
-        non_finite=non_finite,
-        fault=_fault(values["abs_rel"], values["delta1"], non_finite, limits),
-    )
-
-
-def _fault(abs_rel: float, delta1: float, non_finite: int, limits: GoldenLimits | None) -> str:
-    """Which limit is passed, in words; empty if none is."""
+    figures = {name: values[name] for name in ("abs_rel", "delta1")}
+    fault = ""
     if non_finite:
-        return f"{non_finite} pixels are not finite positive numbers"
-    if limits is None:
-        return ""
-    if abs_rel > limits.max_abs_rel:
-        return f"abs_rel {abs_rel:.4f} is above the limit of {limits.max_abs_rel:g}"
-    if delta1 < limits.min_delta1:
-        return f"delta1 {delta1:.4f} is below the limit of {limits.min_delta1:g}"
-    return ""
+        fault = f"{non_finite} pixels are not finite positive numbers"
+    elif limits is not None and figures["abs_rel"] > limits.max_abs_rel:
+        fault = f"abs_rel {figures['abs_rel']:.4f} is above the limit of {limits.max_abs_rel:g}"
+    elif limits is not None and figures["delta1"] < limits.min_delta1:
+        fault = f"delta1 {figures['delta1']:.4f} is below the limit of {limits.min_delta1:g}"
+    return figures, non_finite, fault
 
 
-def check_built(bundle: Bundle, built: Sequence[BuiltPlan]) -> list[GoldenResult]:
-    """Open every depth engine that was built or found and hold it to the bundle's limits.
-
-    Raises:
-        BackendError: an engine computes something else than the network, or does not open.
-    """
-    results: list[GoldenResult] = []
-    for entry in built:
-        if entry.role == "router":
-            continue
-        with open_plan(
-            entry.plan.sidecar.flavour,
-            entry.plan,
-            precision=as_precision(entry.precision),
-            frame_wh=entry.sizes[0].opt_wh if entry.sizes else None,
-        ) as session:
-            results += check_new_engines(bundle, {Route(entry.role): session})
-    return results
+def _compared_scenes(truth: Answers, found: Answers, limits: GoldenLimits | None) -> tuple[dict[str, float], int, str]:
+    """As `_compared_depths`; no more of the probability may lie elsewhere than depth may be off."""
+    non_finite = sum(int((~np.isfinite(answer)).sum()) for answer in found)
+    moved = max(float(np.abs(np.nan_to_num(a) - b).sum() / 2) for a, b in zip(found, truth, strict=True))
+    fault = ""
+    if non_finite:
+        fault = f"{non_finite} probabilities are not finite"
+    elif limits is not None and moved > limits.max_abs_rel:
+        fault = f"{moved:.4f} of the probability lies elsewhere, above the limit of {limits.max_abs_rel:g}"
+    return {"moved": moved}, non_finite, fault

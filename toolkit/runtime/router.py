@@ -42,6 +42,11 @@ class FrameRouter:
             network = FrameNetwork(open_variant(router.coarse.variants, spec.resize), spec.input_wh, spec.resize)
         return cls(router.rule, network, router.hysteresis)
 
+    @property
+    def session(self) -> Session | None:
+        """The session of its network, None where the rule reads none."""
+        return None if self._network is None else self._network.session
+
     def keeper(self) -> RouteKeeper:
         """A new hysteresis for one ordered stream."""
         return RouteKeeper(self.hysteresis)
