@@ -8,8 +8,8 @@ CLIP := examples/walk.mp4
 TYPED := .typing/edgedepth
 OLDEST := $(VENV)-oldest
 # What is tested with the oldest libraries as well: running a bundle, and building engines with TensorRT-RTX 1.4.
-OLDER := $(patsubst %,tests/test_%.py,camera_files core_files exif geometry golden rectify runtime sinks sources sources_live \
-  steady streaming tensorrt_build tensorrt_cache tensorrt_parts tensorrt_session)
+OLDER := $(patsubst %,tests/test_%.py,camera_files core_files exif geometry golden guided rectify runtime sinks sources \
+  sources_live steady streaming tensorrt_build tensorrt_cache tensorrt_parts tensorrt_session)
 
 .PHONY: help demo test lint types unit recipe sweep clean
 
@@ -63,7 +63,7 @@ unit: $(VENV)/.dev $(OLDEST)/.oldest
 
 recipe: $(VENV)/.dev
 	@$(BIN)/edgedepth train default -o runs/default
-	@$(BIN)/python -m edgedepth.trainers.ship runs/default
+	@$(BIN)/python -m edgedepth.trainers.default.ship runs/default
 	@$(BIN)/edgedepth export default --small --name default -o toolkit/assets/bundle
 
 # TensorRT-RTX 1.4, which has TensorRT 10.16's API, cannot be installed beside 1.7: it gets an environment of its own, with

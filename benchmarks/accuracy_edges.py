@@ -45,4 +45,4 @@ def _measure(runtime: DepthRuntime, samples: DepthDataset, route: Route) -> tupl
         return Prediction(depth_m, route, decided=False)
 
     report = evaluate_samples(predict, samples, protocol_named("native"), alignments=("none",))
-    return float(np.mean(scores)), report.alignment["none"]["abs_rel"]
+    return float(np.mean(scores or [np.nan])), report.alignment["none"]["abs_rel"]

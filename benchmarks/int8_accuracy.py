@@ -21,7 +21,7 @@ from edgedepth.calibration.guard import Budget, Score
 from edgedepth.calibration.layers import Kind
 from edgedepth.calibration.qdq import Form, quantisable
 from edgedepth.calibration.ranges import METHODS
-from edgedepth.calibration.recipe import Kitchen, Recipe, int8_model
+from edgedepth.calibration.recipe import Observations, Recipe, int8_model
 from edgedepth.calibration.record import CalibrationRecord
 from edgedepth.calibration.speed import compare_speed
 from edgedepth.calibration.unpack import unpack
@@ -69,14 +69,14 @@ def recipes(bundle: Bundle, data: Sequence[str], limit: int | None, calib: str) 
     gathered = gather(bundle, calib)
     for route, frames in gathered.routes.items():
         network = bundle.manifest.networks[route]
-        kitchen = Kitchen.observe(unpack(onnx.load(bundle.path(network.variants["fp32"]))), frames)
+        observations = Observations.observe(unpack(onnx.load(bundle.path(network.variants["fp32"]))), frames)
         found = {short: _samples(name, route, limit) for short, name in sets}
         fp32 = {
             short: _score(bundle, route, bundle.path(network.variants["fp32"]), "openvino", samples)
             for short, samples in found.items()
             if len(samples)
         }
-        for name, model in _models(kitchen, _chosen(bundle, network), frames):
+        for name, model in _models(observations, _chosen(bundle, network), frames):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "int8.onnx"
                 onnx.save(model, path)
@@ -85,12 +85,12 @@ def recipes(bundle: Bundle, data: Sequence[str], limit: int | None, calib: str) 
                     yield f"| {network.network} | {short} | {name} | {_cells(base, score)} |"
 
 
-def _models(kitchen: Kitchen, chosen: Recipe, frames: RouteFrames) -> Iterator[tuple[str, onnx.ModelProto]]:
+def _models(observations: Observations, chosen: Recipe, frames: RouteFrames) -> Iterator[tuple[str, onnx.ModelProto]]:
     """Every recipe's file; of the chosen one also with weights rounded only, all that better rounding could mend."""
     form = form_for("openvino")
     for recipe in _recipes(chosen.method):
-        record = kitchen.record(recipe, network="", graph_sha256="", source="", frames=frames)
-        base = kitchen.observed(recipe).model
+        record = observations.record(recipe, network="", graph_sha256="", source="", frames=frames)
+        base = observations.graph_for(recipe).model
         yield str(recipe), int8_model(base, record, form)
         if recipe == chosen:
             yield f"{recipe}, weights only", weights_only(base, record, form)

@@ -16,8 +16,8 @@ from typing import Any
 
 from pages import write_section
 
-from edgedepth.trainers.comparison import MEAN_MAP, Comparison, larger_is_better
-from edgedepth.trainers.paper_tables import table_named
+from edgedepth.trainers.papers.comparison import MEAN_MAP, Comparison, larger_is_better
+from edgedepth.trainers.papers.tables import table_named
 
 
 def section(results: dict[str, Any]) -> Iterator[str]:

@@ -28,7 +28,7 @@ _AUDITED = 4  # frames that FP16's range is checked on
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class Int8Job:
     """A network to make INT8 files of, and what they are held against.
 
     fp32: its file. base: the FP32 graph that the calibration is of, which is another if that equalises.
@@ -71,7 +71,7 @@ class Exploration:
 
 
 def make_backend_file(
-    subject: Subject, backend: str, floats: Mapping[str, Path], *, available: bool
+    job: Int8Job, backend: str, floats: Mapping[str, Path], *, available: bool
 ) -> tuple[bytes, BackendReport]:
     """The best INT8 file that holds the budget, or the one with every layer in INT8 where none does; and the verdict.
 
@@ -80,7 +80,7 @@ def make_backend_file(
     """
     with tempfile.TemporaryDirectory() as folder:
         maker = _Maker(
-            subject=subject,
+            job=job,
             backend=backend,
             runner=backend if available else "onnxruntime",
             floats=floats,
@@ -91,7 +91,7 @@ def make_backend_file(
 
 @dataclass(frozen=True, kw_only=True)
 class _Maker:
-    subject: Subject
+    job: Int8Job
     backend: str
     runner: str
     floats: Mapping[str, Path]
@@ -99,19 +99,19 @@ class _Maker:
 
     @property
     def _form(self) -> Form:
-        return self.subject.config.form(self.backend)
+        return self.job.config.form(self.backend)
 
     def run(self) -> tuple[bytes, BackendReport]:
-        with open_session(self.subject.fp32, self.runner) as session:
-            fp32 = score(answer_of(session), self.subject.frames.check)
+        with open_session(self.job.fp32, self.runner) as session:
+            fp32 = score(answer_of(session), self.job.frames.check)
         full = self.make(())
         fits = self.fits(fp32, full.score)
         explored = Exploration()
-        graph = Graph(self.subject.base)
+        graph = Graph(self.job.base)
         quantised = quantisable(graph, self._form)
         # frames of another kind are no fault of a few layers: no mix is searched for those
         wanted = not fits and not full.astray
-        if quantised and (wanted or self.subject.config.explain):
+        if quantised and (wanted or self.job.config.explain):
             explored = self.explore(fp32, search_mix=wanted)
         best = explored.candidate or full
         layers = [layer for layer in quantised if layer.name not in best.kept_float]
@@ -134,18 +134,18 @@ class _Maker:
 
     def explore(self, fp32: Score, *, search_mix: bool) -> Exploration:
         """Ask the switchboard what each layer costs, and search the mix that holds the budget."""
-        subject, check = self.subject, self.subject.frames.check
-        layers = quantisable(Graph(subject.base), self._form)
-        ranges, means = subject.record.chosen(), subject.record.means
+        job, check = self.job, self.job.frames.check
+        layers = quantisable(Graph(job.base), self._form)
+        ranges, means = job.record.chosen(), job.record.means
         mixes: Sequence[Mix] = ()
         candidate = None
-        with Switchboard(subject.base, layers, ranges, self._form, means) as board:
+        with Switchboard(job.base, layers, ranges, self._form, means) as board:
             found = sensitivities(board, check)
             order = [entry.layer.name for entry in found]
             if search_mix:
                 mix, mixes = search(board, check, order, lambda mixed: self.fits(fp32, mixed))
                 candidate = None if mix is None else self.settle(fp32, mix.kept_float, order)
-            if subject.config.explain:
+            if job.config.explain:
                 mixes = sweep(board, check, order)
         return Exploration(sensitivities=tuple(found), mixes=tuple(mixes), candidate=candidate)
 
@@ -163,15 +163,15 @@ class _Maker:
 
     def make(self, kept: Sequence[str]) -> Candidate:
         """Write the file with these layers in floating point, score it and time it."""
-        subject = self.subject
-        audit = subject.frames.observed[:_AUDITED]
-        model = int8_model(subject.base, subject.record, self._form, keep=kept, audit=audit)
+        job = self.job
+        audit = job.frames.observed[:_AUDITED]
+        model = int8_model(job.base, job.record, self._form, keep=kept, audit=audit)
         data = model.SerializeToString()
         write_atomic(self.path, data)
         with open_session(self.path, self.runner) as session:
             answer = answer_of(session)
-            found = score(answer, subject.frames.check)
-            fault = astray(answer, subject.golden, subject.limits)
+            found = score(answer, job.frames.check)
+            fault = astray(answer, job.golden, job.limits)
         return Candidate(data=data, kept_float=tuple(kept), score=found, astray=fault, timing=self._time())
 
     def _time(self) -> Timing | None:
@@ -179,8 +179,8 @@ class _Maker:
         if self.runner != self.backend:
             return None
         files = {**self.floats, "int8": self.path}
-        return compare_speed(files, self.backend, self.subject.frames.check[0].image)
+        return compare_speed(files, self.backend, self.job.frames.check[0].image)
 
     def fits(self, fp32: Score, int8: Score) -> bool:
         """Whether the budget holds."""
-        return self.subject.config.budget.holds(fp32, int8, labelled=self.subject.labelled)
+        return self.job.config.budget.holds(fp32, int8, labelled=self.job.labelled)

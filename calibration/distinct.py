@@ -16,7 +16,7 @@ _CONSTANT = 2.0
 _REMEMBERED = 1024
 
 
-class Sieve:
+class DistinctFilter:
     """Counts what is offered.
 
     read: frames offered. constant: those of one colour. duplicates: those that repeat another.

@@ -14,7 +14,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedepth.calibration.distinct import Sieve
+from edgedepth.calibration.distinct import DistinctFilter
 from edgedepth.calibration.observe import Progress, silent
 from edgedepth.calibration.vary import varied
 from edgedepth.calibration.world_frames import WORLD, world_datasets
@@ -121,12 +121,12 @@ def gather(bundle: Bundle, source: str, *, limit: int = LIMIT, progress: Progres
     """
     specs = {route: network.spec for route, network in bundle.manifest.networks.items()}
     kept = {route: _Reservoir(limit) for route in specs}
-    sieve = Sieve()
+    distinct = DistinctFilter()
     router = FrameRouter.of(bundle, lambda variants, _: open_session(bundle.path(variants["fp32"]), "onnxruntime"))
     try:
         for view in _views(bundle, source, _SPREAD * limit, progress):
-            progress(sieve.read)
-            if not sieve.passes(view.image_bgr):
+            progress(distinct.read)
+            if not distinct.passes(view.image_bgr):
                 continue
             route = view.route if view.route is not None else router.decide(view.image_bgr).route
             if route in kept:
@@ -135,7 +135,7 @@ def gather(bundle: Bundle, source: str, *, limit: int = LIMIT, progress: Progres
         router.close()
     routes = {route: reservoir.split() for route, reservoir in kept.items()}
     refused = {
-        route: _why_not(route, len(frames.observed), sieve) for route, frames in routes.items()
+        route: _why_not(route, len(frames.observed), distinct) for route, frames in routes.items()
         if len(frames.observed) < LEAST
     }  # fmt: skip
     if len(refused) == len(routes):
@@ -145,9 +145,9 @@ def gather(bundle: Bundle, source: str, *, limit: int = LIMIT, progress: Progres
         source=source,
         routes=usable,
         refused=refused,
-        read=sieve.read,
-        duplicates=sieve.duplicates,
-        constant=sieve.constant,
+        read=distinct.read,
+        duplicates=distinct.duplicates,
+        constant=distinct.constant,
         warnings=tuple(
             f"{route}: {len(frames.observed)} distinct frames; {ASKED} or more give steadier ranges"
             for route, frames in usable.items()
@@ -156,12 +156,12 @@ def gather(bundle: Bundle, source: str, *, limit: int = LIMIT, progress: Progres
     )
 
 
-def _why_not(route: Route, found: int, sieve: Sieve) -> str:
+def _why_not(route: Route, found: int, distinct: DistinctFilter) -> str:
     reason = f"{route}: {found} distinct frames of this range to observe, but {LEAST} are needed (better {ASKED})"
-    if sieve.constant:
-        reason += f"; {sieve.constant} of {sieve.read} frames show nothing (one colour)"
-    if sieve.duplicates:
-        reason += f"; {sieve.duplicates} repeat another"
+    if distinct.constant:
+        reason += f"; {distinct.constant} of {distinct.read} frames show nothing (one colour)"
+    if distinct.duplicates:
+        reason += f"; {distinct.duplicates} repeat another"
     return reason
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import onnx
 
-from edgedepth.calibration.backend_file import Subject, make_backend_file
+from edgedepth.calibration.backend_file import Int8Job, make_backend_file
 from edgedepth.calibration.config import CalibrationConfig, Progress
 from edgedepth.calibration.equalise import apply_scales
 from edgedepth.calibration.frames import CheckFrame, RouteFrames, View, at_network_size, with_truth
 from edgedepth.calibration.guard import answer_of
-from edgedepth.calibration.recipe import Kitchen, Recipe, Trial, Tried, best_recipe, try_recipes
+from edgedepth.calibration.recipe import Observations, Recipe, RecipeResult, RecipeTrial, best_recipe, try_recipes
 from edgedepth.calibration.record import CalibrationRecord
 from edgedepth.calibration.report import BackendReport, NetworkReport
 from edgedepth.calibration.unpack import unpack
@@ -56,12 +56,12 @@ class NetworkCalibration:
         against_fp32, golden = self._fp32_answers()
         frames = self.frames if self.frames.labelled else against_fp32
         model = unpack(onnx.load(self._fp32))
-        tried: list[Tried] = []
+        results: list[RecipeResult] = []
         if reused is None:
-            tried, record, base = self._observe(model, frames, against_fp32, available)
+            results, record, base = self._observe(model, frames, against_fp32, available)
         else:
             record, base = reused, apply_scales(model, reused.scales)
-        subject = Subject(
+        job = Int8Job(
             name=self._entry.network,
             fp32=self._fp32,
             base=base,
@@ -72,7 +72,7 @@ class NetworkCalibration:
             limits=self.bundle.manifest.limits.get("int8", DEFAULT_LIMITS["int8"]),
             config=self.config,
         )
-        entry, reports = self._files(subject, folder, available)
+        entry, reports = self._files(job, folder, available)
         report = NetworkReport(
             route=self.route,
             network=self._entry.network,
@@ -80,7 +80,7 @@ class NetworkCalibration:
             check_frames=len(frames.check),
             labelled=self.frames.labelled,
             recipe=_name_of(record),
-            tried=tuple(tried),
+            recipes=tuple(results),
             backends=reports,
         )
         return report, entry
@@ -103,53 +103,51 @@ class NetworkCalibration:
 
     def _observe(
         self, model: onnx.ModelProto, frames: RouteFrames, against_fp32: RouteFrames, available: set[str]
-    ) -> tuple[list[Tried], CalibrationRecord, onnx.ModelProto]:
+    ) -> tuple[list[RecipeResult], CalibrationRecord, onnx.ModelProto]:
         """Observe the FP32 graph and choose a recipe: what was tried, its calibration, and the graph that is of."""
         total = 2 * len(frames.observed)
         step = f"observing {self._entry.network}"
-        kitchen = Kitchen.observe(model, frames, lambda done: self.progress(step, done, total))
+        observations = Observations.observe(model, frames, lambda done: self.progress(step, done, total))
         backend = next((name for name in self.config.backends if name in available), self.config.backends[0])
         self.progress(f"comparing recipes for {self._entry.network}", 0, 0)
         with tempfile.TemporaryDirectory() as scratch:
-            trial = Trial(
+            trial = RecipeTrial(
                 form=self.config.form(backend),
                 backend=backend if backend in available else "onnxruntime",
                 folder=Path(scratch),
                 frames=frames,
                 against_fp32=against_fp32,
             )
-            tried = try_recipes(kitchen, self.config.methods, trial)
-        recipe = best_recipe(tried).recipe
-        record = kitchen.record(
+            results = try_recipes(observations, self.config.methods, trial)
+        recipe = best_recipe(results).recipe
+        record = observations.record(
             recipe,
             network=self._entry.network,
             graph_sha256=self._entry.variants["fp32"].sha256,
             source=self.source,
             frames=frames,
         )
-        return tried, record, kitchen.observed(recipe).model
+        return results, record, observations.graph_for(recipe).model
 
-    def _files(
-        self, subject: Subject, folder: Path, available: set[str]
-    ) -> tuple[DepthNetwork, tuple[BackendReport, ...]]:
+    def _files(self, job: Int8Job, folder: Path, available: set[str]) -> tuple[DepthNetwork, tuple[BackendReport, ...]]:
         """Make and judge a file per backend; keep those that earned their place, and the calibration file."""
         stem = Path(self._entry.variants["fp32"].file).name.partition(".fp32")[0]
         variants, records = dict(self._entry.variants), dict(self._entry.int8)
         # files of other backends keep the calibration that they were made by
         others = records.keys() - {f"int8@{backend}" for backend in self.config.backends}
         ranges = ".".join([stem, *(self.config.backends if others else ()), "calibration.json"])
-        subject.record.save(folder / ranges)
+        job.record.save(folder / ranges)
         reports = []
         for backend in self.config.backends:
-            self.progress(f"checking {subject.name} for {backend}", 0, 0)
+            self.progress(f"checking {job.name} for {backend}", 0, 0)
             key = f"int8@{backend}"
             name = f"{stem}.{key}.onnx"
-            data, report = make_backend_file(subject, backend, self._floats(backend), available=backend in available)
+            data, report = make_backend_file(job, backend, self._floats(backend), available=backend in available)
             variants.pop(key, None)
             if report.accepted:
                 write_atomic(folder / name, data)
                 variants[key] = file_entry(folder, name)
-            records[key] = _int8_record(report, subject, file_entry(folder, ranges))
+            records[key] = _int8_record(report, job, file_entry(folder, ranges))
             reports.append(report)
         return self._entry.model_copy(update={"variants": variants, "int8": records}), tuple(reports)
 
@@ -164,16 +162,16 @@ class NetworkCalibration:
         }
 
 
-def _int8_record(report: BackendReport, subject: Subject, ranges: BundleFile) -> Int8Record:
+def _int8_record(report: BackendReport, job: Int8Job, ranges: BundleFile) -> Int8Record:
     return Int8Record(
         ranges=ranges,
-        source=subject.record.source,
-        frames=subject.record.frames,
-        recipe=_name_of(subject.record),
+        source=job.record.source,
+        frames=job.record.frames,
+        recipe=_name_of(job.record),
         kept_float=report.kept_float,
         int8_macs=round(report.int8_macs, 4),
-        truth="labels" if subject.labelled else "fp32",
-        check_frames=len(subject.frames.check),
+        truth="labels" if job.labelled else "fp32",
+        check_frames=len(job.frames.check),
         abs_rel=(report.fp32.abs_rel, report.int8.abs_rel),
         delta1=(report.fp32.delta1, report.int8.delta1),
         within_budget=report.within_budget,

@@ -41,7 +41,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tried:
+class RecipeResult:
     """A recipe and what it scored with every layer of the form in INT8.
 
     score: against the truth. drift: against FP32's own answers, which tells recipes apart where the truth's noise does
@@ -54,7 +54,7 @@ class Tried:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Observed:
+class ObservedGraph:
     """An FP32 graph and what was seen of it: the ranges by tensor and method, and the channel means."""
 
     model: onnx.ModelProto
@@ -65,31 +65,31 @@ class Observed:
     @classmethod
     def of(
         cls, model: onnx.ModelProto, statistics: Mapping[str, Statistics], scales: Mapping[str, list[float]]
-    ) -> Observed:
+    ) -> ObservedGraph:
         """Condense statistics."""
         means = {name: np.asarray(written(seen.channel_mean)) for name, seen in statistics.items()}
         return cls(model=model, ranges=all_ranges(statistics), means=means, scales=scales)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kitchen:
+class Observations:
     """The graphs and observations of one network that recipes are made from: as it is, and equalised."""
 
-    plain: Observed
-    equalised: Observed
+    plain: ObservedGraph
+    equalised: ObservedGraph
 
     @classmethod
-    def observe(cls, model: onnx.ModelProto, frames: RouteFrames, progress: Progress = silent) -> Kitchen:
+    def observe(cls, model: onnx.ModelProto, frames: RouteFrames, progress: Progress = silent) -> Observations:
         """Observe the FP32 graph, equalise it and observe it again; progress counts the frames of both passes."""
         tensors = tensors_to_observe(Graph(model))
         seen = observe(model, frames.observed, tensors, progress=progress)
         balanced, scales = equalise(model, seen)
         first = len(frames.observed)
         again = observe(balanced, frames.observed, tensors, progress=lambda done: progress(first + done))
-        return cls(plain=Observed.of(model, seen, {}), equalised=Observed.of(balanced, again, scales))
+        return cls(plain=ObservedGraph.of(model, seen, {}), equalised=ObservedGraph.of(balanced, again, scales))
 
-    def observed(self, recipe: Recipe) -> Observed:
-        """What a recipe is made from."""
+    def graph_for(self, recipe: Recipe) -> ObservedGraph:
+        """The graph that a recipe starts from."""
         return self.equalised if recipe.equalised else self.plain
 
     def layers(self, form: Form) -> tuple[Layer, ...]:
@@ -100,7 +100,7 @@ class Kitchen:
         self, recipe: Recipe, *, network: str, graph_sha256: str, source: str, frames: RouteFrames
     ) -> CalibrationRecord:
         """The calibration file of a recipe."""
-        observed = self.observed(recipe)
+        observed = self.graph_for(recipe)
         sources = {layer.source for layer in layers_of(Graph(observed.model))}
         return CalibrationRecord(
             network=network,
@@ -139,13 +139,13 @@ def int8_model(
     return audited_float16(rounded, inputs)[0] if inputs else to_float16(rounded)
 
 
-def best_recipe(rows: Sequence[Tried]) -> Tried:
+def best_recipe(rows: Sequence[RecipeResult]) -> RecipeResult:
     """The recipe closest to FP32; of equals the first, so that corrections must earn their place."""
     return min(rows, key=lambda row: round(row.drift.abs_rel, 5))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class RecipeTrial:
     """Where recipes are tried: a form on a backend, in a scratch folder.
 
     frames: with their truth. against_fp32: the same frames with FP32's answers for truth.
@@ -157,25 +157,25 @@ class Trial:
     frames: RouteFrames
     against_fp32: RouteFrames
 
-    def of(self, kitchen: Kitchen, recipe: Recipe) -> Tried:
+    def run(self, observations: Observations, recipe: Recipe) -> RecipeResult:
         """Make a recipe's file with every layer of the form in INT8 and score it."""
-        record = kitchen.record(recipe, network="", graph_sha256="", source="", frames=self.frames)
+        record = observations.record(recipe, network="", graph_sha256="", source="", frames=self.frames)
         path = self.folder / "tried.onnx"
-        write_atomic(path, int8_model(kitchen.observed(recipe).model, record, self.form).SerializeToString())
+        write_atomic(path, int8_model(observations.graph_for(recipe).model, record, self.form).SerializeToString())
         with open_session(path, self.backend) as session:
             answer = answer_of(session)
             depths = [answer(frame.image).copy() for frame in self.frames.check]
         drift, score = (score_depths(depths, frames.check) for frames in (self.against_fp32, self.frames))
-        return Tried(recipe=recipe, score=score, drift=drift)
+        return RecipeResult(recipe=recipe, score=score, drift=drift)
 
 
-def try_recipes(kitchen: Kitchen, methods: Sequence[str], trial: Trial) -> list[Tried]:
+def try_recipes(observations: Observations, methods: Sequence[str], trial: RecipeTrial) -> list[RecipeResult]:
     """Score every method with and without equalisation, and the best of all with corrected biases."""
     rows = [
-        trial.of(kitchen, Recipe(method=method, equalised=equalised))
+        trial.run(observations, Recipe(method=method, equalised=equalised))
         for equalised in (False, True)
         for method in methods
     ]
     best = best_recipe(rows).recipe
-    rows.append(trial.of(kitchen, replace(best, corrected=True)))
+    rows.append(trial.run(observations, replace(best, corrected=True)))
     return rows

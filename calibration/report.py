@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgedepth.calibration.guard import Mix, Score, Sensitivity
-from edgedepth.calibration.recipe import Tried
+from edgedepth.calibration.recipe import RecipeResult
 from edgedepth.calibration.speed import Timing
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import InputError, require
@@ -112,14 +112,14 @@ class NetworkReport:
     check_frames: int
     labelled: bool
     recipe: str
-    tried: tuple[Tried, ...]
+    recipes: tuple[RecipeResult, ...]
     backends: tuple[BackendReport, ...]
 
     def table(self) -> str:
         """The recipes and what they cost, as a Markdown table."""
         rows = [
             f"| {row.recipe} | {row.score.abs_rel:.4f} | {row.score.delta1:.4f} | {row.drift.abs_rel:.4f} |"
-            for row in self.tried
+            for row in self.recipes
         ]
         fp32 = self.backends[0].fp32
         head = [
@@ -147,7 +147,7 @@ class CalibrationReport:
                 f"{network.route}: {network.network}, {network.frames} frames observed, checked on "
                 f"{network.check_frames} against {truth}; {network.recipe}"
             )
-            if explain and network.tried:
+            if explain and network.recipes:
                 lines += [f"  {line}" for line in network.table().splitlines()]
             for backend in network.backends:
                 lines += [f"  {line}" for line in backend.lines()]
@@ -171,7 +171,9 @@ def _network_json(network: NetworkReport) -> dict[str, Any]:
         "check_frames": network.check_frames,
         "truth": "labels" if network.labelled else "fp32",
         "recipe": network.recipe,
-        "tried": [{"recipe": str(row.recipe), **vars(row.score), "drift": row.drift.abs_rel} for row in network.tried],
+        "tried": [
+            {"recipe": str(row.recipe), **vars(row.score), "drift": row.drift.abs_rel} for row in network.recipes
+        ],
         "backends": {entry.backend: _backend_json(entry) for entry in network.backends},
     }
 

@@ -31,7 +31,7 @@ class ValidationData:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shift:
+class AccuracyShift:
     """How far exporting may move abs_rel and delta1, either way."""
 
     abs_rel: float
@@ -39,7 +39,7 @@ class Shift:
 
 
 # fp32 graphs differ from the network by rounding; what half precision costs is asked to stay below what anybody sees.
-SHIFTS = {"fp32": Shift(abs_rel=1e-4, delta1=1e-3), "fp16": Shift(abs_rel=1e-3, delta1=5e-3)}
+SHIFTS = {"fp32": AccuracyShift(abs_rel=1e-4, delta1=1e-3), "fp16": AccuracyShift(abs_rel=1e-3, delta1=5e-3)}
 
 
 def accuracy_of(answer: Answer, spec: DepthSpec, route: Route, validation: ValidationData) -> Accuracy:
@@ -72,7 +72,7 @@ def accuracy_of_file(path: Path, spec: DepthSpec, route: Route, validation: Vali
         return accuracy_of(lambda frame: session.run({"frame": frame[None]}, [name])[name], spec, route, validation)
 
 
-def some_frames(spec: DepthSpec, route: Route, validation: ValidationData, count: int = 8) -> list[BgrFrame]:
+def first_frames(spec: DepthSpec, route: Route, validation: ValidationData, count: int = 8) -> list[BgrFrame]:
     """The first frames of a route's samples at network size."""
     images = (sample.image_bgr for sample in islice(validation.samples[route], count))
     return [placement_for((image.shape[1], image.shape[0]), spec).to_input(image) for image in images]
@@ -85,7 +85,7 @@ def check_shift(accuracy: Accuracy, original: Accuracy, precision: str, *, what:
         ParityError: it moved by more than `SHIFTS` of the precision; the message has the numbers.
     """
     limit = SHIFTS[precision]
-    moved = Shift(
+    moved = AccuracyShift(
         abs_rel=abs(accuracy.abs_rel - original.abs_rel),
         delta1=abs(accuracy.delta1 - original.delta1),
     )

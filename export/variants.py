@@ -27,7 +27,7 @@ from edgedepth.export.passes import PassReport
 from edgedepth.export.range_audit import audited_float16
 from edgedepth.export.request import BundleRequest
 from edgedepth.export.storage import compact
-from edgedepth.export.validation import accuracy_of, accuracy_of_file, check_shift, some_frames
+from edgedepth.export.validation import accuracy_of, accuracy_of_file, check_shift, first_frames
 
 PLAIN = "plain"  # the graph before simplification and rewrites, in records
 
@@ -103,7 +103,7 @@ class Variants:
         spec, data = self._spec, self._request.validation
         if data is None or self._route is None or not isinstance(spec, DepthSpec):
             return []
-        return some_frames(spec, self._route, data)
+        return first_frames(spec, self._route, data)
 
     def _frames_of_another_size(self) -> list[BgrFrame]:
         """A graph of open size must be right at more than the size it was traced at."""

@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers import create_network
 from edgedepth.trainers.config import LossConfig
+from edgedepth.trainers.losses.objectives import DepthObjective
 from edgedepth.trainers.models.registry import default_spec
-from edgedepth.trainers.objectives import DepthObjective
 
 # Looked for, not imported: importing it is what `timm_import` has to do first.
 needs_timm = pytest.mark.skipif(find_spec("timm") is None, reason="backbones of timm: pip install 'edgedepth[timm]'")

@@ -276,7 +276,7 @@ def test_content_mask_is_one_inside() -> None:
 
 
 def test_in_order_spreads_a_limit_over_the_set(cache: FrameCache) -> None:
-    batches = list(in_order(DepthFrames(cache, SPEC), batch=2, limit=2))
+    batches = list(in_order(DepthFrames(cache, SPEC), collate, batch=2, limit=2))
     assert [len(batch.image) for batch in batches] == [2]
 
 

@@ -1,4 +1,4 @@
-"""Timing a bundle: every way on every route, ways that do not run are told, and the command."""
+"""Timing a bundle: every setup on every route, setups that do not run are told, and the command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgedepth.cli import main
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import BackendError, InputError
 from edgedepth.core.routing import Route
-from edgedepth.runtime.bench import Way, bench, ways_of
+from edgedepth.runtime.bench import Setup, bench, setups_of
 from tests.networks import routed_bundle
 
 
@@ -21,31 +21,33 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def test_every_route_is_timed_in_every_way_that_runs(bundle: Bundle) -> None:
-    ways = [Way("onnxruntime", "fp32"), Way("onnxruntime", "int8")]
-    report = bench(bundle, ways, frame_wh=(64, 48), rounds=4, threads=1)
+    setups = [Setup("onnxruntime", "fp32"), Setup("onnxruntime", "int8")]
+    report = bench(bundle, setups, frame_wh=(64, 48), rounds=4, threads=1)
     assert [row.route for row in report.rows] == [Route.LOW, Route.HIGH]
     for row in report.rows:
-        assert row.speedup == 1.0  # the first way against itself
+        assert row.speedup == 1.0  # the first setup against itself
         assert 0 < row.infer_ms["p50"] < row.frame_ms["p50"] <= row.frame_ms["p99"]
         assert row.route_ms > 0
         assert row.fps == pytest.approx(1e3 / row.frame_ms["p50"])
-    assert list(report.skipped) == [Way("onnxruntime", "int8")]
-    assert "int8" in report.skipped[Way("onnxruntime", "int8")]
+    assert list(report.skipped) == [Setup("onnxruntime", "int8")]
+    assert "int8" in report.skipped[Setup("onnxruntime", "int8")]
 
 
 def test_without_names_all_that_is_here_is_timed(bundle: Bundle) -> None:
-    ways = ways_of(bundle)
-    assert Way("onnxruntime", "fp32") in ways
-    assert {way.precision for way in ways if way.backend != "openvino"} == {"fp32"}
-    assert [way.precision for way in ways if way.backend == "openvino"] == ["fp32", "bf16"], "computed of one file"
-    assert ways_of(bundle, ["tensorrt"], ["fp16", "int8"]) == [Way("tensorrt", "fp16"), Way("tensorrt", "int8")]
+    setups = setups_of(bundle)
+    assert Setup("onnxruntime", "fp32") in setups
+    assert {setup.precision for setup in setups if setup.backend != "openvino"} == {"fp32"}
+    assert [setup.precision for setup in setups if setup.backend == "openvino"] == ["fp32", "bf16"], (
+        "computed of one file"
+    )
+    assert setups_of(bundle, ["tensorrt"], ["fp16", "int8"]) == [Setup("tensorrt", "fp16"), Setup("tensorrt", "int8")]
 
 
 def test_nothing_to_time_is_an_error(bundle: Bundle) -> None:
     with pytest.raises(BackendError, match="nothing to time: onnxruntime int8: "):
-        bench(bundle, [Way("onnxruntime", "int8")], rounds=1)
+        bench(bundle, [Setup("onnxruntime", "int8")], rounds=1)
     with pytest.raises(InputError, match="rounds must be positive"):
-        bench(bundle, [Way("onnxruntime", "fp32")], rounds=0)
+        bench(bundle, [Setup("onnxruntime", "fp32")], rounds=0)
 
 
 def test_the_command(bundle: Bundle, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from edgedepth import Camera, Route
 from edgedepth.calibration import frames as frames_module
 from edgedepth.calibration import world_frames
 from edgedepth.calibration.calibrate import CalibrationConfig, calibrate_bundle
-from edgedepth.calibration.distinct import Sieve
+from edgedepth.calibration.distinct import DistinctFilter
 from edgedepth.calibration.frames import LEAST, View, at_network_size, gather
 from edgedepth.calibration.vary import varied
 from edgedepth.core.errors import InputError
@@ -49,11 +49,11 @@ def near_and_far(count: int) -> list[np.ndarray]:
 
 def test_only_what_shows_something_new_passes() -> None:
     first, second = frames(2, seed=1)
-    sieve = Sieve()
+    distinct = DistinctFilter()
     noisy = np.clip(first.astype(int) + np.random.default_rng(0).integers(-2, 3, first.shape), 0, 255).astype(np.uint8)
     offered = [first, noisy, second, first, np.full_like(first, 90), noisy[:, ::-1]]
-    assert [sieve.passes(frame) for frame in offered] == [True, False, True, False, False, True]
-    assert (sieve.read, sieve.duplicates, sieve.constant) == (6, 2, 1)
+    assert [distinct.passes(frame) for frame in offered] == [True, False, True, False, False, True]
+    assert (distinct.read, distinct.duplicates, distinct.constant) == (6, 2, 1)
 
 
 def test_near_duplicates_of_a_video_are_skipped(tmp_path: Path) -> None:

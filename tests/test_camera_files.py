@@ -156,6 +156,8 @@ def test_colmap_cameras(tmp_path: Path) -> None:
     opencv = read(path, head + "1 FULL_OPENCV 640 480 500 501 320 240 1 2 3 4 5 6 7 8")
     assert opencv == Lens(camera=camera, coefficients=(1, 2, 3, 4, 5, 6, 7, 8))
     assert read(path, "1 OPENCV_FISHEYE 640 480 500 501 320 240 1 2 3 4").model == "equidistant"
+    assert read(path, "1 OPENCV_FISHEYE 640 480 500 501 320 240 0 0 0 0").bends  # by the angle, not by its tangent
+    assert not read(path, "1 OPENCV 640 480 500 501 320 240 0 0 0 0").bends
 
 
 def test_our_own_form(tmp_path: Path) -> None:
@@ -163,6 +165,10 @@ def test_our_own_form(tmp_path: Path) -> None:
     camera = Camera(fx=500, fy=501, cx=319.5, cy=239.5, width=640, height=480)
     assert read(tmp_path / "mine.json", text) == Lens(camera=camera)
     assert read(tmp_path / "bom.json", "\ufeff" + text) == Lens(camera=camera)
+    bent = Lens(camera=camera, coefficients=(-0.3, 0.1, 0.0, 0.0))
+    assert read(tmp_path / "d.json", text[:-1] + ', "distortion_coefficients": [-0.3, 0.1, 0, 0]}') == bent
+    named = read(tmp_path / "k.json", text[:-1] + ', "k1": -0.3, "k2": 0.1, "p1": 0.001}')
+    assert named.coefficients == (-0.3, 0.1, 0.001, 0, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +181,7 @@ def test_our_own_form(tmp_path: Path) -> None:
         ('{"width": 640, "height": 480, "fx": 500}', "it has no fy"),
         ('{"width": 640, "height": 480, "fx": "long", "fy": 1, "cx": 1, "cy": 1}', "could not convert string"),
         ('{"fx": 500, ', "it is damaged or truncated"),
+        ("width: 9\nheight: 9\nK: &all [*all]", "it is damaged or truncated"),
         ("<opencv_storage><image_width>640</image_width>", "it is damaged or truncated"),
         (ros_text()[:150], "it is damaged or truncated"),
         (ros_text()[: ros_text().index("distortion_coefficients")], "it has no distortion_coefficients"),

@@ -114,6 +114,8 @@ def test_photos_of_phones_bring_their_focal_length(
     assert (report["camera"], arrays["intrinsics"][0]) == ("given", 104)
     report, arrays = depth_of(capsys, bundle, tmp_path / "3", phone, "--camera", "assumed")
     assert (report["camera"], arrays["intrinsics"][0]) == ("assumed", 52)
+    report, _ = depth_of(capsys, bundle, tmp_path / "4", phone, "--no-rectify")
+    assert report["warnings"] == ["--no-rectify has no use without a calibration"]
     with edgedepth.DepthRuntime.load(bundle) as depth:
         (result,) = depth.stream(phone)
     assert result.camera_given

@@ -7,7 +7,7 @@ import pytest
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
-from edgedepth.core.preprocess import Placement, focal_scale, placement_for
+from edgedepth.core.preprocess import Placement, canonical_camera, focal_scale, placement_for
 from edgedepth.core.spec import DepthSpec, ResizePolicy
 
 CAMERA = Camera(fx=500.0, fy=510.0, cx=330.0, cy=250.0, width=640, height=480)
@@ -119,6 +119,16 @@ def test_focal_scale_is_the_ratio_at_network_size() -> None:
     tele = Camera(fx=1040, fy=1040, cx=319.5, cy=239.5, width=640, height=480)
     assert focal_scale(tele, placement, SPEC) == pytest.approx(2.0)
     assert focal_scale(None, placement, SPEC) == 1.0
+
+
+@pytest.mark.parametrize("frame_wh", [(640, 480), (333, 777), (1000, 100)])
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+def test_depth_for_the_canonical_camera_needs_no_scaling(frame_wh: tuple[int, int], resize: ResizePolicy) -> None:
+    spec = SPEC.model_copy(update={"resize": resize})
+    placement = placement_for(frame_wh, spec)
+    camera = canonical_camera(placement, spec)
+    assert (camera.width, camera.height) == frame_wh
+    assert focal_scale(camera, placement, spec) == pytest.approx(1.0)
 
 
 def test_camera_of_another_size_is_refused() -> None:

@@ -11,16 +11,17 @@ torch = pytest.importorskip("torch")
 
 from edgedepth.core.bins import Bins  # noqa: E402
 from edgedepth.core.spec import DepthSpec  # noqa: E402
-from edgedepth.trainers import losses  # noqa: E402
 from edgedepth.trainers.config import LossConfig  # noqa: E402
-from edgedepth.trainers.models.heads import DepthHeads  # noqa: E402
-from edgedepth.trainers.objectives import (  # noqa: E402
+from edgedepth.trainers.losses import binned  # noqa: E402
+from edgedepth.trainers.losses.masked import weighted_mean  # noqa: E402
+from edgedepth.trainers.losses.objectives import (  # noqa: E402
     DepthObjective,
     DepthTarget,
     multi_task_objective,
     refinement_objective,
     target_of,
 )
+from edgedepth.trainers.models.heads import DepthHeads  # noqa: E402
 
 # alpha = 1, beta = 10000, K = 4: q = 1 in log10, so that depth 10^j is bin j
 DECADES = Bins(count=4, min_m=1.0, max_m=1e4)
@@ -37,13 +38,13 @@ def ones_like(x: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize(("difference", "expected"), [(0.0, 0.0), (0.5, 0.125), (-0.5, 0.125), (1.0, 0.5), (-3.0, 2.5)])
 def test_smooth_l1_is_equation_2(difference: float, expected: float) -> None:
-    assert losses.smooth_l1(torch.tensor(difference)).item() == pytest.approx(expected)
+    assert binned.smooth_l1(torch.tensor(difference)).item() == pytest.approx(expected)
 
 
 def test_weighted_mean_counts_weighted_pixels_only() -> None:
     values, weight = torch.tensor([1.0, 5.0, 100.0]), torch.tensor([1.0, 3.0, 0.0])
-    assert losses.weighted_mean(values, weight).item() == pytest.approx((1 + 15) / 4)
-    assert losses.weighted_mean(values, torch.zeros(3)).item() == 0.0
+    assert weighted_mean(values, weight).item() == pytest.approx((1 + 15) / 4)
+    assert weighted_mean(values, torch.zeros(3)).item() == 0.0
 
 
 def test_soft_classification_quantises_the_truth() -> None:
@@ -51,13 +52,13 @@ def test_soft_classification_quantises_the_truth() -> None:
     depth = image((20.0, 500.0, 3000.0))
     index = image((1.5, 3.0, 1.0))
     # smooth L1 of 0.5, 0 and -2: 0.125 + 0 + 1.5
-    value = losses.soft_classification_loss(index, depth, ones_like(depth), DECADES)
+    value = binned.soft_classification_loss(index, depth, ones_like(depth), DECADES)
     assert value.item() == pytest.approx((0.125 + 0.0 + 1.5) / 3)
 
 
 def test_quantised_truth_stays_in_the_bins() -> None:
     depth = image((0.5, 1e6))  # nearer and farther than the range: bins 1 and 4
-    assert losses.soft_classification_loss(image((1.0, 4.0)), depth, ones_like(depth), DECADES).item() == 0.0
+    assert binned.soft_classification_loss(image((1.0, 4.0)), depth, ones_like(depth), DECADES).item() == 0.0
 
 
 def test_multi_task_loss_is_equation_3() -> None:
@@ -75,36 +76,36 @@ def test_multi_task_loss_is_equation_3() -> None:
 
 def test_index_l1_is_in_log_depth() -> None:
     index, truth = image((1.0, 3.5)), image((2.0, 3.0))
-    value = losses.index_l1_loss(index, truth, ones_like(truth), DECADES)
+    value = binned.index_l1_loss(index, truth, ones_like(truth), DECADES)
     assert value.item() == pytest.approx(math.log(10) * (1.0 + 0.5) / 2)
 
 
 def test_pooled_target_averages_known_pixels() -> None:
     index, weight = image((1.0, 3.0), (9.0, 9.0)), image((1.0, 1.0), (0.0, 0.0))
-    pooled, share = losses.pool_target(index, weight, (1, 1))
+    pooled, share = binned.pool_target(index, weight, (1, 1))
     assert pooled.item() == pytest.approx(2.0)
     assert share.item() == pytest.approx(0.5)
 
 
 def test_gradient_loss_ignores_an_offset_and_sees_a_step() -> None:
     truth = image((0.0, 1.0), (0.0, 1.0))
-    assert losses.gradient_loss(truth + 5, truth, ones_like(truth), DECADES, scales=1).item() == pytest.approx(0.0)
+    assert binned.gradient_loss(truth + 5, truth, ones_like(truth), DECADES, scales=1).item() == pytest.approx(0.0)
     flat = image((0.0, 0.0), (0.0, 0.0))
     # both rows miss a step of 1 across, none down; mean over the two directions of one scale
-    value = losses.gradient_loss(flat, truth, ones_like(truth), DECADES, scales=1)
+    value = binned.gradient_loss(flat, truth, ones_like(truth), DECADES, scales=1)
     assert value.item() == pytest.approx(math.log(10) * (1.0 + 0.0) / 2)
 
 
 def test_gradient_loss_needs_both_ends_known() -> None:
     truth, known = image((0.0, 1.0), (0.0, 1.0)), image((1.0, 0.0), (1.0, 0.0))
-    assert losses.gradient_loss(torch.zeros_like(truth), truth, known, DECADES, scales=1).item() == 0.0
+    assert binned.gradient_loss(torch.zeros_like(truth), truth, known, DECADES, scales=1).item() == 0.0
 
 
 def test_cross_entropy_splits_a_pixel_between_two_bins() -> None:
     probabilities = torch.tensor([0.1, 0.2, 0.3, 0.4])
     logits = probabilities.log()[None, :, None, None]
     # index 2.25 is three quarters bin 2 and one quarter bin 3
-    value = losses.soft_bin_cross_entropy(logits, image((2.25,)), image((1.0,)))
+    value = binned.soft_bin_cross_entropy(logits, image((2.25,)), image((1.0,)))
     expected = -(0.75 * math.log(0.2) + 0.25 * math.log(0.3)) / math.log(4)
     assert value.item() == pytest.approx(expected, rel=1e-5)
 
@@ -112,14 +113,14 @@ def test_cross_entropy_splits_a_pixel_between_two_bins() -> None:
 def test_cross_entropy_of_a_cell_is_the_mean_over_its_known_pixels() -> None:
     logits = torch.tensor([0.1, 0.2, 0.3, 0.4]).log()[None, :, None, None]
     index, weight = image((1.0, 4.0), (3.0, 2.0)), image((1.0, 1.0), (1.0, 0.0))
-    value = losses.soft_bin_cross_entropy(logits, index, weight)
+    value = binned.soft_bin_cross_entropy(logits, index, weight)
     expected = -(math.log(0.1) + math.log(0.4) + math.log(0.3)) / 3 / math.log(4)
     assert value.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_silog_forgives_most_of_an_offset() -> None:
     truth = image((1.0, 2.0, 3.0))
-    value = losses.silog_loss(truth + 1, truth, ones_like(truth), DECADES, focus=0.85)
+    value = binned.silog_loss(truth + 1, truth, ones_like(truth), DECADES, focus=0.85)
     assert value.item() == pytest.approx(math.log(10) * math.sqrt(0.15), rel=1e-5)
 
 
@@ -177,9 +178,9 @@ def test_relative_loss_is_abs_rel() -> None:
     truth = torch.tensor([2.0, 10.0, 50.0]).view(1, 1, 1, 3)
     answer = torch.tensor([3.0, 5.0, 50.0]).view(1, 1, 1, 3)
     weight = torch.tensor([1.0, 1.0, 2.0]).view(1, 1, 1, 3)
-    loss = losses.relative_loss(bins.index_of(answer, torch), bins.index_of(truth, torch), weight, bins)
+    loss = binned.relative_loss(bins.index_of(answer, torch), bins.index_of(truth, torch), weight, bins)
     assert float(loss) == pytest.approx((0.5 + 0.5 + 0.0) / 4, abs=1e-5)
-    far_off = losses.relative_loss(torch.full_like(truth, 10.0), torch.zeros_like(truth), weight, bins, limit=3.0)
+    far_off = binned.relative_loss(torch.full_like(truth, 10.0), torch.zeros_like(truth), weight, bins, limit=3.0)
     assert float(far_off) == pytest.approx(3.0, abs=1e-4)  # 100 m for 1 m counts as 4 m
 
 
@@ -188,7 +189,7 @@ def test_foreground_is_what_stands_before_its_row() -> None:
     ground = (2.0,) * 16
     post = (*ground[:8], 1.0, *ground[9:])
     half = (*ground[:8], 1.5, *ground[9:])
-    near = losses.foreground(image(ground, post, half, (0.0,) * 16), torch.ones(1, 1, 4, 16), bins)
+    near = binned.foreground(image(ground, post, half, (0.0,) * 16), torch.ones(1, 1, 4, 16), bins)
     assert near[0, 0, 0].max() == 0  # even rows, near or far, stand before nothing
     assert near[0, 0, 3].max() == 0
     row = near[0, 0, 1]  # two pixels on either side: the mean around the post is (4 * 2 + 1) / 5
@@ -201,7 +202,7 @@ def test_foreground_looks_at_known_pixels_alone() -> None:
     bins = Bins(count=2, min_m=1.0, max_m=4.0)
     index = image((0.0, 0.0, 2.0, 1.0, 0.0, 0.0, 0.0, 0.0) * 2)
     known = image((0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0) * 2)
-    near = losses.foreground(index, known, bins)
+    near = binned.foreground(index, known, bins)
     assert near[0, 0, 0, 3].item() == pytest.approx(0.5)  # between itself and the one known neighbour
 
 

@@ -13,14 +13,15 @@ from torch import Tensor  # noqa: E402
 
 from edgedepth.core.bins import Bins  # noqa: E402
 from edgedepth.core.errors import InputError, UnknownNameError  # noqa: E402
-from edgedepth.trainers import create_network, losses_detail, losses_region  # noqa: E402
+from edgedepth.trainers import create_network  # noqa: E402
 from edgedepth.trainers.config import LossConfig  # noqa: E402
-from edgedepth.trainers.losses_classes import class_cross_entropy, interval_class, rounded_class  # noqa: E402
+from edgedepth.trainers.losses import metric, regions  # noqa: E402
+from edgedepth.trainers.losses.classes import class_cross_entropy, interval_class, rounded_class  # noqa: E402
+from edgedepth.trainers.losses.objectives import DepthObjective  # noqa: E402
+from edgedepth.trainers.losses.papers import RegionLosses, _region_terms, interval_objective, metric_objective  # noqa: E402
 from edgedepth.trainers.models.metric import MetricHeads  # noqa: E402
 from edgedepth.trainers.models.registry import default_spec  # noqa: E402
 from edgedepth.trainers.models.sid_deeplab import IntervalHeads  # noqa: E402
-from edgedepth.trainers.objectives import DepthObjective  # noqa: E402
-from edgedepth.trainers.objectives_papers import RegionLosses, _region_terms, interval_objective, metric_objective  # noqa: E402
 
 
 def grid(*rows: list[float]) -> Tensor:
@@ -35,21 +36,21 @@ FLAT = torch.full((1, 1, 3, 3), 2.0)
 def test_berhu_is_linear_up_to_a_fifth_of_the_largest_error_and_quadratic_beyond() -> None:
     # Errors 0.5, 1, 5 and, unknown, 100: c = 1; 0.5 and 1 as they are, (25 + 1) / 2 = 13.
     prediction, depth = grid([1.5, 3.0, 7.0, 102.0]), grid([2.0, 2.0, 2.0, 2.0])
-    loss = losses_detail.berhu_loss(prediction, depth, grid([1.0, 1.0, 1.0, 0.0]))
+    loss = metric.berhu_loss(prediction, depth, grid([1.0, 1.0, 1.0, 0.0]))
     assert float(loss) == pytest.approx((0.5 + 1 + 13) / 3)
 
 
 def test_berhu_takes_c_from_the_batch_and_as_a_constant() -> None:
     """d/de (e^2 + c^2) / 2c = e / c; were c not constant, the largest error would have the slope 2.6 = loss / error."""
     error = torch.tensor([0.5, 5.0]).view(2, 1, 1, 1).requires_grad_()
-    losses_detail.berhu_loss(error, torch.zeros(2, 1, 1, 1), torch.ones(2, 1, 1, 1)).backward()
+    metric.berhu_loss(error, torch.zeros(2, 1, 1, 1), torch.ones(2, 1, 1, 1)).backward()
     assert error.grad is not None
     assert error.grad.flatten().tolist() == pytest.approx([1 / 2, 5 / 2])
 
 
 def test_berhu_of_a_perfect_answer_is_zero_and_has_a_gradient() -> None:
     prediction = FLAT.clone().requires_grad_()
-    loss = losses_detail.berhu_loss(prediction, FLAT, ONES)
+    loss = metric.berhu_loss(prediction, FLAT, ONES)
     loss.backward()
     assert float(loss.detach()) == 0
     assert prediction.grad is not None
@@ -63,61 +64,61 @@ TRUE = grid([1.0, 2.0, 4.0], [1.0, 3.0, 4.0], [9.0, 9.0, 9.0])
 def test_gradient_magnitude_by_hand() -> None:
     # Per pixel of the upper left 2x2: dx = 2 0 | 0 0, dy = 1 -1 | -2 -2; gx = 1 2 | 2 1, gy = 0 1 | 8 6.
     # |gx - dx| = 1 2 | 2 1 and |gy - dy| = 1 2 | 10 8.
-    assert float(losses_detail.gradient_magnitude_loss(PREDICTED, TRUE, ONES)) == pytest.approx((2 + 4 + 12 + 9) / 4)
+    assert float(metric.gradient_magnitude_loss(PREDICTED, TRUE, ONES)) == pytest.approx((2 + 4 + 12 + 9) / 4)
 
 
 def test_gradient_direction_by_hand() -> None:
     # |gy dx - dy gx| = |0*2 - 1*1|, |1*0 + 1*2|, |8*0 + 2*2|, |6*0 + 2*1|
-    assert float(losses_detail.gradient_direction_loss(PREDICTED, TRUE, ONES)) == pytest.approx((1 + 2 + 4 + 2) / 4)
+    assert float(metric.gradient_direction_loss(PREDICTED, TRUE, ONES)) == pytest.approx((1 + 2 + 4 + 2) / 4)
 
 
 def test_magnitude_and_direction_are_the_cross_product_of_the_normals() -> None:
     """papers/3 eq. 4: the L1 norm of n_d x n_g is the sum of both losses."""
     torch.manual_seed(0)
     d, g, ones = torch.rand(1, 1, 6, 7), torch.rand(1, 1, 6, 7), torch.ones(1, 1, 6, 7)
-    (dx, dy), (gx, gy) = losses_detail.forward_differences(d), losses_detail.forward_differences(g)
+    (dx, dy), (gx, gy) = metric.forward_differences(d), metric.forward_differences(g)
     normal_d = torch.stack((-dx, -dy, torch.ones_like(dx)), dim=-1)
     normal_g = torch.stack((-gx, -gy, torch.ones_like(gx)), dim=-1)
     expected = torch.linalg.cross(normal_d, normal_g).abs().sum(dim=-1).mean()
-    total = losses_detail.gradient_magnitude_loss(d, g, ones) + losses_detail.gradient_direction_loss(d, g, ones)
+    total = metric.gradient_magnitude_loss(d, g, ones) + metric.gradient_direction_loss(d, g, ones)
     torch.testing.assert_close(total, expected)
 
 
 def test_a_difference_counts_only_where_all_its_pixels_are_known() -> None:
     weight = ONES.clone()
     weight[0, 0, 0, 1] = 0  # neighbour of the first pixel to the right, and itself the second
-    assert float(losses_detail.gradient_magnitude_loss(PREDICTED, TRUE, weight)) == pytest.approx((12 + 9) / 2)
-    assert float(losses_detail.gradient_direction_loss(PREDICTED, TRUE, weight)) == pytest.approx((4 + 2) / 2)
+    assert float(metric.gradient_magnitude_loss(PREDICTED, TRUE, weight)) == pytest.approx((12 + 9) / 2)
+    assert float(metric.gradient_direction_loss(PREDICTED, TRUE, weight)) == pytest.approx((4 + 2) / 2)
 
 
 def test_hu_depth_by_hand() -> None:
     prediction, depth = grid([2.5, 2.0]), grid([2.0, 4.0])
     expected = (math.log(0.5 + 0.5) + math.log(2 + 0.5)) / 2
-    assert float(losses_detail.hu_depth_loss(prediction, depth, torch.ones(1, 1, 1, 2))) == pytest.approx(expected)
+    assert float(metric.hu_depth_loss(prediction, depth, torch.ones(1, 1, 1, 2))) == pytest.approx(expected)
 
 
 def test_hu_gradient_and_normal_of_slopes() -> None:
     """Sobel gradients of a slope of 1 m per pixel across are (8, 0)."""
     slope = grid([0.0, 1.0, 2.0], [0.0, 1.0, 2.0], [0.0, 1.0, 2.0])
-    assert [float(g) for g in losses_detail.sobel(slope)] == [8, 0]
-    assert [float(g) for g in losses_detail.sobel(slope.transpose(2, 3))] == [0, 8]
-    gradient = losses_detail.hu_gradient_loss(slope, FLAT, ONES)
+    assert [float(g) for g in metric.sobel(slope)] == [8, 0]
+    assert [float(g) for g in metric.sobel(slope.transpose(2, 3))] == [0, 8]
+    gradient = metric.hu_gradient_loss(slope, FLAT, ONES)
     assert float(gradient) == pytest.approx(math.log(8.5) + math.log(0.5))
-    normal = losses_detail.hu_normal_loss(slope, FLAT, ONES)
+    normal = metric.hu_normal_loss(slope, FLAT, ONES)
     assert float(normal) == pytest.approx(1 - 1 / math.sqrt(65))
     weight = ONES.clone()
     weight[0, 0, 2, 2] = 0
-    assert float(losses_detail.hu_normal_loss(slope, FLAT, weight)) == 0
+    assert float(metric.hu_normal_loss(slope, FLAT, weight)) == 0
 
 
 def test_targets_shrink_bilinearly_over_known_pixels() -> None:
     depth = grid([1.0, 3.0, 4.0, 4.0], [5.0, 7.0, 4.0, 9.0])
     weight = grid([1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 0.0])
-    target, share = losses_detail.shrink_target(depth, weight, (1, 2))
+    target, share = metric.shrink_target(depth, weight, (1, 2))
     assert target.flatten().tolist() == [4.0, 4.0]
     assert share.flatten().tolist() == [1.0, 0.75]
-    assert losses_detail.shrink_target(depth, weight, (2, 4))[0] is depth
-    quarter, _ = losses_detail.shrink_target(torch.arange(64.0).view(1, 1, 8, 8), torch.ones(1, 1, 8, 8), (2, 2))
+    assert metric.shrink_target(depth, weight, (2, 4))[0] is depth
+    quarter, _ = metric.shrink_target(torch.arange(64.0).view(1, 1, 8, 8), torch.ones(1, 1, 8, 8), (2, 2))
     # The centre of a 4x4 cell lies between its four middle pixels: bilinear, not the mean of sixteen.
     assert quarter.flatten().tolist() == [13.5, 17.5, 45.5, 49.5]
 
@@ -130,32 +131,32 @@ def test_region_loss_is_a_mean_of_means() -> None:
     target = torch.tensor([[[[2.0, 2.0, 1.0, 5.0]]], [[[1.0, 3.0, 2.0, 1.0]]]])
     weight = torch.tensor([[[[1.0, 1.0, 1.0, 1.0]]], [[[1.0, 1.0, 1.0, 0.0]]]])
     # Regions (1 + 0 + 2) / 3 = 1, 4 and (2 + 1) / 2 = 1.5; the pixel of region 0 and the unknown one count nowhere.
-    loss = losses_region.region_loss(prediction, target, weight, REGIONS, log=False)
+    loss = regions.region_loss(prediction, target, weight, REGIONS, log=False)
     assert float(loss) == pytest.approx((1 + 4 + 1.5) / 3)
-    logarithmic = losses_region.region_loss(prediction, target, weight, REGIONS, log=True)
+    logarithmic = regions.region_loss(prediction, target, weight, REGIONS, log=True)
     expected = (math.log(2 * 3) / 3 + math.log(9 / 5) + math.log(3 * 2) / 2) / 3
     assert float(logarithmic) == pytest.approx(expected)
-    whole = losses_region.region_loss(prediction, target, weight, None, log=False)
+    whole = regions.region_loss(prediction, target, weight, None, log=False)
     assert float(whole) == pytest.approx(((1 + 0 + 2 + 4) / 4 + (8 + 2 + 1) / 3) / 2)
 
 
 def test_region_loss_has_the_absolute_value_that_its_equation_lacks() -> None:
     error = torch.tensor([[[[1.0, -1.0]]]])
-    loss = losses_region.region_loss(error, torch.zeros(1, 1, 1, 2), torch.ones(1, 1, 1, 2), None, log=False)
+    loss = regions.region_loss(error, torch.zeros(1, 1, 1, 2), torch.ones(1, 1, 1, 2), None, log=False)
     assert float(loss) == 1.0
 
 
 def test_region_means_are_the_region_support() -> None:
     depth = torch.tensor([[[[2.0, 4.0, 9.0, 5.0]]], [[[7.0, 1.0, 3.0, 2.0]]]])
     weight = torch.tensor([[[[1.0, 1.0, 0.0, 1.0]]], [[[1.0, 1.0, 1.0, 1.0]]]])
-    means = losses_region.region_means(depth, weight, REGIONS)
+    means = regions.region_means(depth, weight, REGIONS)
     assert means.flatten().tolist() == [3.0, 3.0, 3.0, 5.0, 0.0, 2.0, 2.0, 2.0]
-    assert float(losses_region.region_means(depth, weight, REGIONS, fill_m=0.3)[1, 0, 0, 0]) == pytest.approx(0.3)
+    assert float(regions.region_means(depth, weight, REGIONS, fill_m=0.3)[1, 0, 0, 0]) == pytest.approx(0.3)
 
 
 def test_true_guidance_tells_no_depth_outside_the_regions() -> None:
     depth = torch.tensor([[[[2.0, 6.0, math.nan, 5.0]]], [[[7.0, 1.0, math.inf, 3.0]]]])
-    guidance = losses_region.true_guidance(depth, torch.tensor([2.0, 1.0]), REGIONS, min_m=0.5, max_m=9.0)
+    guidance = regions.true_guidance(depth, torch.tensor([2.0, 1.0]), REGIONS, min_m=0.5, max_m=9.0)
     assert guidance[0].flatten().tolist() == [2.0, 2.0, 2.0, 2.5]  # the means of 1 and 3 m, and 5 / 2 m
     # 7 m is not told; the mean of 1, 9 (sky) and 3 m
     assert guidance[1].flatten().tolist() == pytest.approx([0.5, 13 / 3, 13 / 3, 13 / 3])
@@ -163,7 +164,7 @@ def test_true_guidance_tells_no_depth_outside_the_regions() -> None:
 
 def test_an_image_without_a_known_pixel_has_no_loss_but_no_nan() -> None:
     prediction = torch.full((1, 1, 4, 4), 3.0, requires_grad=True)
-    loss = losses_detail.berhu_loss(prediction, torch.full((1, 1, 4, 4), 9.0), torch.zeros(1, 1, 4, 4))
+    loss = metric.berhu_loss(prediction, torch.full((1, 1, 4, 4), 9.0), torch.zeros(1, 1, 4, 4))
     loss.backward()
     assert float(loss.detach()) == 0.0
     assert float(prediction.grad.abs().sum()) == 0.0
@@ -172,7 +173,7 @@ def test_an_image_without_a_known_pixel_has_no_loss_but_no_nan() -> None:
 def test_sobel_keeps_its_bits_in_mixed_precision() -> None:
     slope = 5.0 + 0.004 * torch.arange(8.0).expand(1, 1, 8, 8)
     with torch.autocast("cpu", torch.bfloat16):
-        across, down = losses_detail.sobel(slope)
+        across, down = metric.sobel(slope)
     assert torch.allclose(across, torch.full_like(across, 0.032), atol=1e-5)
     assert torch.allclose(down, torch.zeros_like(down), atol=1e-5)
 
@@ -180,10 +181,10 @@ def test_sobel_keeps_its_bits_in_mixed_precision() -> None:
 def test_iterations_and_modules_are_weighted_as_printed() -> None:
     depth, ones = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
     levels = [torch.full((1, 1, 2, 2), value) for value in (1.0, 10.0, 100.0)]
-    loss = losses_region.iteration_loss(levels, depth, ones, None, log=False)
+    loss = regions.iteration_loss(levels, depth, ones, None, log=False)
     assert float(loss) == pytest.approx(0.2 + 3 + 50)
-    assert float(losses_region.iteration_loss(levels[:1], depth, ones, None, log=False)) == pytest.approx(1.0)
-    two = losses_region.iteration_loss(levels[:2], depth, ones, None, log=False)
+    assert float(regions.iteration_loss(levels[:1], depth, ones, None, log=False)) == pytest.approx(1.0)
+    two = regions.iteration_loss(levels[:2], depth, ones, None, log=False)
     assert float(two) == pytest.approx((1 + 2 * 10) / 3)
 
 
@@ -201,7 +202,7 @@ def test_both_modules_together_are_equation_4() -> None:
 
 def test_log_of_depth_goes_on_below_its_floor() -> None:
     x = torch.tensor([-1.0, 0.05, 0.1, 2.0], requires_grad=True)
-    y = losses_region.log_of_depth(x)
+    y = regions.log_of_depth(x)
     assert y.tolist() == pytest.approx([math.log(0.1) - 11, math.log(0.1) - 0.5, math.log(0.1), math.log(2)])
     y.sum().backward()
     assert x.grad is not None
@@ -270,15 +271,15 @@ def test_the_network_of_papers_5_is_trained_by_equation_4() -> None:
 
 BANDS = torch.tensor([0, 1, 1, 2, 1, 3, 3, 1, 2, 2, 1, 1] * 2).view(2, 1, 3, 4)
 MAP_LOSSES = (
-    losses_detail.gradient_magnitude_loss,
-    losses_detail.gradient_direction_loss,
-    losses_detail.hu_depth_loss,
-    losses_detail.hu_gradient_loss,
-    losses_detail.hu_normal_loss,
-    lambda *maps: losses_region.region_loss(*maps, BANDS, log=False),
-    lambda *maps: losses_region.region_loss(*maps, BANDS, log=True),
-    lambda d, g, w: losses_region.iteration_loss((d, d * d, d + 1), g, w, BANDS, log=True),
-    lambda d, g, w: losses_region.region_loss(d, losses_region.region_means(g, w, BANDS), w, BANDS, log=False),
+    metric.gradient_magnitude_loss,
+    metric.gradient_direction_loss,
+    metric.hu_depth_loss,
+    metric.hu_gradient_loss,
+    metric.hu_normal_loss,
+    lambda *maps: regions.region_loss(*maps, BANDS, log=False),
+    lambda *maps: regions.region_loss(*maps, BANDS, log=True),
+    lambda d, g, w: regions.iteration_loss((d, d * d, d + 1), g, w, BANDS, log=True),
+    lambda d, g, w: regions.region_loss(d, regions.region_means(g, w, BANDS), w, BANDS, log=False),
 )
 
 
@@ -298,7 +299,7 @@ def test_berhu_gradient_by_finite_differences() -> None:
     largest = torch.tensor([21.0], dtype=torch.float64).view(1, 1, 1, 1)
 
     def loss(free: Tensor) -> Tensor:
-        return losses_detail.berhu_loss(torch.cat((largest, free), dim=3), depth, torch.ones_like(depth))
+        return metric.berhu_loss(torch.cat((largest, free), dim=3), depth, torch.ones_like(depth))
 
     free = torch.tensor([2.5, 13.0, -5.0], dtype=torch.float64).view(1, 1, 1, 3)
     assert torch.autograd.gradcheck(loss, free.requires_grad_(), eps=1e-7, atol=1e-5)

@@ -14,11 +14,11 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 from edgedepth.core.errors import InputError  # noqa: E402
 from edgedepth.trainers import create_network  # noqa: E402
 from edgedepth.trainers.config import LossConfig  # noqa: E402
+from edgedepth.trainers.losses.objectives import DepthObjective  # noqa: E402
 from edgedepth.trainers.models.blocks import halve  # noqa: E402
 from edgedepth.trainers.models.ds_sidenet import UpProj, unpool  # noqa: E402
 from edgedepth.trainers.models.registry import default_spec, resolve_options  # noqa: E402
 from edgedepth.trainers.models.stacks import StackedAtrous, StackedHourglass  # noqa: E402
-from edgedepth.trainers.objectives import DepthObjective  # noqa: E402
 
 # (channels, reduction) after each block, as printed.
 TABLE1 = {

@@ -13,12 +13,12 @@ import pytest
 pytest.importorskip("torch", reason="training needs PyTorch: pip install 'edgedepth[train]'")
 
 from edgedepth.core.errors import CheckpointError, InputError
-from edgedepth.trainers import recipe as recipes
 from edgedepth.trainers.checkpoint import load_checkpoint
 from edgedepth.trainers.config import TrainConfig
+from edgedepth.trainers.default import recipe as recipes
+from edgedepth.trainers.default.recipe import Recipe, run_recipe
+from edgedepth.trainers.default.stages import Stage
 from edgedepth.trainers.pause import Deadline, Paused, pack, unpack
-from edgedepth.trainers.recipe import Recipe, run_recipe
-from edgedepth.trainers.stages import Stage
 from edgedepth.trainers.train import train
 from tests.frames import write_planes
 from tests.test_cli import call

@@ -95,6 +95,40 @@ def test_a_stated_projection_is_taken_and_what_it_cannot_see_is_told() -> None:
     assert image[~outside].mean() > 250
 
 
+def test_what_a_polynomial_shows_a_second_time_is_outside() -> None:
+    """This one turns back on itself at a tangent of 1.516; a wide projection looks farther out than that."""
+    wide = Camera(fx=75.0, fy=75.0, cx=160.0, cy=120.0, width=320, height=240)
+    lens = Lens(camera=CAMERA, coefficients=(-0.35, 0.15, 0.0, 0.0, -0.03), projection=wide)
+    outside = Rectifier(lens)(np.zeros((240, 320, 3), np.uint8)).outside
+    tangents = np.hypot(*np.moveaxis(wide.rays()[..., :2], -1, 0))
+    assert outside is not None
+    assert outside[tangents > 1.52].all()
+    columns, rows = cv2.initUndistortRectifyMap(
+        np.array([[250.0, 0, 161], [0, 252, 117], [0, 0, 1]]), np.array(lens.coefficients), np.eye(3),
+        np.array([[75.0, 0, 160], [0, 75, 120], [0, 0, 1]]), (320, 240), cv2.CV_32FC1,
+    )  # fmt: skip
+    again = (tangents > 1.52) & (columns > 0) & (columns < 319) & (rows > 0) & (rows < 239)
+    assert again.mean() > 0.1  # OpenCV alone shows it
+
+
+def test_behind_the_camera_is_outside() -> None:
+    back = cv2.Rodrigues(np.array([0.0, np.pi, 0.0]))[0]
+    lens = Lens(camera=CAMERA, rotation=tuple(back.ravel()), projection=CAMERA)
+    outside = Rectifier(lens)(np.zeros((240, 320, 3), np.uint8)).outside
+    assert outside is not None
+    assert outside.all()
+
+
+def test_a_fisheye_without_coefficients_bends_all_the_same() -> None:
+    ideal = Lens(camera=FISHEYE.camera, model="equidistant", coefficients=(0.0, 0.0, 0.0, 0.0))
+    assert ideal.bends
+    assert not Lens(camera=FISHEYE.camera, model="equidistant").bends
+    image, camera, _ = Rectifier(ideal)(dots(ideal, [(0.8, 0.0)]))
+    row, column = np.unravel_index(image[..., 0].argmax(), (240, 320))
+    assert column == pytest.approx(camera.cx + 0.8 * camera.fx, abs=1)
+    assert row == pytest.approx(camera.cy, abs=1)
+
+
 def test_a_rotation_turns_the_view() -> None:
     """Turned by 3 degrees to the right, what lay on the axis is seen 3 degrees to its left."""
     turn = cv2.Rodrigues(np.array([0.0, np.radians(-3.0), 0.0]))[0]  # from the camera's frame to the rectified one
@@ -127,6 +161,9 @@ def test_a_frame_says_that_it_was_rectified() -> None:
     assert (found.index, found.camera_source, found.rectified) == (3, "given", "equidistant")
     assert found.camera == FISHEYE.rectified
     assert Rectifier(Lens(camera=CAMERA)).frame(frame).rectified is None
+    turned = Frame(index=4, image_bgr=np.zeros((320, 240, 3), np.uint8), time_s=None, name="turned")
+    with pytest.raises(InputError, match=r"^frame turned: the intrinsics are of 320x240"):
+        Rectifier(BARREL).frame(turned)
 
 
 def test_what_cannot_be_is_refused() -> None:

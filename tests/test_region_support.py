@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("torch", reason="the trainers need PyTorch: pip install 'edgedepth[train]'")
 
-from edgedepth.trainers.region_support import SLICES, instances_of, region_support
+from edgedepth.trainers.regions.support import SLICES, instances_of, region_support
 
 
 def slow_instances(semantic: NDArray[np.int64]) -> NDArray[np.int64]:

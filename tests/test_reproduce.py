@@ -15,12 +15,12 @@ pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric:
 from edgedepth.core.errors import InputError, UnknownNameError  # noqa: E402
 from edgedepth.core.metrics import METRICS  # noqa: E402
 from edgedepth.core.routing import Route  # noqa: E402
-from edgedepth.trainers import reproduce as module  # noqa: E402
-from edgedepth.trainers import reproduce_runs  # noqa: E402
-from edgedepth.trainers.comparison import Comparison, larger_is_better  # noqa: E402
 from edgedepth.trainers.models.registry import resolve_options  # noqa: E402
-from edgedepth.trainers.paper_tables import TABLES, PaperTable, table_named  # noqa: E402
-from edgedepth.trainers.reproduce import ReproduceConfig, reproduce  # noqa: E402
+from edgedepth.trainers.papers import reproduce as module  # noqa: E402
+from edgedepth.trainers.papers import runs as table_runs  # noqa: E402
+from edgedepth.trainers.papers.comparison import Comparison, larger_is_better  # noqa: E402
+from edgedepth.trainers.papers.reproduce import ReproduceConfig, reproduce  # noqa: E402
+from edgedepth.trainers.papers.tables import TABLES, PaperTable, table_named  # noqa: E402
 from tests.test_train_region import write_labelled  # noqa: E402
 
 
@@ -108,7 +108,7 @@ def test_a_table_runs_row_by_row_and_goes_on(name: str, tmp_path: Path, monkeypa
     assert results["budget"]["steps"] == 1
     assert [row["seeds"] for row in results["rows"][:2]] == [row["seeds"] for row in done["rows"]]
     assert "steps 1" in (config.out / "results.md").read_text()
-    monkeypatch.setattr(reproduce_runs, "train", None)  # nothing is trained again
+    monkeypatch.setattr(table_runs, "train", None)  # nothing is trained again
     reproduce(config, trained.append)
     with pytest.raises(InputError, match="of another budget or table"):
         reproduce(replace(config, steps=2))
@@ -167,7 +167,7 @@ def _finished(config: ReproduceConfig, name: str) -> dict[str, int]:
 def test_frames_of_one_range_come_out_of_all_data_sets(tmp_path: Path) -> None:
     data = two_worlds(tmp_path)
     config = ReproduceConfig(table="papers/1:table9", out=tmp_path / "out", data=(*data, data[0]))
-    runs = reproduce_runs.TableRuns(table_named(config.table), config, config.data, 0)
+    runs = table_runs.TableRuns(table_named(config.table), config, config.data, 0)
     near, far = (len(runs._samples("test", route)) for route in (Route.LOW, Route.HIGH))
     assert near == 2 * far > 0
 

@@ -17,13 +17,13 @@ from edgedepth.core.spec import DepthSpec  # noqa: E402
 from edgedepth.datasets import DepthSample  # noqa: E402
 from edgedepth.trainers.checkpoint import save_checkpoint  # noqa: E402
 from edgedepth.trainers.models.registry import create_network, default_spec  # noqa: E402
-from edgedepth.trainers.predictor import NetworkPredictor  # noqa: E402
-from edgedepth.trainers.routed_predictor import (  # noqa: E402
+from edgedepth.trainers.papers.routed_predictor import (  # noqa: E402
     RoutedPredictor,
     coarse_decision,
     scene_decision,
     sigma_of,
 )
+from edgedepth.trainers.predictor import NetworkPredictor  # noqa: E402
 
 SPEC = DepthSpec(input_wh=(32, 24), min_m=0.3, max_m=80.0, f_canonical_px=26.0)
 

@@ -13,7 +13,7 @@ from edgedepth.core.errors import InputError  # noqa: E402
 from edgedepth.core.routing import SceneRule  # noqa: E402
 from edgedepth.trainers import create_network  # noqa: E402
 from edgedepth.trainers.checkpoint import load_checkpoint, save_checkpoint, shipped_checkpoint  # noqa: E402
-from edgedepth.trainers.ship import FINISHED, ship  # noqa: E402
+from edgedepth.trainers.default.ship import FINISHED, ship  # noqa: E402
 
 
 def _finish(run: Path, network: str, stage: str, *, shift: float = 0.0, without: str = " ") -> None:

@@ -21,12 +21,11 @@ from edgedepth.engines.tensorrt.build import Engine, engine_from_onnx
 from edgedepth.engines.tensorrt.camera import _content
 from edgedepth.engines.tensorrt.config import BuildConfig, CameraInput
 from edgedepth.engines.tensorrt.flavour import Flavour, flavour_of, load_flavour
-from edgedepth.engines.tensorrt.kernels import kernel_of_node
 from edgedepth.engines.tensorrt.network import precision_of, types_by_kind
 from edgedepth.engines.tensorrt.plans import Plan
 from edgedepth.engines.tensorrt.profiles import InputRange, Profile, SizeRange
 from edgedepth.engines.tensorrt.session import deserialise
-from edgedepth.engines.tensorrt.shapes import Numbers
+from edgedepth.engines.tensorrt.shapes import ShapeArithmetic
 from tests.alone import passes_alone
 from tests.fakes_tensorrt import fake_trt, onnx_text
 from tests.networks import depth_network
@@ -137,7 +136,7 @@ def test_plan_sidecar_layers_and_kernels(tmp_path: Path, rtx: Flavour) -> None:
     assert sidecar.memory_bytes["weights"] > 0
     assert [layer.kind for layer in engine.layers] == ["CONVOLUTION", "ACTIVATION"]
     assert types_by_kind(engine.layers)["CONVOLUTION"] == {"FLOAT": 1}
-    (fused,) = kernel_of_node(engine.kernels, "relu1")
+    (fused,) = (kernel for kernel in engine.kernels if "relu1" in kernel.nodes)
     assert {"conv1", "relu1"} <= set(fused.nodes)  # with the bias: one kernel
     assert sidecar.kernels == len(engine.kernels)
     shares = [share for _, share in told]
@@ -202,7 +201,7 @@ def test_one_engine_for_several_camera_sizes(tmp_path: Path, rtx: Flavour, resiz
 
 @pytest.mark.parametrize("input_wh", [(160, 120), (224, 128), (448, 256), (1248, 384), (64, 48)])
 def test_engine_finds_the_place_of_a_frame_as_the_cpu_does(input_wh: tuple[int, int]) -> None:
-    class Numpy(Numbers):
+    class Numpy(ShapeArithmetic):
         """The arithmetic of the engine, done by numpy."""
 
         def constant(self, *values: int) -> Any:
@@ -528,7 +527,7 @@ def test_precision_comes_from_the_network(rtx: Flavour, tmp_path: Path) -> None:
     ]
     engine = build(tmp_path, model(half, (1, 3, 8, 8), {"w": WEIGHT.astype(np.float16)}), rtx)
     assert (engine.sidecar.precision, precision_of(engine.layers)) == ("fp16", "fp16")
-    assert kernel_of_node(engine.kernels, "conv1")[0].output_types == ("Half",)
+    assert next(kernel for kernel in engine.kernels if "conv1" in kernel.nodes).output_types == ("Half",)
     if rtx.version >= (1, 5):
         assert build(tmp_path, quantised(), rtx).sidecar.precision == "int8"
     else:  # RTX 1.4 has no int8 convolutions

@@ -22,7 +22,7 @@ from edgedepth.engines.tensorrt.build import Engine, engine_from_onnx
 from edgedepth.engines.tensorrt.config import BuildConfig
 from edgedepth.engines.tensorrt.flavour import load_flavour
 from edgedepth.engines.tensorrt.fusion import kernels_by_role, steps_of, work_of
-from edgedepth.engines.tensorrt.kernels import COMPUTING, kernel_of_node
+from edgedepth.engines.tensorrt.kernels import COMPUTING
 from edgedepth.engines.tensorrt.network import CONVOLUTIONS
 from edgedepth.export import spec_for
 from edgedepth.export.network import optimise_graph
@@ -126,7 +126,7 @@ def test_convolution_bias_and_activation_are_one_kernel(build: Build, name: str,
     ]
     assert pairs
     for convolution, activation in pairs:
-        together = [kernel for kernel in kernel_of_node(engine.kernels, convolution) if activation in kernel.nodes]
+        together = [kernel for kernel in engine.kernels if {convolution, activation} <= set(kernel.nodes)]
         assert together, f"{convolution} and {activation} are separate"
 
 
@@ -138,7 +138,7 @@ def test_every_convolution_depthwise_or_not_is_computed_by_one_kernel(build: Bui
     widths = {entry.name: entry.dims[0] for entry in graph.graph.initializer if entry.dims}
     for node in graph.graph.node:
         if node.op_type == "Conv":
-            own = [kernel for kernel in kernel_of_node(engine.kernels, node.name) if kernel.kind in COMPUTING]
+            own = [kernel for kernel in engine.kernels if node.name in kernel.nodes and kernel.kind in COMPUTING]
             assert len(own) == 1 or (not own and widths[node.input[1]] == 1), (node.name, own)
 
 
@@ -173,7 +173,7 @@ def test_a_pixel_shuffle_costs_one_kernel_at_most(build: Build, name: str, preci
     """The convolution before it is one kernel; the shuffle goes with the concatenation or activation after it."""
     graph, engine = build(name, precision)
     for shuffle in (node for node in graph.graph.node if node.op_type == "DepthToSpace"):
-        assert len(kernel_of_node(engine.kernels, shuffle.name)) == 1, shuffle.name
+        assert sum(shuffle.name in kernel.nodes for kernel in engine.kernels) == 1, shuffle.name
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -19,9 +19,9 @@ from edgedepth.datasets import open_dataset  # noqa: E402
 from edgedepth.trainers.checkpoint import load_checkpoint  # noqa: E402
 from edgedepth.trainers.config import AugmentConfig, LossConfig, TrainConfig  # noqa: E402
 from edgedepth.trainers.models.registry import default_spec  # noqa: E402
-from edgedepth.trainers.region_data import RegionFrames, collate_regions  # noqa: E402
+from edgedepth.trainers.regions.data import RegionFrames, collate_regions  # noqa: E402
+from edgedepth.trainers.regions.train import STAGES, RegionTask  # noqa: E402
 from edgedepth.trainers.train import train  # noqa: E402
-from edgedepth.trainers.train_region import STAGES, RegionTask  # noqa: E402
 
 SIZE_WH = (16, 12)
 

@@ -24,13 +24,13 @@ from edgedepth.trainers.baseline import mean_log_depth  # noqa: E402
 from edgedepth.trainers.checkpoint import load_checkpoint  # noqa: E402
 from edgedepth.trainers.config import AugmentConfig, TrainConfig  # noqa: E402
 from edgedepth.trainers.data import DepthBatch  # noqa: E402
+from edgedepth.trainers.default.recipe import Recipe, render_worlds, run_recipe, stage_config  # noqa: E402
+from edgedepth.trainers.default.stages import STAGES  # noqa: E402
 from edgedepth.trainers.loop import FitResult  # noqa: E402
-from edgedepth.trainers.objectives import DepthObjective  # noqa: E402
+from edgedepth.trainers.losses.objectives import DepthObjective  # noqa: E402
 from edgedepth.trainers.optimisers import learning_rate  # noqa: E402
 from edgedepth.trainers.pause import Deadline  # noqa: E402
-from edgedepth.trainers.recipe import Recipe, render_worlds, run_recipe, stage_config  # noqa: E402
 from edgedepth.trainers.splits import serves, training_split  # noqa: E402
-from edgedepth.trainers.stages import STAGES  # noqa: E402
 from edgedepth.trainers.state import Averaged  # noqa: E402
 from edgedepth.trainers.train_depth import DepthTask, train_depth  # noqa: E402
 from edgedepth.trainers.validation import depth_figures, map_predictor  # noqa: E402
@@ -405,7 +405,7 @@ def test_a_recipe_renders_what_its_stages_need(tmp_path: Path, monkeypatch: pyte
 
     rendered: list[str] = []
     monkeypatch.setattr(synth, "write_dataset", lambda config, _: rendered.append(config.out.name))
-    monkeypatch.setattr("edgedepth.trainers.recipe.train", lambda _: FitResult(
+    monkeypatch.setattr("edgedepth.trainers.default.recipe.train", lambda _: FitResult(
         checkpoint=tmp_path, steps=1, seconds=1.0, figures={}
     ))  # fmt: skip
     for name in ("router-third", "low-half"):
@@ -437,7 +437,7 @@ def test_processes_of_a_recipe_render_one_after_the_other(tmp_path: Path, monkey
 
 def test_only_the_first_process_says_how_a_stage_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = FitResult(checkpoint=tmp_path, steps=1, seconds=1.0, figures={})  # the others do not evaluate
-    monkeypatch.setattr("edgedepth.trainers.recipe.train", lambda _: result)
-    monkeypatch.setattr("edgedepth.trainers.recipe.rank", lambda: 1)
+    monkeypatch.setattr("edgedepth.trainers.default.recipe.train", lambda _: result)
+    monkeypatch.setattr("edgedepth.trainers.default.recipe.rank", lambda: 1)
     run_recipe(Recipe(out=tmp_path, data=("synth:x",), stages=("low-half",)), lambda _: None)
     assert not (tmp_path / "low-half" / "done.json").exists()

@@ -190,7 +190,7 @@ def test_frames_keep_their_pixels_when_one_before_them_is_left_out(config: Train
 
 
 def test_regions_leave_out_what_the_frames_leave_out(tmp_path: Path) -> None:
-    from edgedepth.trainers.train_region import RegionTask
+    from edgedepth.trainers.regions.train import RegionTask
     from tests.test_train_region import SIZE_WH, write_labelled
 
     pairs = write_labelled(tmp_path, 30)

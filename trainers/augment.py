@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgedepth.trainers.config import AugmentConfig
+from edgedepth.trainers.config import AugmentConfig, TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,6 +239,13 @@ def _cut_out(x: Tensor, chance: float, generator: torch.Generator) -> Tensor:
             y, z = int(top * (height - h)), int(left * (width - w))
             image[:, y : y + h, z : z + w] = image.new_tensor([red, green, blue])[:, None, None]
     return x
+
+
+def training_image(image: Tensor, content: Tensor, config: TrainConfig, draw: int, device: torch.device) -> Tensor:
+    """`photometric` on the device, drawn for one batch of a run, in the layout that convolutions are fastest in."""
+    generator = torch.Generator().manual_seed(config.seed_of(draw))
+    changed = photometric(image.to(device), content.to(device), config.augment, generator)
+    return changed.contiguous(memory_format=torch.channels_last)
 
 
 def photometric(image: Tensor, content: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:

@@ -37,10 +37,10 @@ class LossConfig:
 
     `regression` and `classification` are w2 and w1 of papers/1 eq. 3. The others belong to networks that refine
     an index map over several levels: `level_decay` is the factor from one level to the next coarser one.
-    `foreground` adds to the weight of pixels that stand before their row (`losses.foreground`).
+    `foreground` adds to the weight of pixels that stand before their row (`losses.binned.foreground`).
     `beyond` weighs sky and farther-than-range pixels, which are trained to the last bin, against measured ones.
     `hard` trains classification by cross-entropy instead of by the expected index (papers/1, Table 6).
-    `metric` names the losses of networks that regress at several levels (`objectives_papers.METRIC_LOSSES`); None
+    `metric` names the losses of networks that regress at several levels (`losses.papers.METRIC_LOSSES`); None
     takes the network's own paper's.
     """
 
@@ -206,3 +206,7 @@ class TrainConfig:
             raise UnknownNameError.of("schedule", self.schedule, SCHEDULES)
         if self.optimizer not in OPTIMIZERS:
             raise UnknownNameError.of("optimizer", self.optimizer, OPTIMIZERS)
+
+    def seed_of(self, draw: int) -> int:
+        """The seed of what is random in one batch: a resumed run draws what it would have drawn."""
+        return self.seed * 1_000_003 + draw

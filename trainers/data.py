@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers import processes
 from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.config import AugmentConfig, TrainConfig
-from edgedepth.trainers.fitting import canonical_camera, fit_frame
+from edgedepth.trainers.fitting import camera_or_canonical, fit_frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,17 @@ class DepthItem:
 
 
 T = TypeVar("T")
+Item = TypeVar("Item", covariant=True)
+Batch = TypeVar("Batch")
 Key = tuple[int, int]  # (epoch, index): all randomness of an item follows from it
+
+
+class Frames(Protocol[Item]):
+    """Frames that are asked for one by one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: Key, /) -> Item: ...
 
 
 class DepthFrames(Dataset[DepthItem]):
@@ -73,7 +83,7 @@ class DepthFrames(Dataset[DepthItem]):
         epoch, index = key
         frame = self.cache[index]
         rng = np.random.default_rng((self.seed, epoch, index))
-        camera = frame.camera or canonical_camera((frame.rgb.shape[1], frame.rgb.shape[0]), self.spec)
+        camera = camera_or_canonical(frame.camera, frame.rgb, self.spec)
         fitted = fit_frame(frame.rgb, frame.depth_m, camera, self.spec, augment=self.augment, rng=rng)
         assert fitted.f_px is not None
         return DepthItem(
@@ -180,8 +190,10 @@ def spread(count: int, limit: int | None) -> list[int]:
     return [int(i) for i in np.linspace(0, count - 1, chosen).round()] if chosen else []
 
 
-def in_order(frames: DepthFrames, batch: int, limit: int | None = None) -> Iterator[DepthBatch]:
+def in_order(
+    frames: Frames[Item], stack: Callable[[list[Item]], Batch], batch: int, limit: int | None = None
+) -> Iterator[Batch]:
     """Batches of frames in their order, for evaluation; `limit` takes that many, evenly spread over the set."""
     indices = spread(len(frames), limit)
     for first in range(0, len(indices), batch):
-        yield collate([frames[0, index] for index in indices[first : first + batch]])
+        yield stack([frames[0, index] for index in indices[first : first + batch]])

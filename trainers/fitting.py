@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.camera import Camera
-from edgedepth.core.preprocess import Placement
+from edgedepth.core.preprocess import Placement, canonical_camera, placement_for
 from edgedepth.core.spec import ClassifierSpec, DepthSpec
 from edgedepth.trainers.augment import (
     cast_light,
@@ -95,9 +95,6 @@ def fit_frame(
     )
 
 
-def canonical_camera(frame_wh: tuple[int, int], spec: DepthSpec) -> Camera:
-    """The camera that is canonical for a whole frame of this size; taken where the frame's own is unknown."""
-    width, height = frame_wh
-    placement = Placement.of(frame_wh, spec.input_wh, spec.resize)
-    f_px = spec.f_canonical_px * width / placement.content_wh[0]
-    return Camera(fx=f_px, fy=f_px, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height)
+def camera_or_canonical(camera: Camera | None, image: NDArray[np.uint8], spec: DepthSpec) -> Camera:
+    """The camera of a whole frame, (H, W, 3); where it is unknown the canonical one is taken."""
+    return camera or canonical_camera(placement_for((image.shape[1], image.shape[0]), spec), spec)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,8 +27,16 @@ from edgedepth.trainers.journal import Journal
 from edgedepth.trainers.mixed import depthwise_in_float32
 from edgedepth.trainers.optimisers import learning_rate, optimizer_for
 from edgedepth.trainers.pause import Paused
-from edgedepth.trainers.processes import agreed, mean_over_processes, of_all_processes, rank, world_size
-from edgedepth.trainers.start import blended_checkpoint
+from edgedepth.trainers.processes import (
+    agreed,
+    fabric_for,
+    first_on_machine,
+    mean_over_processes,
+    of_all_processes,
+    rank,
+    world_size,
+)
+from edgedepth.trainers.start import blended_checkpoint, prepare_folder
 from edgedepth.trainers.state import Averaged, RunState
 
 _LOG_SECONDS = 10.0
@@ -111,6 +119,20 @@ def fit(task: Task, config: TrainConfig, fabric: Fabric) -> FitResult:
         Paused: `config.deadline` has passed, and the state was saved.
     """
     return _Run(task, config, fabric).run()
+
+
+def train_task(make: Callable[[TrainConfig], Task], config: TrainConfig) -> FitResult:
+    """Make a task in the run's folder and `fit` it.
+
+    Raises:
+        InputError: the folder holds another run, or the task cannot be made of this configuration.
+        Others: see `fit`.
+    """
+    fabric = fabric_for(config)  # seeds, so it comes before the network's random weights
+    with first_on_machine(fabric):
+        prepare_folder(config)
+        task = make(config)
+    return fit(task, config, fabric)
 
 
 class _Run:
@@ -230,7 +252,7 @@ class _Run:
             draw = (self.state.step * self.config.accumulate + part) * world_size() + rank()
             batch = next(batches)
             seen.extend(getattr(batch, "ids", ()))
-            torch.manual_seed(self.config.seed * 1_000_003 + draw)  # dropout: a resumed run draws what it would have
+            torch.manual_seed(self.config.seed_of(draw))  # dropout
             with self.fabric.no_backward_sync(self.objective, enabled=left > 0):
                 terms = self.objective(*self.task.prepare(batch, draw, self.fabric.device))
                 self.fabric.backward(terms["loss"] / self.config.accumulate)

@@ -25,7 +25,7 @@ from edgedepth.datasets import DepthDataset, open_dataset
 from edgedepth.evaluation import evaluate_samples, protocol_named
 from edgedepth.trainers.augment import to_float
 from edgedepth.trainers.config import AugmentConfig, TrainConfig
-from edgedepth.trainers.data import in_order
+from edgedepth.trainers.data import collate, in_order
 from edgedepth.trainers.loop import fit
 from edgedepth.trainers.predictor import NetworkPredictor
 from edgedepth.trainers.processes import fabric_for
@@ -122,7 +122,7 @@ def _settle_norms(task: DepthTask, device: torch.device) -> None:
             module.momentum = None
     task.network.train()
     with torch.no_grad():
-        for batch in in_order(task.frames, IMAGES):
+        for batch in in_order(task.frames, collate, IMAGES):
             task.network(to_float(batch.image.to(device)))
 
 

@@ -18,10 +18,10 @@ from edgedepth.datasets import DepthSample
 from edgedepth.evaluation import MeanDepth, Prediction
 from edgedepth.trainers.augment import to_float
 from edgedepth.trainers.checkpoint import load_checkpoint
-from edgedepth.trainers.losses_region import true_guidance
+from edgedepth.trainers.losses.regions import true_guidance
 from edgedepth.trainers.models.rsn import RSN
-from edgedepth.trainers.region_data import HIGHEST_CLASS
-from edgedepth.trainers.region_support import region_support
+from edgedepth.trainers.regions.data import HIGHEST_CLASS
+from edgedepth.trainers.regions.support import region_support
 from edgedepth.trainers.splits import route_of
 
 

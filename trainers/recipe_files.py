@@ -1,4 +1,4 @@
-"""Training recipes: small TOML files, one for each network of the papers in `recipes/`, and overrides of any setting.
+"""Training recipes: small TOML files, one for each network of the papers in `papers/`, and overrides of any setting.
 
 A recipe's keys are the fields of `TrainConfig`; the tables `options`, `loss` and `augment` hold those of the network,
 `LossConfig` and `AugmentConfig`.
@@ -26,9 +26,9 @@ _TABLES: Mapping[str, type] = {"loss": LossConfig, "augment": AugmentConfig}
 
 def recipe_names() -> tuple[str, ...]:
     """The recipes that come with the package, as `papers/4`."""
-    folder = files("edgedepth.trainers") / "recipes"
-    names = sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
-    return tuple(name.replace("-", "/", 1) for name in names)
+    folder = files("edgedepth.trainers") / "papers"
+    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml"))
+    return tuple(f"papers/{name.removesuffix('.toml')}" for name in names)
 
 
 def is_recipe(name: str) -> bool:
@@ -46,7 +46,7 @@ def read_recipe(name: str) -> Settings:
     if not name.endswith(".toml"):
         if name not in recipe_names():
             raise UnknownNameError.of("recipe", name, recipe_names())
-        text = (files("edgedepth.trainers") / "recipes" / f"{name.replace('/', '-')}.toml").read_text("utf-8")
+        text = (files("edgedepth.trainers") / f"{name}.toml").read_text("utf-8")
         return _parse(text, name)
     try:
         return _parse(Path(name).read_text("utf-8"), name)

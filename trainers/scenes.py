@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from edgedepth.core.routing import Route, SceneCategory, SceneRule
 from edgedepth.core.spec import ClassifierSpec
 from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.config import AugmentConfig
-from edgedepth.trainers.data import Key, spread
+from edgedepth.trainers.data import Key
 from edgedepth.trainers.fitting import fit_frame
 from edgedepth.trainers.models.scene import SceneSmall
 
@@ -88,13 +88,6 @@ def collate_scenes(items: Sequence[SceneItem]) -> SceneBatch:
         label=torch.tensor([item.label for item in items]),
         far=torch.tensor([item.far for item in items]),
     )
-
-
-def scenes_in_order(frames: SceneFrames, batch: int, limit: int | None = None) -> Iterator[SceneBatch]:
-    """Batches in order, for evaluation; `limit` takes that many frames, evenly spread."""
-    indices = spread(len(frames), limit)
-    for first in range(0, len(indices), batch):
-        yield collate_scenes([frames[0, index] for index in indices[first : first + batch]])
 
 
 def side_smoothed(label: Tensor, far: Tensor, *, side: float, whole: float) -> Tensor:

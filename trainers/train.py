@@ -6,8 +6,8 @@ from edgedepth.core.errors import UnknownNameError
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.loop import FitResult
 from edgedepth.trainers.models.registry import classifier_names, network_names
+from edgedepth.trainers.regions.train import train_region
 from edgedepth.trainers.train_depth import train_depth
-from edgedepth.trainers.train_region import train_region
 from edgedepth.trainers.train_scene import train_scene
 
 

@@ -19,23 +19,21 @@ from edgedepth.core.errors import CheckpointError, InputError
 from edgedepth.core.files import write_atomic
 from edgedepth.core.spec import DepthSpec
 from edgedepth.datasets import DepthDataset
-from edgedepth.trainers.augment import photometric
+from edgedepth.trainers.augment import training_image
 from edgedepth.trainers.baseline import mean_log_depth
 from edgedepth.trainers.checkpoint import save_checkpoint
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.data import DepthBatch, DepthFrames, collate, endless, in_order, keys_for
-from edgedepth.trainers.loop import FitResult, fit, progress_bar
+from edgedepth.trainers.loop import FitResult, progress_bar, train_task
+from edgedepth.trainers.losses.objectives import DepthObjective
 from edgedepth.trainers.models.backbones import load_imagenet
 from edgedepth.trainers.models.registry import default_spec
-from edgedepth.trainers.objectives import DepthObjective
-from edgedepth.trainers.processes import fabric_for, first_on_machine
 from edgedepth.trainers.splits import route_served, serves, training_split
 from edgedepth.trainers.start import (
     IMAGENET,
     cached,
     initial_checkpoint,
     network_from,
-    prepare_folder,
     provenance,
     watched,
 )
@@ -56,11 +54,7 @@ def train_depth(config: TrainConfig) -> FitResult:
         CheckpointError: `init` is of another network, or the state to resume from is damaged.
         OutputError: the folder cannot be written.
     """
-    fabric = fabric_for(config)  # seeds, so it comes before the network's random weights
-    with first_on_machine(fabric):
-        prepare_folder(config)
-        task = DepthTask(config)
-    return fit(task, config, fabric)
+    return train_task(DepthTask, config)
 
 
 class DepthTask:
@@ -127,7 +121,7 @@ class DepthTask:
             log_depth = np.load(kept, allow_pickle=False)
         else:
             whole = DepthFrames(self.frames.cache, spec)
-            log_depth = mean_log_depth(in_order(whole, 16, _BASELINE_FRAMES), spec)
+            log_depth = mean_log_depth(in_order(whole, collate, 16, _BASELINE_FRAMES), spec)
             if os.access(cache.folder, os.W_OK):  # a cache that is shared may be closed to others
                 _save_array(kept, log_depth)
         _save_array(self.config.out / f"{self.config.network}.baseline.npy", log_depth)
@@ -140,10 +134,7 @@ class DepthTask:
 
     def prepare(self, batch: DepthBatch, draw: int, device: torch.device) -> tuple[Tensor, ...]:
         """Image (colours changed), depth and focal length on the device."""
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + draw)
-        image = photometric(
-            batch.image.to(device), batch.content.to(device), self.config.augment, generator
-        ).contiguous(memory_format=torch.channels_last)
+        image = training_image(batch.image, batch.content, self.config, draw, device)
         return image, batch.depth_m.to(device), batch.focal.to(device)
 
     def evaluate(self, network: nn.Module, device: torch.device) -> dict[str, float]:
@@ -154,15 +145,17 @@ class DepthTask:
             if frames is None:
                 continue
             count, batch = self.config.eval_images, self.config.batch
-            measured = depth_figures(network_says, in_order(frames, batch, count), self.training_spec)
-            base = depth_figures(map_says, in_order(frames, batch, count), self.training_spec)
+            measured = depth_figures(network_says, in_order(frames, collate, batch, count), self.training_spec)
+            base = depth_figures(map_says, in_order(frames, collate, batch, count), self.training_spec)
             figures |= {f"{prefix}{name}": value for name, value in measured.items()}
             figures |= {f"{prefix}baseline_{name}": base[name] for name in ("abs_rel", "delta1") if name in base}
         return figures
 
     def picture(self, network: nn.Module, device: torch.device, count: int) -> NDArray[np.uint8] | None:
         """Image, truth, answer and error of validation frames, one row each."""
-        return draw_batches(network_predictor(network, device), in_order(self.validation, 1, count), self.training_spec)
+        return draw_batches(
+            network_predictor(network, device), in_order(self.validation, collate, 1, count), self.training_spec
+        )
 
     def save(self, network: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
         """The checkpoint, with the spec of the network's full size."""

@@ -16,13 +16,12 @@ from edgedepth.core.files import write_atomic
 from edgedepth.core.routing import SceneRule
 from edgedepth.core.spec import ClassifierSpec
 from edgedepth.datasets import SampleInfo
-from edgedepth.trainers.augment import photometric, to_float
+from edgedepth.trainers.augment import to_float, training_image
 from edgedepth.trainers.checkpoint import save_checkpoint
 from edgedepth.trainers.config import TrainConfig
-from edgedepth.trainers.data import endless, keys_for
-from edgedepth.trainers.loop import FitResult, fit, progress_bar
+from edgedepth.trainers.data import endless, in_order, keys_for
+from edgedepth.trainers.loop import FitResult, progress_bar, train_task
 from edgedepth.trainers.models.registry import classifier_spec
-from edgedepth.trainers.processes import fabric_for, first_on_machine
 from edgedepth.trainers.scenes import (
     UNKNOWN,
     SceneBatch,
@@ -32,7 +31,6 @@ from edgedepth.trainers.scenes import (
     collate_scenes,
     routing_accuracy,
     rules,
-    scenes_in_order,
 )
 from edgedepth.trainers.splits import training_split
 from edgedepth.trainers.start import (
@@ -40,7 +38,6 @@ from edgedepth.trainers.start import (
     cached,
     initial_checkpoint,
     network_from,
-    prepare_folder,
     provenance,
     watched,
 )
@@ -57,11 +54,7 @@ def train_scene(config: TrainConfig) -> FitResult:
         CheckpointError: `init` is of another network, or the state to resume from is damaged.
         OutputError: the folder cannot be written.
     """
-    fabric = fabric_for(config)  # seeds, so it comes before the network's random weights
-    with first_on_machine(fabric):
-        prepare_folder(config)
-        task = SceneTask(config)
-    return fit(task, config, fabric)
+    return train_task(SceneTask, config)
 
 
 class SceneTask:
@@ -105,10 +98,7 @@ class SceneTask:
 
     def prepare(self, batch: SceneBatch, draw: int, device: torch.device) -> tuple[Tensor, ...]:
         """Image (colours changed), depth, category and side on the device."""
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + draw)
-        image = photometric(
-            batch.image.to(device), batch.content.to(device), self.config.augment, generator
-        ).contiguous(memory_format=torch.channels_last)
+        image = training_image(batch.image, batch.content, self.config, draw, device)
         return image, batch.depth_m.to(device), batch.label.to(device), batch.far.to(device)
 
     def evaluate(self, network: nn.Module, device: torch.device) -> dict[str, float]:
@@ -134,7 +124,7 @@ class SceneTask:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
         """Probabilities (N, C), labels (N,) and sides (N,) of evaluation frames."""
         rows = []
-        for batch in scenes_in_order(frames, self.config.batch, self.config.eval_images):
+        for batch in in_order(frames, collate_scenes, self.config.batch, self.config.eval_images):
             with torch.inference_mode():
                 probabilities = network(to_float(batch.image.to(device))).float().cpu().numpy()
             rows.append((probabilities, batch.label.numpy(), batch.far.numpy()))

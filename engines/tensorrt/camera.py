@@ -17,7 +17,7 @@ from edgedepth.core.preprocess import Placement
 from edgedepth.core.spec import ResizePolicy
 from edgedepth.engines.tensorrt.config import CameraInput
 from edgedepth.engines.tensorrt.profiles import Size
-from edgedepth.engines.tensorrt.shapes import Numbers
+from edgedepth.engines.tensorrt.shapes import ShapeArithmetic
 
 _INPUT = "frame"
 
@@ -84,7 +84,7 @@ def _placed_by_size(trt: Any, network: Any, planes: Any, frame: Any, input_wh: S
         resize = _resize(trt, network, planes)
         resize.shape = (1, 3, height, width)
         return resize.get_output(0)
-    numbers = Numbers(trt, network)
+    numbers = ShapeArithmetic(trt, network)
     offset = numbers.constant(0, 0)
     if policy == "letterbox":
         content = _content(numbers, numbers.sizes_of(frame, (1, 2)), input_wh)  # (H, W)
@@ -99,7 +99,7 @@ def _placed_by_size(trt: Any, network: Any, planes: Any, frame: Any, input_wh: S
     return window.get_output(0)
 
 
-def _content(numbers: Numbers, frame: Any, input_wh: Size) -> Any:
+def _content(numbers: ShapeArithmetic, frame: Any, input_wh: Size) -> Any:
     """(H, W) of a letterboxed frame (H, W) in the network's input: `Placement.of` for tensors of two numbers."""
     width, height = input_wh
     other = numbers.flipped(frame)

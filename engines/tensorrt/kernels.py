@@ -7,7 +7,7 @@ ONNX nodes that went into it. It is the only account of fusion that can be had w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgedepth.engines.tensorrt.logger import LogLine
@@ -53,11 +53,6 @@ def memory_of(lines: Iterable[LogLine]) -> dict[str, int]:
         if match is not None:
             found[(match[1] or match[3]).lower()] = int(match[2] or match[4])
     return found
-
-
-def kernel_of_node(kernels: Sequence[Kernel], node: str) -> tuple[Kernel, ...]:
-    """The kernels a node of the ONNX went into: one, unless it was split; none, if it was folded away."""
-    return tuple(kernel for kernel in kernels if node in kernel.nodes)
 
 
 def _kernel(entry: str) -> Kernel:

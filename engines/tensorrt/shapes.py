@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 
-class Numbers:
+class ShapeArithmetic:
     """Makes tensors of a few int64 numbers in a network; an operand that is an int is that number throughout."""
 
     def __init__(self, trt: Any, network: Any) -> None:

@@ -55,6 +55,12 @@ class Graph:
         readers = self.consumers(tensor)
         return readers[0] if len(readers) == 1 and not self.is_output(tensor) else None
 
+    def channel_parts(self, tensor: str) -> tuple[str, ...]:
+        """What a tensor's channels are concatenated of, in order; the tensor itself where nothing is."""
+        made = self.producer(tensor)
+        joined = made is not None and made.op_type == "Concat" and attribute(made, "axis", 0) in (1, -3)
+        return tuple(made.input) if made is not None and joined else (tensor,)
+
     def is_output(self, tensor: str) -> bool:
         """True for tensors that leave the graph."""
         return any(value.name == tensor for value in self.model.graph.output)

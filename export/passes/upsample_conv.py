@@ -39,11 +39,7 @@ class _Match:
 
 def _find(graph: Graph) -> Iterator[_Match]:
     for conv in graph.of_type("Conv"):
-        feed = graph.producer(conv.input[0])
-        if feed is not None and feed.op_type == "Concat" and attribute(feed, "axis", 0) in (1, -3):
-            joined = tuple(feed.input)
-        else:
-            joined = (conv.input[0],)
+        joined = graph.channel_parts(conv.input[0])
         for position, tensor in enumerate(joined):
             resize = graph.producer(tensor)
             if resize is not None and resize.op_type == "Resize":

@@ -24,7 +24,7 @@ def bench(
         typer.Option(help="Precision to time; repeat for more. All of the bundle, and bf16 in openvino, if not given."),
     ] = None,
     frame: Annotated[str, typer.Option(metavar="WxH", help="Size of the camera's frames.")] = "1280x720",
-    rounds: Annotated[int, typer.Option(min=1, help="Frames per route and way.")] = 50,
+    rounds: Annotated[int, typer.Option(min=1, help="Frames per route and setup.")] = 50,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
@@ -36,12 +36,12 @@ def bench(
 
     from edgedepth.core.bundle import Bundle
     from edgedepth.runtime.bench import bench as measure
-    from edgedepth.runtime.bench import ways_of
+    from edgedepth.runtime.bench import setups_of
 
     opened = Bundle.load(bundle)
-    ways = ways_of(opened, backend or (), precision or ())
-    with Console(stderr=True).status(f"timing {len(ways)} ways"):
-        report = measure(opened, ways, frame_wh=parse_size(frame), rounds=rounds, threads=threads)
+    setups = setups_of(opened, backend or (), precision or ())
+    with Console(stderr=True).status(f"timing {len(setups)} setups"):
+        report = measure(opened, setups, frame_wh=parse_size(frame), rounds=rounds, threads=threads)
     if as_json:
         print_json(describe(opened, report))
     else:
@@ -57,8 +57,8 @@ def describe(bundle: Bundle, report: BenchReport) -> dict[str, Any]:
         "rows": [
             {
                 "route": row.route.value,
-                "backend": row.way.backend,
-                "precision": row.way.precision,
+                "backend": row.setup.backend,
+                "precision": row.setup.precision,
                 "device": row.device,
                 "infer_ms": row.infer_ms,
                 "frame_ms": row.frame_ms,
@@ -69,7 +69,8 @@ def describe(bundle: Bundle, report: BenchReport) -> dict[str, Any]:
             for row in report.rows
         ],
         "skipped": [
-            {"backend": way.backend, "precision": way.precision, "why": why} for way, why in report.skipped.items()
+            {"backend": setup.backend, "precision": setup.precision, "why": why}
+            for setup, why in report.skipped.items()
         ],
     }
 
@@ -81,11 +82,11 @@ def _print(report: BenchReport) -> None:
     print("{:<6}{:<22}{:<10}{:>16}{:>16}{:>7}{:>8}{:>9}".format(*heads))
     for row in report.rows:
         print(
-            f"{row.route.value:<6}{row.way.backend:<22}{row.way.precision:<10}{_pair(row.infer_ms):>16}"
+            f"{row.route.value:<6}{row.setup.backend:<22}{row.setup.precision:<10}{_pair(row.infer_ms):>16}"
             f"{_pair(row.frame_ms):>16}{row.fps:>7.0f}{row.route_ms:>8.1f}{row.speedup:>8.2f}x"
         )
-    for way, why in report.skipped.items():
-        say(f"skipped {way.backend} {way.precision}: {why}")
+    for setup, why in report.skipped.items():
+        say(f"skipped {setup.backend} {setup.precision}: {why}")
 
 
 def _pair(times_ms: dict[str, float]) -> str:

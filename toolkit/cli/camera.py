@@ -65,7 +65,10 @@ def _view_of(camera_of: Callable[[int, int], Camera]) -> View:
 
     def view(frame: Frame) -> Frame:
         height, width = frame.image_bgr.shape[:2]
-        return replace(frame, camera=camera_of(width, height), camera_source="given")
+        try:
+            return replace(frame, camera=camera_of(width, height), camera_source="given")
+        except InputError as error:
+            raise InputError(f"frame {frame.name}: {error}") from None
 
     return view
 

@@ -41,7 +41,7 @@ def reproduce(
     """
     require("torch", extra="train")
     require("lightning_fabric", extra="train")
-    from edgedepth.trainers.paper_tables import TABLES
+    from edgedepth.trainers.papers.tables import TABLES
 
     if table == "list":
         if as_json:
@@ -50,8 +50,8 @@ def reproduce(
         for name, known in TABLES.items():
             print(f"{name:18} {known.title}, {len(known.rows)} rows")
         return
-    from edgedepth.trainers.reproduce import ReproduceConfig
-    from edgedepth.trainers.reproduce import reproduce as run
+    from edgedepth.trainers.papers.reproduce import ReproduceConfig
+    from edgedepth.trainers.papers.reproduce import reproduce as run
 
     for name in data or []:
         if not name.startswith("synth:"):

@@ -127,6 +127,10 @@ def run(
                 "--camera-size": camera_size is not None
                 and not backend_named(runtime.backend).gpu
                 and f"has no use on {runtime.backend}, which resizes any frame on the CPU",
+                "--no-rectify": no_rectify
+                and camera is None
+                and opened.lens is None
+                and "has no use without a calibration",
                 "--range": colour_range is not None and not pictures and "has no use without pictures",
                 "--colormap": colormap != "turbo" and not pictures and "has no use without pictures",
             }

@@ -30,10 +30,14 @@ def scale(
         float | None, typer.Option(help="Metres from the camera to what fills the region, along the optical axis.")
     ] = None,
     roi: Annotated[
-        str | None, typer.Option("--roi", metavar="X,Y,W,H", help="The region in pixels; the middle if not given.")
+        str | None,
+        typer.Option(
+            "--roi", metavar="X,Y,W,H", help="The region in pixels, of the frame as rectified; the middle if not given."
+        ),
     ] = None,
     sparse: Annotated[
-        Path | None, typer.Option(help="CSV of sparse depth of the first frame: u,v,depth_m, or x,y,z with --camera.")
+        Path | None,
+        typer.Option(help="CSV of sparse depth of the first frame, as rectified: u,v,depth_m, or x,y,z with --camera."),
     ] = None,
     shift: Annotated[bool, typer.Option("--shift", help="Also fit a constant shift (needs --sparse).")] = False,
     camera: Annotated[str | None, typer.Option(help=CAMERA_HELP)] = None,

@@ -103,7 +103,7 @@ def train(
     require("torch", extra="train")
     require("lightning_fabric", extra="train")
     if network == "default":
-        from edgedepth.trainers.recipe import Recipe, run_recipe
+        from edgedepth.trainers.default.recipe import Recipe, run_recipe
 
         _refuse(
             "the stages of 'default' say that themselves; train the network by its name",

@@ -40,12 +40,17 @@ class Camera:
             raise InputError(f"camera needs a positive image size, but got {self.width}x{self.height}")
 
     @classmethod
+    def centred(cls, f_px: float, width: int, height: int) -> Camera:
+        """A camera with square pixels whose axis meets the middle of the image."""
+        return cls(fx=f_px, fy=f_px, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height)
+
+    @classmethod
     def from_hfov(cls, hfov_deg: float, width: int, height: int) -> Camera:
         """A centred camera with square pixels and a horizontal field of view in degrees."""
         if not 0 < hfov_deg < 180:
             raise InputError(f"horizontal field of view must lie in (0, 180) degrees, but got {hfov_deg}")
         f_px = width / 2 / math.tan(math.radians(hfov_deg) / 2)
-        return cls(fx=f_px, fy=f_px, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height)
+        return cls.centred(f_px, width, height)
 
     @property
     def f_px(self) -> float:

@@ -1,4 +1,4 @@
-"""Metric colours: a range of metres that is told beside them; of a stream a fixed one, so that nothing flickers."""
+"""Metric colours: depth over a range of metres that is told beside them."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ ColoursOf = Callable[[DepthResult], MetricColours]  # which colours a result is 
 Range = tuple[float, float]
 _ALL_M: Range = (LOW_RANGE_M[0], HIGH_RANGE_M[1])
 _BEYOND_PERCENT = 1.0  # of the measured pixels, at either end
+_ENOUGH_PX = 40_000  # to tell a range from
 _STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0)  # ends of a stream's range, in every decade
 
 
@@ -49,7 +50,7 @@ class StreamColours:
 
     def __call__(self, result: DepthResult) -> MetricColours:
         """The colours of the next result of the stream."""
-        own = own_range_m(result.depth_m[::4, ::4], result.valid[::4, ::4])
+        own = own_range_m(result.depth_m, result.valid)
         before = self._colours
         if own is None:
             return before or MetricColours(min_m=_ALL_M[0], max_m=_ALL_M[1], colormap=self._colormap)
@@ -63,9 +64,11 @@ class StreamColours:
 def own_range_m(depth_m: NDArray[np.float32], valid: NDArray[np.uint8]) -> Range | None:
     """The range of all but a hundredth of the measured pixels at either end, None without a measured pixel.
 
-    It is at least an octave, lest the noise of a wall fill all colours.
+    It is at least an octave, lest the noise of a wall fill all colours. Of large maps every n-th row and column count.
     """
-    measured = depth_m[valid == PixelState.MEASURED]
+    every = max(1, round(math.sqrt(depth_m.size / _ENOUGH_PX)))
+    seen = (slice(None, None, every), slice(None, None, every))
+    measured = depth_m[seen][valid[seen] == PixelState.MEASURED]
     if measured.size == 0:
         return None
     low, high = (float(value) for value in np.percentile(measured, (_BEYOND_PERCENT, 100 - _BEYOND_PERCENT)))

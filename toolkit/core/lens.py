@@ -29,7 +29,8 @@ class Lens:
 
     camera: intrinsics of the picture as it comes.
     model: "radtan", OpenCV's and ROS's plumb_bob and rational_polynomial, or "equidistant", OpenCV's fisheye.
-    coefficients: in OpenCV's order: k1, k2, p1, p2[, k3[, k4, k5, k6[, ...]]], or k1, k2, k3, k4; none for no bend.
+    coefficients: in OpenCV's order: k1, k2, p1, p2[, k3[, k4, k5, k6[, ...]]], or k1, k2, k3, k4; none for no bend. An
+        equidistant lens of four zeros bends: by the angle, not by its tangent.
     rotation: row-major 3x3 that turns the camera's frame into the rectified one, as of a stereo pair.
     projection: intrinsics of the rectified picture, of the same size, where the calibration states them.
 
@@ -57,7 +58,8 @@ class Lens:
     @property
     def bends(self) -> bool:
         """Whether its pictures are to be rectified: the lens bends lines, or the calibration turns the camera."""
-        return any(self.coefficients) or self.rotation != _UNTURNED
+        straight = self.coefficients == () if self.model == "equidistant" else not any(self.coefficients)
+        return not straight or self.rotation != _UNTURNED
 
     def of_frames(self, width: int, height: int) -> Lens:
         """The lens as frames of this size show it: distortion is of directions, so only the intrinsics change.
@@ -100,12 +102,29 @@ class Lens:
         return replace(camera, fx=camera.fx * zoom, fy=camera.fy * zoom)
 
     def maps(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Where each pixel of the rectified picture lies in the source: columns and rows, (H, W) float32 each."""
+        """Where each pixel of the rectified picture lies in the source: columns and rows, (H, W) float32 each.
+
+        Both are -1 where the lens cannot see: behind the camera, or so far out that its polynomial has turned back on
+        itself and would show the picture a second time.
+        """
         matrix, rotation, coefficients = _matrix(self.camera), np.reshape(self.rotation, (3, 3)), self._vector()
         target, size_wh = _matrix(self.rectified), (self.camera.width, self.camera.height)
         make = cv2.initUndistortRectifyMap if self.model == "radtan" else cv2.fisheye.initUndistortRectifyMap
         columns, rows = make(matrix, coefficients, rotation, target, size_wh, cv2.CV_32FC1)
+        if self.projection is not None:  # a view that is found here holds nothing else
+            x, y, z = np.moveaxis(self.projection.rays() @ rotation.astype(np.float32), -1, 0)  # (H, W) each
+            unseen = (z <= 0) | (np.hypot(x, y) >= self._reach * z)
+            columns[unseen] = rows[unseen] = -1
         return columns.astype(np.float32, copy=False), rows.astype(np.float32, copy=False)
+
+    @property
+    def _reach(self) -> float:
+        """Tangent of the angle off the axis up to which what lies farther out is seen farther out."""
+        tangents = np.tan(np.radians(np.linspace(0, 89.9, 900)))
+        sides = [np.column_stack([x, np.zeros_like(x), np.ones_like(x)]) for x in (tangents, -tangents)]
+        right, left = (self._bent(side @ np.reshape(self.rotation, (3, 3)).T)[:, 0] for side in sides)
+        inward = np.diff(right - left) <= 0  # the difference is free of what a lens off its axis adds to both
+        return float(tangents[inward.argmax()]) if inward.any() else math.inf
 
     def _vector(self) -> NDArray[np.float64]:
         return np.array(self.coefficients or (0.0,) * 4, np.float64)

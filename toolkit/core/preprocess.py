@@ -142,6 +142,13 @@ def network_input(name: str, frame_bgr: BgrFrame) -> NDArray[Any]:
     return np.ascontiguousarray(image * np.float32(1 / 255))
 
 
+def canonical_camera(placement: Placement, spec: DepthSpec) -> Camera:
+    """The camera for which a network's depth needs no scaling, in pixels of the frame: `focal_scale` of it is 1."""
+    width, height = placement.frame_wh
+    sx, sy = placement.content_wh[0] / width, placement.content_wh[1] / height
+    return Camera.centred(spec.f_canonical_px / ((sx + sy) / 2), width, height)
+
+
 def focal_scale(camera: Camera | None, placement: Placement, spec: DepthSpec) -> float:
     """What multiplies a network's depth for this camera: f / f_canonical, both in pixels at network size.
 

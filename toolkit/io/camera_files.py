@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def read_lens(path: Path) -> Lens:
         raise InputError(f"camera file {path}: {error}") from None
     except KeyError as error:
         raise InputError(f"camera file {path}: it has no {error.args[0]}; known forms: {FORMS}") from None
-    except (ArithmeticError, TypeError, ValueError) as error:
+    except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
         raise InputError(f"camera file {path}: it is damaged or truncated ({error}); known forms: {FORMS}") from None
 
 
@@ -73,14 +73,15 @@ def lens_named(model: str, coefficients: tuple[float, ...], camera: Camera) -> L
     Raises:
         InputError: it bends by a model that cannot be undone, or has another number of coefficients.
     """
-    if not any(coefficients):
+    kind = _LENS_MODELS.get(model.lower())
+    if not coefficients or (kind != "equidistant" and not any(coefficients)):
         return Lens(camera=camera)
-    if model.lower() not in _LENS_MODELS:
+    if kind is None:
         raise InputError(
             f"the distortion model {model!r} is not undone here (known: {', '.join(_LENS_MODELS)}); give rectified"
             " pictures and their fx,fy,cx,cy"
         )
-    return Lens(camera=camera, model=_LENS_MODELS[model.lower()], coefficients=coefficients)
+    return Lens(camera=camera, model=kind, coefficients=coefficients)
 
 
 def _text(path: Path) -> str:
@@ -133,10 +134,14 @@ def _of_element(element: ElementTree.Element) -> Any:
 
 
 def _of_numbers(fields: dict[str, Any]) -> Lens:
-    """Our own form."""
+    """Our own form; distortion that stands beside it, in a list or by name, is not passed over."""
     width, height = _size(fields)
     fx, fy, cx, cy = (float(fields[key]) for key in ("fx", "fy", "cx", "cy"))
-    return Lens(camera=Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=width, height=height))
+    camera = Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=width, height=height)
+    model = _word(fields.get("distortion_model", "radtan"))
+    listed = any(name in fields for name in _DISTORTION)
+    coefficients = _numbers(_first(fields, _DISTORTION)) if listed else _in_order(fields, model)
+    return lens_named(model, coefficients, camera)
 
 
 def _of_matrix(fields: dict[str, Any]) -> Lens:
@@ -185,9 +190,17 @@ def _of_colmap(lines: list[str]) -> Lens:
         width=int(width),
         height=int(height),
     )
-    fisheye = model == "OPENCV_FISHEYE"
+    lens = "fisheye" if model == "OPENCV_FISHEYE" else "radtan"
+    return lens_named(lens, _in_order(value, lens), camera)
+
+
+def _in_order(value: Mapping[str, Any], model: str) -> tuple[float, ...]:
+    """Coefficients that stand by name, in OpenCV's order; none where not even the first stands there."""
+    if "k1" not in value:
+        return ()
+    fisheye = _LENS_MODELS.get(model.lower()) == "equidistant"
     order = ("k1", "k2", "k3", "k4") if fisheye else ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
-    return lens_named("fisheye" if fisheye else "radtan", tuple(value.get(name, 0.0) for name in order), camera)
+    return tuple(float(value.get(name, 0.0)) for name in order)
 
 
 def _size(fields: dict[str, Any]) -> tuple[int, int]:

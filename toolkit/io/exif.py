@@ -40,7 +40,7 @@ def exif_camera(photo: Path, width: int, height: int) -> Camera | None:
         f_px = tags.get(_FOCAL_MM, 0.0) * tags.get(_X_PER_UNIT, 0.0) / unit_mm * resized
     if not _PLAUSIBLE[0] <= f_px / diagonal_px <= _PLAUSIBLE[1]:
         return None
-    return Camera(fx=f_px, fy=f_px, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height)
+    return Camera.centred(f_px, width, height)
 
 
 def _tags(photo: Path) -> dict[int, float]:

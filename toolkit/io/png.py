@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from edgedepth.core.errors import OutputError
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_HEADER_END = len(_SIGNATURE) + 25  # IHDR: length, type, 13 bytes, check sum
+_HEADER_END = 8 + 25  # the signature; IHDR: length, type, 13 bytes, check sum
 
 
 def png_bytes(image: NDArray[np.uint8] | NDArray[np.uint16], text: Mapping[str, str] | None = None) -> bytes:
@@ -30,18 +29,6 @@ def png_bytes(image: NDArray[np.uint8] | NDArray[np.uint16], text: Mapping[str, 
     data = encoded.tobytes()
     chunks = b"".join(_text_chunk(key, value) for key, value in (text or {}).items())
     return data[:_HEADER_END] + chunks + data[_HEADER_END:]
-
-
-def png_text(data: bytes) -> dict[str, str]:
-    """The tEXt entries of a PNG file."""
-    text, at = {}, len(_SIGNATURE)
-    while at + 8 <= len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        if data[at + 4 : at + 8] == b"tEXt":
-            key, _, value = data[at + 8 : at + 8 + length].partition(b"\0")
-            text[key.decode("latin-1")] = value.decode("latin-1")
-        at += 12 + length
-    return text
 
 
 def _text_chunk(key: str, value: str) -> bytes:

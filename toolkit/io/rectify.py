@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.camera import Camera
+from edgedepth.core.errors import InputError
 from edgedepth.core.lens import Lens
 from edgedepth.io.camera_files import read_lens
 from edgedepth.io.frames import Frame
@@ -68,8 +69,15 @@ class Rectifier:
         return Rectified(image_bgr, self._camera, self._outside)
 
     def frame(self, frame: Frame) -> Frame:
-        """The frame rectified, with the intrinsics that it then has."""
-        image_bgr, camera, outside = self(frame.image_bgr)
+        """The frame rectified, with the intrinsics that it then has.
+
+        Raises:
+            InputError: it has another shape than the calibrated picture; the message names it.
+        """
+        try:
+            image_bgr, camera, outside = self(frame.image_bgr)
+        except InputError as error:
+            raise InputError(f"frame {frame.name}: {error}") from None
         lens = self.lens.model if self.lens.bends else None
         return replace(
             frame, image_bgr=image_bgr, camera=camera, camera_source="given", outside=outside, rectified=lens

@@ -23,8 +23,8 @@ _PRECISIONS = ("fp32", "fp16", "int8")
 
 
 @dataclass(frozen=True, order=True)
-class Way:
-    """A way to run a bundle."""
+class Setup:
+    """A choice of what a bundle runs with."""
 
     backend: str
     precision: str
@@ -32,15 +32,15 @@ class Way:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Milliseconds per frame of one route in one way.
+    """Milliseconds per frame of one route in one setup.
 
     infer_ms: the depth network alone, by percentile. frame_ms: resize, network and answer at camera size; `route_ms`,
     the median of what the router takes when it is asked, comes on top every few frames.
-    speedup: median over the rounds of the first way's frame time over this one's, taken next to each other in time.
+    speedup: median over the rounds of the first setup's frame time over this one's, taken next to each other in time.
     """
 
     route: Route
-    way: Way
+    setup: Setup
     device: str
     infer_ms: dict[str, float]
     frame_ms: dict[str, float]
@@ -55,21 +55,21 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchReport:
-    """rows: in the order of the ways, route by route. skipped: ways that do not run here, and why."""
+    """rows: in the order of the setups, route by route. skipped: setups that do not run here, and why."""
 
     frame_wh: tuple[int, int]
     rounds: int
     rows: tuple[Row, ...]
-    skipped: dict[Way, str]
+    skipped: dict[Setup, str]
 
 
-def ways_of(bundle: Bundle, backends: Sequence[str] = (), precisions: Sequence[str] = ()) -> list[Way]:
+def setups_of(bundle: Bundle, backends: Sequence[str] = (), precisions: Sequence[str] = ()) -> list[Setup]:
     """Every combination of the backends and precisions; those available here and those in the bundle if none given."""
     found = [name for name, availability in probe_all().items() if availability.available]
     held = {key.partition("@")[0] for network in bundle.manifest.networks.values() for key in network.variants}
     common = [name for name in _PRECISIONS if name in held]
     return [
-        Way(backend, precision)
+        Setup(backend, precision)
         for backend in backends or found
         for precision in precisions or (*common, *(["bf16"] if backend == "openvino" else []))
     ]
@@ -77,76 +77,76 @@ def ways_of(bundle: Bundle, backends: Sequence[str] = (), precisions: Sequence[s
 
 def bench(
     bundle: Bundle,
-    ways: Sequence[Way],
+    setups: Sequence[Setup],
     *,
     frame_wh: tuple[int, int] = (1280, 720),
     rounds: int = 50,
     threads: int | None = None,
 ) -> BenchReport:
-    """Time every route of a bundle in every way, one frame of each after the other, `rounds` times.
+    """Time every route of a bundle in every setup, one frame of each after the other, `rounds` times.
 
-    A way that cannot run here is skipped and told. What a network computes does not depend on what it sees: the frame
+    A setup that cannot run here is skipped and told. What a network computes does not depend on what it sees: the frame
     is noise.
 
     Raises:
-        BackendError: no way runs here; the message gives each one's reason.
+        BackendError: no setup runs here; the message gives each one's reason.
         InputError: rounds is not positive.
     """
     if rounds < 1:
         raise InputError(f"rounds must be positive, but got {rounds}")
     frame = np.random.default_rng(0).integers(0, 256, (frame_wh[1], frame_wh[0], 3), np.uint8)
-    skipped: dict[Way, str] = {}
+    skipped: dict[Setup, str] = {}
     with ExitStack() as stack:
-        runtimes: dict[Way, DepthRuntime] = {}
-        for way in ways:
-            opened = _open(bundle, way, threads)
+        runtimes: dict[Setup, DepthRuntime] = {}
+        for setup in setups:
+            opened = _open(bundle, setup, threads)
             if isinstance(opened, EdgeDepthError):
-                skipped[way] = str(opened)
+                skipped[setup] = str(opened)
             else:
-                runtimes[way] = stack.enter_context(opened)
+                runtimes[setup] = stack.enter_context(opened)
         if not runtimes:
-            reasons = "; ".join(f"{way.backend} {way.precision}: {why}" for way, why in skipped.items())
+            reasons = "; ".join(f"{setup.backend} {setup.precision}: {why}" for setup, why in skipped.items())
             raise BackendError(f"nothing to time: {reasons or 'no backend is available'}")
         rows = [row for route in bundle.manifest.networks for row in _time_route(runtimes, route, frame, rounds)]
     return BenchReport(frame_wh=frame_wh, rounds=rounds, rows=tuple(rows), skipped=skipped)
 
 
-def _open(bundle: Bundle, way: Way, threads: int | None) -> DepthRuntime | EdgeDepthError:
+def _open(bundle: Bundle, setup: Setup, threads: int | None) -> DepthRuntime | EdgeDepthError:
     try:
-        return DepthRuntime.load(bundle, backend=way.backend, precision=way.precision, threads=threads)
+        return DepthRuntime.load(bundle, backend=setup.backend, precision=setup.precision, threads=threads)
     except EdgeDepthError as error:
         return error
 
 
-def _time_route(runtimes: dict[Way, DepthRuntime], route: Route, frame: NDArray[np.uint8], rounds: int) -> list[Row]:
-    infer: dict[Way, list[float]] = {way: [] for way in runtimes}
-    whole: dict[Way, list[float]] = {way: [] for way in runtimes}
-    deciding: dict[Way, list[float]] = {way: [] for way in runtimes}
-    results: dict[Way, DepthResult | None] = dict.fromkeys(runtimes)
+def _time_route(runtimes: dict[Setup, DepthRuntime], route: Route, frame: NDArray[np.uint8], rounds: int) -> list[Row]:
+    infer: dict[Setup, list[float]] = {setup: [] for setup in runtimes}
+    whole: dict[Setup, list[float]] = {setup: [] for setup in runtimes}
+    deciding: dict[Setup, list[float]] = {setup: [] for setup in runtimes}
+    results: dict[Setup, DepthResult | None] = dict.fromkeys(runtimes)
     for number in range(-_WARM_UP, rounds):
-        for way, runtime in runtimes.items():
+        for setup, runtime in runtimes.items():
             started = time.perf_counter()
-            results[way] = result = runtime(frame, route=route, out=results[way])
+            results[setup] = result = runtime(frame, route=route, out=results[setup])
             elapsed = time.perf_counter() - started
             started = time.perf_counter()
             runtime.decide(frame)
             asked = time.perf_counter() - started
             if number >= 0:
-                infer[way].append(result.timings_ms["infer"])
-                whole[way].append(elapsed * 1e3)
-                deciding[way].append(asked * 1e3)
+                infer[setup].append(result.timings_ms["infer"])
+                whole[setup].append(elapsed * 1e3)
+                deciding[setup].append(asked * 1e3)
     base = np.array(whole[next(iter(runtimes))])
     return [
         Row(
             route=route,
-            way=way,
+            setup=setup,
             device=runtime.device,
-            infer_ms=_percentiles(infer[way]),
-            frame_ms=_percentiles(whole[way]),
-            route_ms=round(float(np.median(deciding[way])), 3),
-            speedup=round(float(np.median(base / np.array(whole[way]))), 3),
+            infer_ms=_percentiles(infer[setup]),
+            frame_ms=_percentiles(whole[setup]),
+            route_ms=round(float(np.median(deciding[setup])), 3),
+            speedup=round(float(np.median(base / np.array(whole[setup]))), 3),
         )
-        for way, runtime in runtimes.items()
+        for setup, runtime in runtimes.items()
     ]
 
 

@@ -15,7 +15,7 @@ from edgedepth.core.bundle import DEFAULT_BUNDLE, Bundle
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError, UnknownNameError
 from edgedepth.core.manifest import BundleFile, DepthNetwork, MetricScale, variant_keys
-from edgedepth.core.preprocess import Placement, focal_scale
+from edgedepth.core.preprocess import Placement, canonical_camera, focal_scale
 from edgedepth.core.results import DepthResult, PixelState
 from edgedepth.core.routing import Decision, Route, RouteKeeper
 from edgedepth.core.spec import DepthSpec, ResizePolicy, Upsampling
@@ -372,7 +372,7 @@ class DepthRuntime:
             route=decision.route,
             score=decision.score,
             votes=decision.votes,
-            camera=_canonical_camera(placement, entry.spec) if camera is None else camera,
+            camera=canonical_camera(placement, entry.spec) if camera is None else camera,
             camera_given=camera is not None,
         )
 
@@ -452,11 +452,3 @@ def _choose_precision(bundle: Bundle, precision: str, backend: str) -> str:
                 f" it has: {', '.join(network.variants)}"
             )
     return precision
-
-
-def _canonical_camera(placement: Placement, spec: DepthSpec) -> Camera:
-    """The camera for which the network's depth needs no scaling, in pixels of the frame."""
-    width, height = placement.frame_wh
-    sx, sy = placement.content_wh[0] / width, placement.content_wh[1] / height
-    f_px = spec.f_canonical_px / ((sx + sy) / 2)
-    return Camera(fx=f_px, fy=f_px, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height)

@@ -11,6 +11,7 @@ from edgedepth.core.preprocess import Placement
 # Chosen on rendered scenes for boundary_f1 at an unchanged abs_rel (docs/decisions.md).
 _RADIUS = 3  # of the windows, in pixels of half the network's size
 _PASSES = 2
+_AROUND = np.ones((4 * _RADIUS + 1, 4 * _RADIUS + 1), np.uint8)  # the window at the network's size
 _MARGIN = 2 * _RADIUS * _PASSES  # as far as a pixel has a say
 _TINY_M = float(np.finfo(np.float32).tiny)
 _EVEN = 3e-4 * 255**2  # variance of grey levels below which a window counts as even: sensor noise is below, edges above
@@ -22,7 +23,9 @@ class GuidedUpsampler:
     A network's edges are soft and its pixels large, but where depth jumps the picture mostly does, too. In every small
     window the logarithm of depth is fitted as a line in the frame's grey level; the lines are found at half the
     network's size and drawn with the grey levels of the whole frame (He and Sun, "Fast Guided Filter",
-    arXiv:1505.00996). Where the picture is even that is a mean. Buffers of frame size are kept from call to call.
+    arXiv:1505.00996). Where the picture is even that is a mean. No pixel is nearer or farther than the network's
+    answers around it: a line means nothing for a speck that is brighter than all it was fitted to. Buffers of frame
+    size are kept from call to call.
     """
 
     def __init__(self) -> None:
@@ -56,6 +59,9 @@ class GuidedUpsampler:
         np.multiply(self._slope, self._grey, out=self._slope)
         cv2.add(target, self._slope, dst=target)
         cv2.exp(target, dst=target)
+        for extreme, limited in ((cv2.erode, np.maximum), (cv2.dilate, np.minimum)):
+            cv2.resize(extreme(inner, _AROUND), placement.frame_wh, dst=self._slope, interpolation=cv2.INTER_LINEAR)
+            limited(target, self._slope, out=target)
         return target
 
 

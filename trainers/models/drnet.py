@@ -101,7 +101,7 @@ class FullSize(nn.Module):
 class DRNet(nn.Module):
     """Backbone, coarse guess, four levels, full size."""
 
-    paper_loss = "hu"  # of `edgedepth.trainers.objectives_papers.METRIC_LOSSES`
+    paper_loss = "hu"  # of `edgedepth.trainers.losses.papers.METRIC_LOSSES`
 
     def __init__(self, options: DRNetOptions) -> None:
         super().__init__()

@@ -48,7 +48,7 @@ class HQMD(nn.Module):
     """Backbone, atrous spatial pyramid pooling, decoder with the features at 1/4, one or sixteen enlarged channels."""
 
     least_batch = 2  # batch norm of one value per channel and image has no variance in a batch of one
-    paper_loss = "berhu+magnitude+direction"  # of `edgedepth.trainers.objectives_papers.METRIC_LOSSES`
+    paper_loss = "berhu+magnitude+direction"  # of `edgedepth.trainers.losses.papers.METRIC_LOSSES`
 
     def __init__(self, options: HQMDOptions) -> None:
         super().__init__()

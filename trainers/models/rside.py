@@ -55,7 +55,7 @@ class UpProjection(nn.Module):
 class RSIDE(nn.Module):
     """Encoder E, decoder D, multi-scale feature fusion MFF, refinement R."""
 
-    paper_loss = "hu"  # of `edgedepth.trainers.objectives_papers.METRIC_LOSSES`
+    paper_loss = "hu"  # of `edgedepth.trainers.losses.papers.METRIC_LOSSES`
 
     def __init__(self, options: RSIDEOptions) -> None:
         super().__init__()

@@ -192,7 +192,7 @@ class RSN(nn.Module):
     """Generation module, refinement module, iterations."""
 
     least_batch = 2  # batch norm of one value per channel and image has no variance in a batch of one
-    paper_loss = "region-log"  # of `edgedepth.trainers.objectives_papers.METRIC_LOSSES`
+    paper_loss = "region-log"  # of `edgedepth.trainers.losses.papers.METRIC_LOSSES`
 
     def __init__(self, options: RSNOptions) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Losses on metric depth and its gradients: papers/3 eq. 1 to 7, and those of Hu et al. 2019 that papers/3 and 4 use.
+"""Losses on depth in metres and its gradients: L1, L2, papers/3 eq. 1 to 7, and those of Hu et al. 2019.
 
-Maps are (B, 1, H, W) metres; every mean runs over the weighted pixels of the batch, and a difference counts where all
-pixels it is made of are known.
+Papers 3 and 4 use the last. Maps are (B, 1, H, W) metres; every mean runs over the weighted pixels of the batch, and a
+difference counts where all pixels it is made of are known.
 """
 
 from __future__ import annotations
@@ -10,9 +10,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgedepth.trainers.losses import weighted_mean
+from edgedepth.trainers.losses.masked import weighted_mean
 
 _HU_OFFSET = 0.5  # alpha in ln(|e| + alpha), as in the authors' code
+
+
+def regression_loss(prediction_m: Tensor, depth_m: Tensor, weight: Tensor) -> Tensor:
+    """L1 between regressed and true depth in metres (papers/1, section 4.3)."""
+    return weighted_mean((prediction_m - depth_m).abs(), weight)
+
+
+def squared_loss(prediction_m: Tensor, depth_m: Tensor, weight: Tensor) -> Tensor:
+    """L2 (papers/5 eq. 1)."""
+    return weighted_mean((prediction_m - depth_m) ** 2, weight)
 
 
 def berhu_loss(prediction_m: Tensor, depth_m: Tensor, weight: Tensor) -> Tensor:

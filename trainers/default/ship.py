@@ -1,4 +1,4 @@
-"""Takes the finished weights of a recipe's run into the package: `python -m edgedepth.trainers.ship RUN`."""
+"""Takes the finished weights of a recipe's run into the package: `python -m edgedepth.trainers.default.ship RUN`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgedepth.core.files import write_atomic
 from edgedepth.core.routing import SceneRule
 from edgedepth.core.spec import DepthSpec
 from edgedepth.trainers.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edgedepth.trainers.stages import STAGES
+from edgedepth.trainers.default.stages import STAGES
 
 
 @dataclass(frozen=True, kw_only=True)

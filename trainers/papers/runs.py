@@ -16,18 +16,24 @@ from edgedepth.core.routing import Route
 from edgedepth.datasets import DepthDataset, SampleInfo, open_dataset
 from edgedepth.evaluation import EvaluationReport, MeanDepth, evaluate_samples, protocol_named
 from edgedepth.evaluation.evaluate import PredictSample
-from edgedepth.trainers.comparison import MEAN_MAP, Figures
 from edgedepth.trainers.config import AugmentConfig, TrainConfig
 from edgedepth.trainers.models.registry import classifier_names, default_spec
-from edgedepth.trainers.paper_tables import PaperTable, Routing, Row, Training
+from edgedepth.trainers.papers.comparison import MEAN_MAP, Figures
+from edgedepth.trainers.papers.routed_predictor import (
+    Decide,
+    RoutedPredictor,
+    coarse_decision,
+    scene_decision,
+    sigma_of,
+)
+from edgedepth.trainers.papers.tables import PaperTable, Routing, Row, Training
 from edgedepth.trainers.predictor import NetworkPredictor, baselines_beside, predictor_of
-from edgedepth.trainers.routed_predictor import Decide, RoutedPredictor, coarse_decision, scene_decision, sigma_of
 from edgedepth.trainers.splits import Keep, route_of, route_served, serves, training_split
 from edgedepth.trainers.train import train
 from edgedepth.trainers.train_depth import train_depth
 
 if TYPE_CHECKING:
-    from edgedepth.trainers.reproduce import ReproduceConfig
+    from edgedepth.trainers.papers.reproduce import ReproduceConfig
 
 # Little bending: budgets are too small to learn more than the pictures there are.
 _AUGMENT = AugmentConfig(max_zoom=1.2, reshape=0.0, whole=0.5, photometric=0.3, cutout=0.0)

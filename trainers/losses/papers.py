@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from edgedepth.core.errors import UnknownNameError
-from edgedepth.trainers import losses, losses_detail, losses_region
-from edgedepth.trainers.losses_classes import class_cross_entropy, interval_class
+from edgedepth.trainers.losses import metric
+from edgedepth.trainers.losses.classes import class_cross_entropy, interval_class
+from edgedepth.trainers.losses.regions import (
+    REFINEMENT_WEIGHT,
+    SUPPORT_WEIGHT,
+    iteration_loss,
+    region_loss,
+    region_means,
+)
 from edgedepth.trainers.models.metric import MetricHeads
 from edgedepth.trainers.models.sid_deeplab import IntervalHeads
 
@@ -32,18 +39,13 @@ class RegionLosses:
     support: bool = True
 
 
-def squared_loss(prediction_m: Tensor, depth_m: Tensor, weight: Tensor) -> Tensor:
-    """L2 (papers/5 eq. 1)."""
-    return losses.weighted_mean((prediction_m - depth_m) ** 2, weight)
-
-
-_BERHU = ("depth", losses_detail.berhu_loss)
-_MAGNITUDE = ("magnitude", losses_detail.gradient_magnitude_loss)
-_DIRECTION = ("direction", losses_detail.gradient_direction_loss)
+_BERHU = ("depth", metric.berhu_loss)
+_MAGNITUDE = ("magnitude", metric.gradient_magnitude_loss)
+_DIRECTION = ("direction", metric.gradient_direction_loss)
 
 METRIC_LOSSES: Mapping[str, MapLosses | RegionLosses] = {
-    "l1": MapLosses((("depth", losses.regression_loss),)),
-    "l2": MapLosses((("depth", squared_loss),)),
+    "l1": MapLosses((("depth", metric.regression_loss),)),
+    "l2": MapLosses((("depth", metric.squared_loss),)),
     # papers/3, Table 1, from "w/ l_depth" to "w/ full loss" (eq. 7 with lambda = mu = 1)
     "berhu": MapLosses((_BERHU,)),
     "berhu+magnitude": MapLosses((_BERHU, _MAGNITUDE)),
@@ -51,9 +53,9 @@ METRIC_LOSSES: Mapping[str, MapLosses | RegionLosses] = {
     # Hu et al. 2019; papers/4 eq. 2 takes it on every level
     "hu": MapLosses(
         (
-            ("depth", losses_detail.hu_depth_loss),
-            ("gradient", losses_detail.hu_gradient_loss),
-            ("normal", losses_detail.hu_normal_loss),
+            ("depth", metric.hu_depth_loss),
+            ("gradient", metric.hu_gradient_loss),
+            ("normal", metric.hu_normal_loss),
         )
     ),
     # papers/5, Table 3
@@ -100,7 +102,7 @@ def _map_terms(heads: MetricHeads, depth_m: Tensor, weight: Tensor, chosen: MapL
         size_hw = (level.shape[2], level.shape[3])
         if min(size_hw) < _SMALLEST_LEVEL:
             continue  # a level of a thumbnail has no gradients to compare
-        target, share = losses_detail.shrink_target(depth_m, weight, size_hw)
+        target, share = metric.shrink_target(depth_m, weight, size_hw)
         for name, loss in chosen.terms:
             value = loss(level.float(), target, share)
             totals[name] = totals[name] + value if name in totals else value
@@ -118,13 +120,13 @@ def _region_terms(
     supported = heads.support_m if chosen.support else None
     both = supported is not None and heads.levels_m[-1] is not supported
     if supported is not None:
-        target = depth_m if regions is None else losses_region.region_means(depth_m, weight, regions)
-        support = losses_region.region_loss(supported.float(), target, weight, regions, log=chosen.log)
-        terms["support"] = support * (losses_region.SUPPORT_WEIGHT if both else 1.0)
+        target = depth_m if regions is None else region_means(depth_m, weight, regions)
+        support = region_loss(supported.float(), target, weight, regions, log=chosen.log)
+        terms["support"] = support * (SUPPORT_WEIGHT if both else 1.0)
     if both or supported is None:
         levels = [level.float() for level in heads.levels_m]
-        iterations = losses_region.iteration_loss(levels, depth_m, weight, regions, log=chosen.log)
-        terms["iterations"] = iterations * (losses_region.REFINEMENT_WEIGHT if both else 1.0)
+        iterations = iteration_loss(levels, depth_m, weight, regions, log=chosen.log)
+        terms["iterations"] = iterations * (REFINEMENT_WEIGHT if both else 1.0)
     return terms
 
 

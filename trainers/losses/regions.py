@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from edgedepth.trainers.losses import weighted_mean
+from edgedepth.trainers.losses.masked import weighted_mean
 
 ITERATION_WEIGHTS = (0.2, 0.3, 0.5)  # lambda_1 to lambda_3 of eq. 3
 SUPPORT_WEIGHT, REFINEMENT_WEIGHT = 0.3, 0.7  # lambda_0 and lambda_4 of eq. 4

@@ -17,10 +17,11 @@ from rich.progress import Progress
 from edgedepth.core.errors import InputError, require
 from edgedepth.core.files import locked, output_error, write_atomic
 from edgedepth.trainers.config import TrainConfig
+from edgedepth.trainers.default.renderings import RENDERINGS
+from edgedepth.trainers.default.stages import STAGES
 from edgedepth.trainers.loop import FitResult, progress_bar
 from edgedepth.trainers.pause import Deadline, Paused, pack, unpack
 from edgedepth.trainers.processes import rank, with_others
-from edgedepth.trainers.stages import RENDERINGS, STAGES
 from edgedepth.trainers.train import train
 
 Say = Callable[[str], None]

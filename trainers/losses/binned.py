@@ -1,11 +1,7 @@
-"""Losses of the depth networks: index-space, gradient and multi-task terms, all over masked pixels.
+"""Losses on the index axis of `Bins` (0 = min_m, K = max_m), where predictions and targets of our networks live.
 
-Predictions and targets live on the index axis of `Bins` (0 = min_m, K = max_m). With log spacing one index is a
-fixed ratio of depths, so a distance of indices times the bin width is a distance of log depths: that is the unit
-of every index-space term below, which makes weights independent of the number of bins.
-
-Every mean runs over weighted pixels of the whole batch, sum(w * loss) / sum(w); papers/1 eq. 3 writes the plain
-sum, which differs by a factor that a learning rate absorbs and that would change with image and batch size.
+With log spacing one index is a fixed ratio of depths, so a distance of indices times the bin width is a distance of
+log depths: that is the unit of every term below, which makes weights independent of the number of bins.
 """
 
 from __future__ import annotations
@@ -17,11 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edgedepth.core.bins import Bins
-
-
-def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """sum(weight * values) / sum(weight), and 0 where nothing is weighted; scalar."""
-    return (values * weight).sum() / weight.sum().clamp_min(1e-6)
+from edgedepth.trainers.losses.masked import weighted_mean
 
 
 def smooth_l1(difference: Tensor) -> Tensor:
@@ -36,11 +28,6 @@ def soft_classification_loss(index: Tensor, depth_m: Tensor, weight: Tensor, bin
     `index` and `depth_m` (metres) and `weight` have the same shape; depths outside the range go to the end bins.
     """
     return weighted_mean(smooth_l1(index - bins.quantise(depth_m, torch)), weight)
-
-
-def regression_loss(prediction_m: Tensor, depth_m: Tensor, weight: Tensor) -> Tensor:
-    """L1 between regressed and true depth in metres (papers/1, section 4.3)."""
-    return weighted_mean((prediction_m - depth_m).abs(), weight)
 
 
 def pool_target(index: Tensor, weight: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:

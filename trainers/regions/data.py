@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,9 @@ from edgedepth.core.errors import InputError
 from edgedepth.core.spec import DepthSpec
 from edgedepth.datasets import DepthDataset
 from edgedepth.trainers.config import AugmentConfig
-from edgedepth.trainers.data import DepthBatch, Key, spread
-from edgedepth.trainers.fitting import canonical_camera, fit_frame
-from edgedepth.trainers.region_support import region_support
+from edgedepth.trainers.data import DepthBatch, DepthItem, Key, collate
+from edgedepth.trainers.fitting import camera_or_canonical, fit_frame
+from edgedepth.trainers.regions.support import region_support
 
 HIGHEST_CLASS = np.float32(1000)  # NYU's labelled file has 894 classes
 
@@ -26,7 +26,7 @@ HIGHEST_CLASS = np.float32(1000)  # NYU's labelled file has 894 classes
 class RegionBatch(DepthBatch):
     """Frames at network size with what papers/5 supervises and guides by.
 
-    regions: (B, 1, H, W) int64, 0 = none; see `edgedepth.trainers.region_support`.
+    regions: (B, 1, H, W) int64, 0 = none; see `edgedepth.trainers.regions.support`.
     semantic: (B, 1, H, W) float32, class ids over 1000, so in 0..1.
     """
 
@@ -35,16 +35,11 @@ class RegionBatch(DepthBatch):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegionItem:
+class RegionItem(DepthItem):
     """One frame; see `RegionBatch`."""
 
-    image: NDArray[np.uint8]
-    depth_m: NDArray[np.float32]
-    focal: float
-    content: tuple[int, int, int, int]
     regions: NDArray[np.int32]
     semantic: NDArray[np.float32]
-    id: str
 
 
 class RegionFrames(Dataset[RegionItem]):
@@ -79,7 +74,7 @@ class RegionFrames(Dataset[RegionItem]):
         fitted = fit_frame(
             np.ascontiguousarray(sample.image_bgr[..., ::-1]),
             sample.depth_m,
-            sample.camera or canonical_camera((sample.depth_m.shape[1], sample.depth_m.shape[0]), self.spec),
+            camera_or_canonical(sample.camera, sample.image_bgr, self.spec),
             self.spec,
             labels=sample.semantic,
             augment=self.augment,
@@ -101,18 +96,7 @@ class RegionFrames(Dataset[RegionItem]):
 def collate_regions(items: Sequence[RegionItem]) -> RegionBatch:
     """Stack items into a batch of tensors."""
     return RegionBatch(
-        image=torch.from_numpy(np.stack([item.image for item in items])),
-        depth_m=torch.from_numpy(np.stack([item.depth_m for item in items])[:, None]),
-        focal=torch.tensor([item.focal for item in items], dtype=torch.float32),
-        content=torch.tensor([item.content for item in items]),
-        ids=tuple(item.id for item in items),
+        **vars(collate(items)),
         regions=torch.from_numpy(np.stack([item.regions for item in items])[:, None]).long(),
         semantic=torch.from_numpy(np.stack([item.semantic for item in items])[:, None]),
     )
-
-
-def regions_in_order(frames: RegionFrames, batch: int, limit: int | None = None) -> Iterator[RegionBatch]:
-    """Batches of frames in their order, for evaluation; `limit` takes that many, evenly spread over the set."""
-    indices = spread(len(frames), limit)
-    for first in range(0, len(indices), batch):
-        yield collate_regions([frames[0, index] for index in indices[first : first + batch]])

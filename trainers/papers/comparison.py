@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgedepth.core.metrics import METRICS
-from edgedepth.trainers.paper_tables import PaperTable, Row
+from edgedepth.trainers.papers.tables import PaperTable, Row
 
 Figures = Mapping[str, float]
 _RANGES = ("near_", "far_")  # before a metric: of the frames of one range

@@ -10,15 +10,16 @@ from torch import Tensor, nn
 from edgedepth.core.bins import Bins
 from edgedepth.core.errors import InputError
 from edgedepth.core.spec import DepthSpec
-from edgedepth.trainers import losses
 from edgedepth.trainers.config import LossConfig
-from edgedepth.trainers.losses_classes import class_cross_entropy, rounded_class
+from edgedepth.trainers.losses import binned
+from edgedepth.trainers.losses.classes import class_cross_entropy, rounded_class
+from edgedepth.trainers.losses.metric import regression_loss
+from edgedepth.trainers.losses.papers import interval_objective, metric_loss, metric_objective
 from edgedepth.trainers.models.ds_sidenet import DSSideHeads, DSSideNet
 from edgedepth.trainers.models.edge import EdgeNet
 from edgedepth.trainers.models.heads import DepthHeads
 from edgedepth.trainers.models.metric import MetricHeads
 from edgedepth.trainers.models.sid_deeplab import IntervalHeads, SIDDeepLab
-from edgedepth.trainers.objectives_papers import interval_objective, metric_loss, metric_objective
 
 Terms = dict[str, Tensor]
 
@@ -75,14 +76,14 @@ def multi_task_objective(heads: DepthHeads, target: DepthTarget, bins: Bins, con
         classes = rounded_class(target.index, bins.count)
         terms["classification"] = config.classification * class_cross_entropy(heads.logits, classes, target.weight)
     elif heads.indices:
-        index = losses.soft_classification_loss(heads.indices[-1].float(), target.depth_m, target.weight, bins)
+        index = binned.soft_classification_loss(heads.indices[-1].float(), target.depth_m, target.weight, bins)
         terms["classification"] = config.classification * index
     if heads.depth_m is not None:
-        regressed = losses.regression_loss(heads.depth_m.float(), target.depth_m, target.weight)
+        regressed = regression_loss(heads.depth_m.float(), target.depth_m, target.weight)
         terms["regression"] = config.regression * regressed
     if isinstance(heads, DSSideHeads):
         for name, index in heads.further:
-            loss = losses.soft_classification_loss(index.float(), target.depth_m, target.weight, bins)
+            loss = binned.soft_classification_loss(index.float(), target.depth_m, target.weight, bins)
             terms[name] = config.classification * loss
     return terms
 
@@ -98,28 +99,28 @@ def refinement_objective(heads: DepthHeads, target: DepthTarget, bins: Bins, con
     finest = heads.indices[-1].float()
     even = target.weight
     if config.foreground > 0:
-        near = losses.foreground(target.index, even, bins)
+        near = binned.foreground(target.index, even, bins)
         target = replace(target, weight=even * (1 + config.foreground * near))
-    terms: Terms = {"index": losses.index_l1_loss(finest, target.index, target.weight, bins)}
+    terms: Terms = {"index": binned.index_l1_loss(finest, target.index, target.weight, bins)}
     auxiliary = finest.new_zeros(())
     for step, level in enumerate(reversed(heads.indices[:-1]), start=1):
         size = (level.shape[2], level.shape[3])
-        index, weight = losses.pool_target(target.index, target.weight, size)
-        auxiliary = auxiliary + config.level_decay**step * losses.index_l1_loss(level.float(), index, weight, bins)
+        index, weight = binned.pool_target(target.index, target.weight, size)
+        auxiliary = auxiliary + config.level_decay**step * binned.index_l1_loss(level.float(), index, weight, bins)
     terms["auxiliary"] = auxiliary
     if config.gradient > 0:
-        terms["gradient"] = config.gradient * losses.gradient_loss(
+        terms["gradient"] = config.gradient * binned.gradient_loss(
             finest, target.index, even, bins, scales=config.gradient_scales
         )
     if config.coarse_ce > 0 and heads.logits is not None:
-        entropy = losses.soft_bin_cross_entropy(heads.logits, target.index, target.weight)
+        entropy = binned.soft_bin_cross_entropy(heads.logits, target.index, target.weight)
         terms["coarse_ce"] = config.coarse_ce * entropy
     if config.silog > 0:
-        terms["silog"] = config.silog * losses.silog_loss(finest, target.index, even, bins)
+        terms["silog"] = config.silog * binned.silog_loss(finest, target.index, even, bins)
     if config.relative > 0:
-        terms["relative"] = config.relative * losses.relative_loss(finest, target.index, target.weight, bins)
+        terms["relative"] = config.relative * binned.relative_loss(finest, target.index, target.weight, bins)
     if config.regression > 0 and heads.depth_m is not None:
-        regressed = losses.regression_loss(heads.depth_m.float(), target.depth_m, target.weight)
+        regressed = regression_loss(heads.depth_m.float(), target.depth_m, target.weight)
         terms["regression"] = config.regression * regressed / (bins.max_m - bins.min_m)
     return terms
 
@@ -128,7 +129,7 @@ class DepthObjective(nn.Module):
     """A depth network together with its loss: what the training loop calls.
 
     Networks that refine an index map over several levels are trained by `refinement_objective`, those of papers/2 to 5
-    by `objectives_papers`, the others by `multi_task_objective`.
+    by `losses.papers`, the others by `multi_task_objective`.
 
     Raises:
         InputError: the configuration asks for losses that this network has no outputs for.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,13 @@ from edgedepth.core.files import write_atomic
 from edgedepth.trainers.augment import to_float
 from edgedepth.trainers.checkpoint import load_checkpoint
 from edgedepth.trainers.config import TrainConfig
-from edgedepth.trainers.data import DepthBatch, endless
-from edgedepth.trainers.loop import FitResult, fit
-from edgedepth.trainers.losses_region import true_guidance
+from edgedepth.trainers.data import DepthBatch, endless, in_order
+from edgedepth.trainers.loop import FitResult, train_task
+from edgedepth.trainers.losses.regions import true_guidance
 from edgedepth.trainers.models.registry import resolve_options
 from edgedepth.trainers.models.rsn import RSN, Guidance, Modules
-from edgedepth.trainers.processes import fabric_for, first_on_machine, rank
-from edgedepth.trainers.region_data import RegionBatch, RegionFrames, collate_regions, regions_in_order
+from edgedepth.trainers.processes import rank
+from edgedepth.trainers.regions.data import RegionBatch, RegionFrames, collate_regions
 from edgedepth.trainers.start import prepare_folder
 from edgedepth.trainers.train_depth import DepthTask
 from edgedepth.trainers.validation import Predict, depth_figures, draw_batches
@@ -69,11 +70,7 @@ def train_region(config: TrainConfig) -> FitResult:
     """
     options = resolve_options(config.network, config.options)
     if config.init is not None or options.modules != "both" or options.guidance != "region":
-        fabric = fabric_for(config)  # seeds, so it comes before the network's random weights
-        with first_on_machine(fabric):
-            prepare_folder(config)
-            task = RegionTask(config)
-        return fit(task, config, fabric)
+        return train_task(RegionTask, config)
     if config.loss.metric is not None:
         raise InputError(
             "the stages of rsn have losses of their own; leave --loss out, or train a part of it by --option modules"
@@ -90,12 +87,7 @@ def _train_stages(config: TrainConfig) -> FitResult:
         run = _stage_config(config, name, stage, stage.epochs / total)
         done = run.out / "done.json"
         if not done.exists():
-            fabric = fabric_for(run)
-            with first_on_machine(fabric):
-                prepare_folder(run)
-                task = RegionTask(run, stage.frozen)
-            _take(task.network, state)
-            result = fit(task, run, fabric)
+            result = train_task(partial(RegionTask, frozen=stage.frozen, state=state), run)
             if rank() == 0:  # who has figures
                 write_atomic(done, json.dumps(result.figures))
         checkpoint = run.out / f"{config.network}.safetensors"
@@ -122,22 +114,22 @@ def _stage_config(config: TrainConfig, name: str, stage: RegionStage, share: flo
     )
 
 
-def _take(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Give a network what earlier stages trained of it; a stage's modules keep their names in every network."""
-    own = network.state_dict()
-    network.load_state_dict({name: state.get(name, tensor) for name, tensor in own.items()})
-
-
 class RegionTask(DepthTask):
     """A `DepthTask` whose frames come with regions, and whose network may be guided by them.
 
     frozen: the module, "generation" or "refinement", that keeps its weights and statistics.
+    state: weights that earlier stages trained; a stage's modules keep their names in every network.
     """
 
-    def __init__(self, config: TrainConfig, frozen: str | None = None) -> None:
+    def __init__(
+        self, config: TrainConfig, frozen: str | None = None, state: Mapping[str, Tensor] | None = None
+    ) -> None:
         super().__init__(config)
         assert isinstance(self.network, RSN)
         self.rsn = self.network
+        earlier = state or {}
+        own = self.rsn.state_dict()
+        self.rsn.load_state_dict({name: earlier.get(name, tensor) for name, tensor in own.items()})
         self.still: nn.Module | None = None if frozen is None else getattr(self.network, frozen)
         if self.still is not None:
             self.still.requires_grad_(False)
@@ -175,14 +167,14 @@ class RegionTask(DepthTask):
         if not self.rsn.options.needs_guidance:
             return super().evaluate(network, device)
 
-        batches = regions_in_order(self.region_validation, self.config.batch, self.config.eval_images)
+        batches = in_order(self.region_validation, collate_regions, self.config.batch, self.config.eval_images)
         return depth_figures(self._guided(network, device), batches, self.training_spec)
 
     def picture(self, network: nn.Module, device: torch.device, count: int) -> NDArray[np.uint8] | None:
         """As `DepthTask`, with the guidance where the network takes one."""
         if not self.rsn.options.needs_guidance:
             return super().picture(network, device, count)
-        batches = regions_in_order(self.region_validation, 1, count)
+        batches = in_order(self.region_validation, collate_regions, 1, count)
         return draw_batches(self._guided(network, device), batches, self.training_spec)
 
     def _guided(self, network: nn.Module, device: torch.device) -> Predict:

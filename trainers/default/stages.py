@@ -1,30 +1,11 @@
-"""The stages of the recipe of the shipped weights, in order: what is rendered, and what is trained on it and how."""
+"""The stages of the recipe of the shipped weights, in order: what is trained, on which renderings and how."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from edgedepth.trainers.config import AugmentConfig, LossConfig, Optimizer, Precision
-
-if TYPE_CHECKING:
-    from edgedepth.world.shard import World  # imports warp, which only rendering needs
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rendering:
-    """One rendered data set: `count` views of a world at `wh` pixels, `views_per_scene` of them in each scene.
-
-    lens: "straight" or "mixed", see `edgedepth.world.synth.SynthConfig`.
-    """
-
-    world: World
-    count: int
-    wh: tuple[int, int]
-    seed: int
-    views_per_scene: int
-    lens: str = "straight"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,55 +33,6 @@ class Stage:
     blend_from: str | None = None
     gpu: bool = False
 
-
-RENDERINGS: Mapping[str, Rendering] = {
-    "indoor": Rendering(world="indoor", count=3348, wh=(320, 240), seed=1, views_per_scene=3),
-    "street": Rendering(world="street", count=2988, wh=(384, 220), seed=1, views_per_scene=3),
-    "bare": Rendering(world="bare", count=1200, wh=(128, 96), seed=1, views_per_scene=2),
-    "gallery": Rendering(world="gallery", count=1200, wh=(128, 96), seed=1, views_per_scene=4),
-    "gallery-more": Rendering(world="gallery", count=1600, wh=(128, 96), seed=2, views_per_scene=4),
-    "indoor-more": Rendering(world="indoor", count=6000, wh=(208, 156), seed=2, views_per_scene=2),
-    "street-more": Rendering(world="street", count=2400, wh=(288, 165), seed=2, views_per_scene=2),
-    "jam": Rendering(world="jam", count=1600, wh=(288, 165), seed=1, views_per_scene=2),
-    "company": Rendering(world="company", count=1200, wh=(128, 96), seed=1, views_per_scene=4),
-    "crossing": Rendering(world="crossing", count=1200, wh=(128, 96), seed=1, views_per_scene=3),
-    "indoor-third": Rendering(world="indoor", count=5310, wh=(208, 156), seed=3, views_per_scene=2),
-    "company-bent": Rendering(world="company", count=1400, wh=(208, 156), seed=3, views_per_scene=2, lens="mixed"),
-    "gallery-bent": Rendering(world="gallery", count=1000, wh=(208, 156), seed=3, views_per_scene=2, lens="mixed"),
-    "indoor-bent": Rendering(world="indoor", count=700, wh=(320, 240), seed=4, views_per_scene=2, lens="mixed"),
-    "street-third": Rendering(world="street", count=2590, wh=(288, 165), seed=3, views_per_scene=2),
-    "jam-bent": Rendering(world="jam", count=800, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
-    "crossing-bent": Rendering(world="crossing", count=600, wh=(288, 165), seed=3, views_per_scene=2, lens="mixed"),
-    "close": Rendering(world="close", count=1600, wh=(208, 156), seed=5, views_per_scene=2, lens="mixed"),
-    "jam-more": Rendering(world="jam", count=1600, wh=(288, 165), seed=5, views_per_scene=2, lens="mixed"),
-    "weather": Rendering(world="weather", count=400, wh=(288, 165), seed=5, views_per_scene=2, lens="mixed"),
-    "halls": Rendering(world="halls", count=1200, wh=(256, 168), seed=5, views_per_scene=2, lens="mixed"),
-    # Version 2 of the world: pictures with black and burnt parts, floor robots, cyclists; the ground has no seams.
-    "indoor-tones": Rendering(world="indoor", count=2600, wh=(208, 156), seed=9, views_per_scene=2, lens="mixed"),
-    "street-tones": Rendering(world="street", count=420, wh=(288, 165), seed=9, views_per_scene=2, lens="mixed"),
-    "jam-tones": Rendering(world="jam", count=950, wh=(288, 165), seed=9, views_per_scene=2, lens="mixed"),
-    "indoor-world": Rendering(world="indoor", count=6000, wh=(208, 156), seed=12, views_per_scene=2, lens="mixed"),
-    "street-world": Rendering(world="street", count=2000, wh=(288, 165), seed=12, views_per_scene=2, lens="mixed"),
-    "jam-world": Rendering(world="jam", count=2000, wh=(288, 165), seed=12, views_per_scene=2, lens="mixed"),
-    "crossing-world": Rendering(world="crossing", count=600, wh=(288, 165), seed=12, views_per_scene=2, lens="mixed"),
-    "weather-world": Rendering(world="weather", count=500, wh=(288, 165), seed=12, views_per_scene=2, lens="mixed"),
-    "halls-world": Rendering(world="halls", count=800, wh=(256, 168), seed=12, views_per_scene=2, lens="mixed"),
-    "company-world": Rendering(world="company", count=600, wh=(208, 156), seed=12, views_per_scene=2, lens="mixed"),
-    "gallery-world": Rendering(world="gallery", count=600, wh=(208, 156), seed=12, views_per_scene=2, lens="mixed"),
-    "close-world": Rendering(world="close", count=400, wh=(208, 156), seed=12, views_per_scene=2, lens="mixed"),
-    # The same at the size of the shipped networks.
-    "indoor-large": Rendering(world="indoor", count=1500, wh=(320, 240), seed=14, views_per_scene=2, lens="mixed"),
-    "company-large": Rendering(world="company", count=300, wh=(320, 240), seed=14, views_per_scene=2, lens="mixed"),
-    "gallery-large": Rendering(world="gallery", count=300, wh=(320, 240), seed=14, views_per_scene=2, lens="mixed"),
-    "close-large": Rendering(world="close", count=300, wh=(320, 240), seed=14, views_per_scene=2, lens="mixed"),
-    "jam-large": Rendering(world="jam", count=400, wh=(448, 256), seed=14, views_per_scene=2, lens="mixed"),
-    "street-large": Rendering(world="street", count=400, wh=(448, 256), seed=14, views_per_scene=2, lens="mixed"),
-    "crossing-large": Rendering(world="crossing", count=160, wh=(448, 256), seed=14, views_per_scene=2, lens="mixed"),
-    "jam-single": Rendering(world="jam", count=300, wh=(448, 256), seed=15, views_per_scene=1, lens="mixed"),
-    "street-single": Rendering(world="street", count=400, wh=(448, 256), seed=15, views_per_scene=1, lens="mixed"),
-    "crossing-single": Rendering(world="crossing", count=150, wh=(448, 256), seed=15, views_per_scene=1, lens="mixed"),
-    "weather-single": Rendering(world="weather", count=120, wh=(448, 256), seed=15, views_per_scene=1, lens="mixed"),
-}
 
 # A router sees whole scenes: little zoom, but every colour there is. Every window takes a random shape, for rooms and
 # streets are rendered in different ones, and the shape must not tell them apart.

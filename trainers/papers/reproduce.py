@@ -14,9 +14,9 @@ from typing import Any
 
 from edgedepth.core.errors import InputError, require
 from edgedepth.core.files import write_atomic
-from edgedepth.trainers.comparison import Comparison, Figures
-from edgedepth.trainers.paper_tables import PaperTable, World, table_named
-from edgedepth.trainers.reproduce_runs import TableRuns
+from edgedepth.trainers.papers.comparison import Comparison, Figures
+from edgedepth.trainers.papers.runs import TableRuns
+from edgedepth.trainers.papers.tables import PaperTable, World, table_named
 
 Say = Callable[[str], None]
 _VIEWS_PER_SCENE = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgedepth.trainers.losses import weighted_mean
+from edgedepth.trainers.losses.masked import weighted_mean
 
 
 def interval_class(index: Tensor, count: int) -> Tensor:

@@ -1,0 +1,1 @@
+"""Losses; `objectives` says which of them a network is trained by."""
