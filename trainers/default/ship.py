@@ -35,7 +35,7 @@ class Finished:
 FINISHED = {
     "scene-small": Finished(stage="router-white", votes={"vote": "majority", "top_k": 11}),
     "edge-low": Finished(stage="low-company", rest="low"),
-    "edge-high": Finished(stage="high-things", rest="high-whole"),
+    "edge-high": Finished(stage="high-longer", rest="high-whole"),
 }
 
 

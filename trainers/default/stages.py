@@ -55,6 +55,7 @@ _ALL_SCENES = (
     "weather-single", "street-third", "company-bent",
 )  # fmt: skip
 _NEAR_WORLD = ("indoor-world", "indoor-tones", "indoor-third", "company-bent", "gallery-bent")
+_NEAR_LARGE = ("indoor-large", "company-large", "gallery-large", "close-large")
 _FAR_LARGE = (
     "jam-large", "street-large", "crossing-large", "jam-single", "street-single", "crossing-single", "weather-single",
 )  # fmt: skip
@@ -411,6 +412,18 @@ STAGES: Mapping[str, Stage] = {
         loss=_RELATIVE_AND_PLANES,
         optimizer="muon",
     ),
+    "low-things": Stage(
+        network="edge-low",
+        minutes=112,
+        lr=6e-4,
+        batch=16,
+        size=(160, 120),
+        after="low-company",
+        data=(*_NEAR_WORLD, *_NEAR_LARGE, "close-world", "company-world", "gallery-world", "halls-world"),
+        augment=_ROLLED_LIT,
+        loss=replace(_RELATIVE_AND_PLANES, foreground=1.0),
+        optimizer="muon",
+    ),
     "high-third": Stage(
         network="edge-high",
         minutes=26,
@@ -575,6 +588,18 @@ STAGES: Mapping[str, Stage] = {
         batch=16,
         size=(224, 128),
         after="high-world",
+        data=(*_FAR_LARGE * 2, "street-world", "jam-world", "halls-world", "jam-tones", "street-tones"),
+        augment=_ROLLED_LIT_WIDE,
+        loss=_RELATIVE_AND_THINGS,
+        optimizer="muon",
+    ),
+    "high-longer": Stage(
+        network="edge-high",
+        minutes=85,
+        lr=6e-4,
+        batch=16,
+        size=(224, 128),
+        after="high-things",
         data=(*_FAR_LARGE * 2, "street-world", "jam-world", "halls-world", "jam-tones", "street-tones"),
         augment=_ROLLED_LIT_WIDE,
         loss=_RELATIVE_AND_THINGS,
