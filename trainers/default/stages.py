@@ -419,6 +419,8 @@ STAGES: Mapping[str, Stage] = {
         batch=16,
         size=(160, 120),
         after="low-company",
+        blend=0.7,
+        blend_from="low-company",
         data=(*_NEAR_WORLD, *_NEAR_LARGE, "close-world", "company-world", "gallery-world", "halls-world"),
         augment=_ROLLED_LIT,
         loss=replace(_RELATIVE_AND_PLANES, foreground=1.0),
