@@ -40,7 +40,7 @@ def test_weights_are_shipped_with_the_first_stages_baseline(tmp_path: Path) -> N
     run, folder = tmp_path / "run", tmp_path / "assets"
     run.mkdir()
     folder.mkdir()
-    _finish(run, "scene-small", "router-white")
+    _finish(run, "scene-small", "router-close")
     for network, finished in FINISHED.items():
         if finished.rest is not None:
             _finish(run, network, finished.rest)
@@ -51,7 +51,7 @@ def test_weights_are_shipped_with_the_first_stages_baseline(tmp_path: Path) -> N
     rule = SceneRule.model_validate_json(
         shipped_checkpoint("scene-small").with_suffix(".rule.json").read_text()
     ).model_copy(update={"top_k": 5, "vote": "expected"})
-    (run / "router-white" / "scene-small.rule.json").write_text(rule.model_dump_json())
+    (run / "router-close" / "scene-small.rule.json").write_text(rule.model_dump_json())
     shipped = ship(run, folder)
     assert [path.name for path in shipped] == [f"{network}.safetensors" for network in FINISHED]
     written = SceneRule.model_validate_json((folder / "scene-small.rule.json").read_text())

@@ -72,4 +72,10 @@ RENDERINGS: Mapping[str, Rendering] = {
     "street-single": Rendering(world="street", count=400, wh=(448, 256), seed=15, views_per_scene=1, lens="mixed"),
     "crossing-single": Rendering(world="crossing", count=150, wh=(448, 256), seed=15, views_per_scene=1, lens="mixed"),
     "weather-single": Rendering(world="weather", count=120, wh=(448, 256), seed=15, views_per_scene=1, lens="mixed"),
+    # For the router, which sees no more than 128x96 of it.
+    "close-small": Rendering(world="close", count=1200, wh=(160, 120), seed=21, views_per_scene=4, lens="mixed"),
+    "halls-small": Rendering(world="halls", count=800, wh=(160, 120), seed=21, views_per_scene=4, lens="mixed"),
+    "crossing-small": Rendering(world="crossing", count=500, wh=(192, 110), seed=21, views_per_scene=4),
+    "weather-small": Rendering(world="weather", count=500, wh=(192, 110), seed=21, views_per_scene=4),
+    "street-small": Rendering(world="street", count=500, wh=(192, 110), seed=21, views_per_scene=4),
 }

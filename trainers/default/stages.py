@@ -54,6 +54,7 @@ _ALL_SCENES = (
     "jam-world", "close-world", "weather-world", "halls-world", "street-single", "jam-single", "crossing-single",
     "weather-single", "street-third", "company-bent",
 )  # fmt: skip
+_SMALL = ("close-small", "halls-small", "crossing-small", "weather-small", "street-small")
 _NEAR_WORLD = ("indoor-world", "indoor-tones", "indoor-third", "company-bent", "gallery-bent")
 _NEAR_LARGE = ("indoor-large", "company-large", "gallery-large", "close-large")
 _FAR_LARGE = (
@@ -222,6 +223,19 @@ STAGES: Mapping[str, Stage] = {
         size=(128, 96),
         after="router-more",
         data=(*_ALL_SCENES, *("gallery-world", "gallery-bent", "gallery-large") * 4),
+        augment=_SCENE_FINE,
+        optimizer="muon",
+    ),
+    "router-close": Stage(
+        network="scene-small",
+        minutes=48,
+        lr=6e-4,
+        batch=32,
+        size=(128, 96),
+        after="router-white",
+        blend=0.5,
+        blend_from="router-white",
+        data=(*_ALL_SCENES, *("gallery-world", "gallery-bent", "gallery-large") * 4, *_SMALL),
         augment=_SCENE_FINE,
         optimizer="muon",
     ),
