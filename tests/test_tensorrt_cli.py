@@ -241,7 +241,9 @@ def test_doctor_holds_every_precision_of_a_bundle_against_the_reference(
     code, out, _ = call(capsys, "doctor", folder, "--backend", "openvino", "--json")
     checks = json.loads(out)["golden"]
     assert code == 0
-    assert [(check["precision"], check["passed"]) for check in checks] == [("fp16", True), ("fp32", True)]
+    assert [(check["role"], check["precision"], check["passed"]) for check in checks] == [
+        ("low", "fp16", True), ("router", "fp32", True), ("low", "fp32", True), ("router", "fp32", True)
+    ]  # fmt: skip
     assert checks[0]["abs_rel"] == pytest.approx(0.001, rel=0.01)
     assert call(capsys, "doctor", folder, "--backend", "onnxruntime", "--precision", "fp32")[0] == 0
 
@@ -264,10 +266,11 @@ def test_doctor_goes_on_where_a_precision_does_not_open(tmp_path: Path, capsys: 
     (folder / "bundle.json").write_text(json.dumps(manifest))
     code, out, _ = call(capsys, "doctor", folder, "--backend", "onnxruntime", "--json")
     assert code == 1
-    first, second = json.loads(out)["golden"]
+    first, second, router = json.loads(out)["golden"]
     assert (first["precision"], first["passed"]) == ("fp16", False)
     assert "onnxruntime cannot load" in first["fault"]
-    assert (second["precision"], second["passed"]) == ("fp32", True)
+    assert (second["role"], second["precision"], second["passed"]) == ("low", "fp32", True)
+    assert (router["role"], router["passed"]) == ("router", True)
 
 
 def test_doctor_with_a_bundle_that_has_no_golden_frames(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
