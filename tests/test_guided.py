@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgedepth import DepthRuntime, Route
+from edgedepth.core.errors import UnknownNameError
 from edgedepth.core.preprocess import Placement
 from edgedepth.runtime.guided import GuidedUpsampler
 from tests.networks import routed_bundle
@@ -110,5 +111,7 @@ def test_the_bundle_says_how_and_the_caller_may_say_otherwise(tmp_path: Path) ->
             found[how] = depth(frame, route="low").raw_depth_m
     np.testing.assert_array_equal(found[None], found["linear"])
     assert np.abs(found["guided"] - found["linear"]).max() > 0.01
+    with pytest.raises(UnknownNameError, match="known: linear, guided"):
+        DepthRuntime.load(bundle, upsampling="cubic")  # type: ignore[arg-type]
     with DepthRuntime.load() as depth:
         assert depth.upsampling(Route.LOW) == depth.upsampling(Route.HIGH) == "guided"

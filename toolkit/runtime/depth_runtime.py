@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,8 @@ class DepthRuntime:
         build: bool = True,
         upsampling: Upsampling | None = None,
     ) -> None:
+        if upsampling is not None and upsampling not in get_args(Upsampling):
+            raise UnknownNameError.of("upsampling", upsampling, get_args(Upsampling))
         self.bundle = bundle
         self.backend = auto_backend() if backend == "auto" else backend_named(backend).name
         self.precision = _choose_precision(bundle, precision, self.backend)
@@ -102,6 +105,7 @@ class DepthRuntime:
             BundleError: the bundle is missing, malformed or altered.
             BackendError: the backend is not available or cannot run the bundle, or a new engine fails its golden
                 check.
+            UnknownNameError: there is no such backend or upsampling.
         """
         opened = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         return cls(
