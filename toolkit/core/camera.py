@@ -81,7 +81,7 @@ class Camera:
         Raises:
             InputError: the frames have another shape, so they are turned or cropped and these are not their intrinsics.
         """
-        if abs(self.width * height - self.height * width) > _SAME_SHAPE * self.height * width:
+        if not same_shape((self.width, self.height), (width, height)):
             raise InputError(
                 f"the intrinsics are of {self.width}x{self.height} pixels, but the frames are {width}x{height},"
                 " another shape; give the intrinsics of these frames"
@@ -99,3 +99,8 @@ class Camera:
         rays = np.ones((self.height, self.width, 3), np.float32)
         rays[..., 0], rays[..., 1] = x, y[:, None]
         return rays
+
+
+def same_shape(wh: tuple[float, float], other_wh: tuple[float, float]) -> bool:
+    """Whether one size is the other, scaled and rounded to even numbers."""
+    return abs(wh[0] * other_wh[1] - wh[1] * other_wh[0]) <= _SAME_SHAPE * wh[1] * other_wh[0]

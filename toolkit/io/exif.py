@@ -7,13 +7,12 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgedepth.core.camera import Camera
+from edgedepth.core.camera import Camera, same_shape
 
 _FILM_DIAGONAL_MM = math.hypot(36, 24)  # 35 mm equivalence is by the diagonal: CIPA DCG-001
 _UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0}  # of FocalPlaneResolutionUnit
 # Lenses there are, in diagonals of the picture: 10 to 870 mm on film. What lies outside is a mistake of the writer.
 _PLAUSIBLE = (0.23, 20.0)
-_SAME_SHAPE = 0.02
 _EXIF_IFD = 0x8769
 _FOCAL_MM, _WIDTH, _HEIGHT, _X_PER_UNIT, _UNIT, _FILM_MM = 0x920A, 0xA002, 0xA003, 0xA20E, 0xA210, 0xA405
 _HEAD_BYTES = 1 << 18  # the segment has at most 64 KiB, and few stand before it
@@ -29,8 +28,7 @@ def exif_camera(photo: Path, width: int, height: int) -> Camera | None:
     """
     tags = _tags(photo)
     written_wh = sorted((tags.get(_WIDTH, 0.0), tags.get(_HEIGHT, 0.0)))
-    wh = sorted((width, height))
-    if written_wh[0] and abs(wh[0] * written_wh[1] - wh[1] * written_wh[0]) > _SAME_SHAPE * wh[1] * written_wh[0]:
+    if written_wh[0] and not same_shape((min(width, height), max(width, height)), (written_wh[0], written_wh[1])):
         return None
     diagonal_px = math.hypot(width, height)
     f_px = tags.get(_FILM_MM, 0.0) / _FILM_DIAGONAL_MM * diagonal_px
