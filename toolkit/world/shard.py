@@ -26,7 +26,7 @@ from edgedepth.world.street.storm import is_dark, sensor_in
 
 # Seeds depend on the order: append only.
 World = Literal[
-    "indoor", "street", "walk", "bare", "gallery", "company", "crossing", "jam", "weather", "halls", "close"
+    "indoor", "street", "walk", "bare", "gallery", "company", "crossing", "jam", "weather", "halls", "close", "sunny"
 ]
 WORLDS: tuple[World, ...] = get_args(World)
 
@@ -38,7 +38,7 @@ _LENS_STREAM = 7
 _WEATHER_STREAM = 11
 
 # Worlds of near scenes and of far ones; a walk passes through both, and halls are of either kind.
-ROOMS: tuple[World, ...] = ("indoor", "bare", "gallery", "company", "close")
+ROOMS: tuple[World, ...] = ("indoor", "bare", "gallery", "company", "close", "sunny")
 STREETS: tuple[World, ...] = ("street", "crossing", "jam", "weather")
 
 # 16-bit units per metre: 0.2 mm to 13.1 m indoors, 2 mm to 131 m outdoors and where there is both.
@@ -99,7 +99,7 @@ def recipes(world: World) -> dict[str, Build]:
     from edgedepth.world.halls import HALL_RECIPES
     from edgedepth.world.indoor.bare import bare, gallery
     from edgedepth.world.indoor.close import CLOSE_RECIPES
-    from edgedepth.world.indoor.recipes import INDOOR_RECIPES, inhabited_recipes
+    from edgedepth.world.indoor.recipes import INDOOR_RECIPES, inhabited_recipes, sunny_recipes
     from edgedepth.world.street.recipes import JAM_RECIPES, STREET_RECIPES
     from edgedepth.world.street.storm import weather
 
@@ -113,6 +113,8 @@ def recipes(world: World) -> dict[str, Build]:
         return dict(CLOSE_RECIPES)
     if world == "halls":
         return dict(HALL_RECIPES)
+    if world == "sunny":
+        return sunny_recipes()
     if world == "weather":
         return {name: weather(build) for name, build in STREET_RECIPES.items()}
     if world in ROOMS:

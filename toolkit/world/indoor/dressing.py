@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from edgedepth.world import palette
 from edgedepth.world.indoor import fixtures, furniture
@@ -12,11 +13,16 @@ from edgedepth.world.people import person
 from edgedepth.world.scene import PointLight, Sky
 
 
-def light_room(room: Room) -> None:
-    """Lamps at the ceiling, daylight or night outside; dim and coloured light sometimes."""
+def light_room(room: Room, *, sunny: bool = False) -> None:
+    """Lamps at the ceiling, daylight or night outside; dim and coloured light sometimes.
+
+    sunny: it is day, and the sun stands before one of the windows.
+    """
     kit, dice = room.kit, room.kit.dice
-    day = bool(room.windows) and dice.chance(0.7)
+    day = bool(room.windows) and (sunny or dice.chance(0.7))
     _set_sky(kit, day)
+    if day and sunny:
+        _shine_in(kit, dice.choice(room.windows))
     if day:
         for pose in room.windows:  # the sky's light, led through each window by a wide lamp in its opening
             inside = pose.at(0, 0.25)
@@ -55,6 +61,19 @@ def _set_sky(kit: Kit, day: bool) -> None:
         intensity=dice.uniform(0.8, 3.0) if day else dice.uniform(0.005, 0.06),
         cloud=dice.uniform(0.0, 1.2), ambient=dice.uniform(0.02, 0.06),
     )  # fmt: skip
+
+
+def _shine_in(kit: Kit, window: Pose) -> None:
+    """A clear sky, and the sun where it shines through a window."""
+    dice = kit.dice
+    turn, rise = window.yaw - math.pi / 2 + dice.normal(0.6), dice.uniform(0.3, 0.95)
+    kit.b.sky = replace(
+        kit.b.sky,
+        sun_direction=(math.cos(turn) * math.cos(rise), math.sin(turn) * math.cos(rise), math.sin(rise)),
+        sun_colour=palette.brightened((1.0, 0.92, 0.8), dice.uniform(6.0, 20.0)),
+        intensity=dice.uniform(1.0, 3.0),
+        cloud=dice.uniform(0.0, 0.5),
+    )
 
 
 def _ceiling_lamp(room: Room, x: float, y: float, style: int, light: tuple[float, float, float]) -> None:

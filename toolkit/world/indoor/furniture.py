@@ -6,6 +6,7 @@ A piece's back is at -y of its own frame; it faces +y.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from edgedepth.world import palette
 from edgedepth.world.builder import Dice, rotation_x
@@ -131,6 +132,30 @@ def _chair_back(kit: Kit, w: float, d: float, seat: float, tall: float, frame: i
         return
     for share in (0.4, 0.67, 0.94):
         kit.b.box((0, -d / 2 + 0.02 - lean * tall * share, seat + tall * share), (w - 0.05, 0.02, 0.06), frame)
+
+
+def lounge_chair(dice: Dice) -> Piece:
+    """A low armchair of bent tube or wood that stands on two runners, with a seat and a back of cloth or leather."""
+    w, d, seat = dice.uniform(0.55, 0.72), dice.uniform(0.7, 0.9), dice.uniform(0.34, 0.44)
+    back, lean = seat + dice.uniform(0.4, 0.65), dice.uniform(0.2, 0.5)
+
+    def build(kit: Kit, pose: Pose) -> None:
+        kit.begin("chair", pose)
+        b, radius = kit.b, kit.dice.uniform(0.012, 0.025)
+        frame = kit.look.metal if kit.dice.chance(0.7) else kit.make(palette.wood)
+        cloth = kit.make(palette.leather) if kit.dice.chance(0.4) else kit.make(palette.fabric)
+        front, rear, arm = d / 2 - radius, -d / 2 + 0.15, seat + kit.dice.uniform(0.15, 0.25)
+        side_view = ((rear, radius), (front, radius), (front, arm), (front - 0.12, arm + 0.03), (rear, arm - 0.05))
+        for x in (-w / 2, w / 2):
+            for (y0, z0), (y1, z1) in pairwise(side_view):
+                b.capsule((x, y0, z0), (x, y1, z1), radius, frame, segments=8)
+        thick, deep = kit.dice.uniform(0.04, 0.12), d * 0.68
+        b.box((0, 0.06, seat - thick / 2), (w - 0.05, deep, thick), cloth, rotation=rotation_x(0.15))
+        tall = (back - seat) / math.cos(lean)
+        middle = (0.0, 0.06 - deep / 2 - math.sin(lean) * tall / 2, seat + (back - seat) / 2 - thick / 2)
+        b.box(middle, (w - 0.05, thick, tall), cloth, rotation=rotation_x(lean))
+
+    return Piece(width=w + 0.05, depth=d + 0.1, height=back, build=build)
 
 
 def office_chair(dice: Dice) -> Piece:

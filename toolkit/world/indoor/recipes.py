@@ -11,7 +11,7 @@ from edgedepth.world.builder import Dice, SceneBuilder
 from edgedepth.world.indoor import dressing, fixtures, furniture, props
 from edgedepth.world.indoor.placing import Kit, Piece, Pose
 from edgedepth.world.indoor.rooms import Room, Shape, build_room
-from edgedepth.world.indoor.viewpoints import close_views, room_views
+from edgedepth.world.indoor.viewpoints import close_views, room_views, towards_windows
 from edgedepth.world.recipe import Build, BuiltScene
 
 Maker = Callable[[Dice], Piece]
@@ -27,6 +27,7 @@ class _Category:
     clutter: tuple[int, int] = (0, 5)
     boards: float = 0.0
     people: float = 0.22
+    sunny: bool = False
     rugs: float = 0.0
     filler: tuple[Maker, ...] = ()
 
@@ -54,7 +55,7 @@ def _with_materials(kit: Kit, shape: Shape) -> Kit:
 def _furnished(dice: Dice, category: _Category, segments: int = 10) -> Room:
     shape = dice.choice(category.shapes)
     room = build_room(_with_materials(_kit(dice, segments), shape), shape)
-    dressing.light_room(room)
+    dressing.light_room(room, sunny=category.sunny)
     category.furnish(room)
     if category.filler and dice.chance(0.8):
         _fill(room, category.filler, dice.uniform(0.15, 0.5))
@@ -71,7 +72,8 @@ def _recipe(name: str, category: _Category) -> Build:
     def build(dice: Dice) -> BuiltScene:
         room = _furnished(dice, category)
         scene = room.kit.b.finish(name)
-        return BuiltScene(scene, room_views(scene, room))
+        views = room_views(scene, room)
+        return BuiltScene(scene, towards_windows(views, room) if category.sunny else views)
 
     return build
 
@@ -488,3 +490,19 @@ def inhabited_recipes() -> dict[str, Build]:
     """The same with somebody in every room that has space to stand; a tabletop stays as it is."""
     inhabited = {name: _recipe(name, replace(category, people=1.0)) for name, category in _CATEGORIES.items()}
     return {**inhabited, "tabletop": _tabletop}
+
+
+def sunny_recipes() -> dict[str, Build]:
+    """Rooms of homes and offices with glass doors to a terrace, the sun before one of them, and lounge chairs."""
+    names = ("living_room", "bedroom", "dining_room", "kitchen", "office", "meeting_room")
+    return {name: _recipe(name, _made_sunny(_CATEGORIES[name])) for name in names}
+
+
+def _made_sunny(category: _Category) -> _Category:
+    def furnish(room: Room) -> None:
+        category.furnish(room)
+        for _ in range(room.kit.dice.integer(0, 2)):
+            room.plan.anywhere(room.kit, furniture.lounge_chair(room.kit.dice), wobble=0.6)
+
+    glazed = tuple(replace(shape, glass_doors=True, windows=(1, 2), sloped=0.05) for shape in category.shapes)
+    return replace(category, shapes=glazed, furnish=furnish, sunny=True)

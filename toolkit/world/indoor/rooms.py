@@ -11,6 +11,7 @@ import numpy as np
 from edgedepth.world import palette
 from edgedepth.world.builder import Dice, rotation_y
 from edgedepth.world.indoor.placing import FloorPlan, Kit, Pose, Wall
+from edgedepth.world.indoor.terrace import terrace
 from edgedepth.world.scene import PointLight, Texture
 
 _OVERLAP_M = 0.005  # of parts that meet
@@ -21,7 +22,10 @@ OpeningKind = Literal["door", "window"]
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What a category of room looks like before furniture: ranges are (low, high) in metres or counts."""
+    """What a category of room looks like before furniture: ranges are (low, high) in metres or counts.
+
+    glass_doors: windows are wide and reach from the floor nearly to the ceiling, with a terrace before them.
+    """
 
     width: tuple[float, float]
     length: tuple[float, float]
@@ -30,6 +34,7 @@ class Shape:
     sloped: float = 0.1
     doors: tuple[int, int] = (1, 2)
     windows: tuple[int, int] = (0, 2)
+    glass_doors: bool = False
     wall_material: palette.MaterialDraw | None = None
     floor_material: palette.MaterialDraw | None = None
 
@@ -82,6 +87,8 @@ def build_room(kit: Kit, shape: Shape) -> Room:
         for opening in openings[index]:
             if opening.kind == "window":
                 windows.append(_window(kit, wall, opening, thickness))
+                if shape.glass_doors:
+                    terrace(kit, wall.pose((opening.low + opening.high) / 2, -thickness), opening.high - opening.low)
             else:
                 _door(kit, plan, wall, opening, thickness)
     _floor_and_ceiling(kit, width, length, height, low_height)
@@ -118,7 +125,7 @@ def _openings(kit: Kit, plan: FloorPlan, shape: Shape, ceiling: float) -> list[l
             wall = plan.walls[index]
             if not wall.outer or any(hole.kind != kind for hole in holes[index]):
                 continue
-            wide = dice.uniform(0.75, 1.0) if kind == "door" else dice.uniform(0.6, min(2.6, 0.8 * wall.length))
+            wide = dice.uniform(*_widths(kind, shape, wall))
             if wall.length < wide + 0.5:
                 continue
             low = dice.uniform(0.22, wall.length - wide - 0.22)
@@ -128,12 +135,20 @@ def _openings(kit: Kit, plan: FloorPlan, shape: Shape, ceiling: float) -> list[l
                 hole = Opening("door", low, low + wide, 0.0, min(dice.uniform(1.95, 2.15), ceiling - 0.06))
                 pose = wall.pose(low + wide / 2, 0.45)
                 plan.occupy(pose, wide + 0.1, 0.88, 0.0, solid=False)
+            elif shape.glass_doors:
+                hole = Opening("window", low, low + wide, 0.02, min(dice.uniform(1.9, 2.5), ceiling - 0.12))
             else:
                 hole = Opening("window", low, low + wide, sill, min(sill + dice.uniform(0.8, 1.6), ceiling - 0.12))
             holes[index].append(hole)
             plan.take_wall(index, low - 0.08, low + wide + 0.08, hole.sill, hole.top + 0.1)
             break
     return holes
+
+
+def _widths(kind: OpeningKind, shape: Shape, wall: Wall) -> tuple[float, float]:
+    if kind == "door":
+        return 0.75, 1.0
+    return (1.1, max(1.2, min(4.5, 0.85 * wall.length))) if shape.glass_doors else (0.6, min(2.6, 0.8 * wall.length))
 
 
 def _corner_gaps(walls: list[Wall], index: int, thickness: float) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +106,21 @@ def room_views(scene: Scene, room: Room) -> Callable[[Dice], View]:
         return _from_floor(dice, scene, room, view) if dice.chance(_FLOOR_ROBOTS) else view
 
     return sample
+
+
+def towards_windows(sample: Callable[[Dice], View], room: Room) -> Callable[[Dice], View]:
+    """A sampler of the same views, most of them turned to where they show a window or what is beside it."""
+
+    def turned(dice: Dice) -> View:
+        view = sample(dice)
+        if not room.windows or dice.chance(0.3):
+            return view
+        window = dice.choice(room.windows)
+        x, y, _ = view.position
+        yaw = math.atan2(window.y - y, window.x - x) + dice.uniform(-0.7, 0.7) * math.radians(view.hfov_deg)
+        return replace(view, yaw=yaw)
+
+    return turned
 
 
 def on_floor(view: View) -> bool:
