@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 from edgedepth.core.camera import Camera
+from edgedepth.core.errors import InputError
 from edgedepth.core.results import DepthResult
 from edgedepth.core.routing import Route
+from edgedepth.io.ros_messages import lens_of
 from tests.conftest import REPOSITORY, module_from
 from tests.networks import routed_bundle
 
@@ -37,19 +39,15 @@ def _message(encoding: str, picture: np.ndarray, padding: int = 0) -> SimpleName
     )  # fmt: skip
 
 
-def test_camera_info(convert: ModuleType) -> None:
-    info = SimpleNamespace(
-        height=480, width=640, p=[500.0, 0, 320.0, 0, 0, 510.0, 240.0, 0, 0, 0, 1, 0], binning_x=0, binning_y=0,
-        roi=SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0),
-    )  # fmt: skip
-    assert convert.camera_of(info) == Camera(fx=500, fy=510, cx=320, cy=240, width=640, height=480)
-    info.binning_x = info.binning_y = 2
-    assert convert.camera_of(info) == Camera(fx=500, fy=510, cx=320, cy=240, width=640, height=480).resized(320, 240)
-    info.roi.width, info.roi.height, info.roi.x_offset, info.roi.y_offset = 320, 240, 100, 60
-    part = Camera(fx=500, fy=510, cx=220, cy=180, width=320, height=240).resized(160, 120)
-    assert convert.camera_of(info) == part
-    info.p = [0.0] * 12
-    assert convert.camera_of(info) is None
+def test_camera_info_of_a_rectified_picture(convert: ModuleType) -> None:
+    camera = Camera(fx=500, fy=510, cx=320, cy=240, width=640, height=480)
+    message = SimpleNamespace(binning_x=0, roi=SimpleNamespace(width=0, height=0))
+    convert.fill_camera_info(message, camera)
+    for rectified in (True, False):
+        lens = lens_of(message, rectified=rectified)
+        assert lens is not None
+        assert lens.rectified == camera
+        assert not lens.bends
 
 
 def test_depth_follows_rep_117_and_118(convert: ModuleType) -> None:
@@ -83,6 +81,9 @@ class FakeNode:
 
     def declare_parameter(self, name: str, default: object) -> SimpleNamespace:
         return SimpleNamespace(value=self.values.get(name, default))
+
+    def resolve_topic_name(self, topic: str) -> str:
+        return str(self.values.get(f"remapped {topic}", f"/{topic}"))
 
     def create_publisher(self, _kind: type, topic: str, _qos: object) -> SimpleNamespace:
         return SimpleNamespace(publish=self.published.setdefault(topic, []).append)
@@ -131,10 +132,14 @@ def picture(wh: tuple[int, int] = (64, 48)) -> Message:
     return Message(**vars(_message("bgr8", pixels)), header="the image's")
 
 
-def info(wh: tuple[int, int] = (64, 48)) -> Message:
+def info(wh: tuple[int, int] = (64, 48), d: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0)) -> Message:
+    k = [60.0, 0, 31.5, 0, 60.0, 23.5, 0, 0, 1]
     p = [60.0, 0, 31.5, 0, 0, 60.0, 23.5, 0, 0, 0, 1, 0]
     roi = Message(x_offset=0, y_offset=0, width=0, height=0)
-    return Message(width=wh[0], height=wh[1], p=p, binning_x=0, binning_y=0, roi=roi, header="the camera's")
+    return Message(
+        width=wh[0], height=wh[1], distortion_model="plumb_bob", d=list(d), k=k, r=[1.0, 0, 0, 0, 1, 0, 0, 0, 1], p=p,
+        roi=roi, header="the camera's",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("assume", [False, True])
@@ -149,7 +154,7 @@ def test_the_node_publishes_depth_of_calibrated_images(
     take_image(picture())
     take_image(picture())
     assert len(node.published["depth/image"]) == (2 if assume else 0)
-    (warning,) = (line for line in node.said if "camera_info" in line)
+    (warning,) = (line for line in node.said if "no calibrated" in line)
     assert ("assumed" if assume else "nothing is published") in warning
     take_info(info())
     take_image(picture())
@@ -165,15 +170,52 @@ def test_the_node_publishes_depth_of_calibrated_images(
     unknown.encoding = "32FC1"
     take_image(unknown)
     assert "'32FC1' are not read" in node.said[-1]
+    take_info(info((128, 128)))
+    take_image(picture())  # of another shape than its camera
+    assert "128x128" in node.said[-1]
     impossible = info()
-    impossible.p[5] = float("nan")
+    impossible.k[0] = float("nan")
     take_info(impossible)
-    take_image(picture())
-    assert "camera needs finite fx" in node.said[-1]
-    take_info(info((128, 96)))
-    take_image(picture())  # of another size than its camera
-    assert "camera is for 128x96, but the frame is 64x48" in node.said[-1]
+    assert "this camera_info is not used: a camera needs finite fx" in node.said[-1]
     assert len(node.published["depth/image"]) == before
+
+
+@pytest.mark.parametrize(
+    ("topic", "images", "rectified"),
+    [
+        ("/camera/image_raw", "auto", False),
+        ("/camera/image_rect_color", "auto", True),
+        ("/camera/image", "rectified", True),
+        ("/camera/image_rect", "raw", False),
+    ],
+)
+def test_raw_images_are_rectified(
+    node_module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, topic: str, images: str, rectified: bool
+) -> None:
+    bundle = routed_bundle(tmp_path / "b").folder
+    values = {"bundle": str(bundle), "backend": "onnxruntime", "images": images, "remapped image": topic}
+    monkeypatch.setattr(FakeNode, "values", values)
+    node = node_module.DepthNode()
+    assert any(topic in line and ("already" in line) == rectified for line in node.said)
+    sent, raw = info(d=(-0.2, 0.05, 0.0, 0.0, 0.0)), picture()
+    sent.p[0] = sent.p[5] = 50.0
+    node.callbacks["camera_info"](sent)
+    node.callbacks["image"](raw)
+    (beside,) = node.published["depth/camera_info"]
+    assert (beside.header, beside.width, beside.height, beside.p[0]) == ("the image's", 64, 48, 50.0)
+    assert (beside is sent) == rectified
+    assert any(beside.d) == rectified, "a depth image without distortion says so"
+    depth = np.frombuffer(node.published["depth/image"][0].data, "<f4").reshape(48, 64)
+    assert np.isnan(depth[0, 0]) == (not rectified), "the wider rectified view has corners that show nothing"
+
+
+def test_images_of_a_kind_that_there_is_not(
+    node_module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = routed_bundle(tmp_path / "b").folder
+    monkeypatch.setattr(FakeNode, "values", {"bundle": str(bundle), "backend": "onnxruntime", "images": "bent"})
+    with pytest.raises(InputError, match=r"auto, raw or rectified, but got 'bent'"):
+        node_module.DepthNode()
 
 
 @pytest.mark.parametrize("ends", ["KeyboardInterrupt", "ExternalShutdownException"])

@@ -1,4 +1,4 @@
-"""Pictures in ROS messages."""
+"""Pictures and cameras in ROS messages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
+from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
-from edgedepth.io.ros_messages import bgr_of, bgr_of_compressed
+from edgedepth.core.lens import Lens
+from edgedepth.io.ros_messages import bgr_of, bgr_of_compressed, lens_of, says_rectified
 
 BGR = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
 GREY = np.full((2, 4), 90, np.uint8)
@@ -90,3 +92,42 @@ def test_compressed_pictures() -> None:
     huge[16:24] = np.frombuffer(np.array([60000, 60000], ">u4").tobytes(), np.uint8)
     huge[29:33] = np.frombuffer(np.array([zlib.crc32(huge[12:29].tobytes())], ">u4").tobytes(), np.uint8)
     assert bgr_of_compressed(huge) is None
+
+
+def _info(**fields: object) -> SimpleNamespace:
+    zeros = {"d": [0.0] * 5, "k": [500.0, 0, 320, 0, 510, 240, 0, 0, 1], "r": [1.0, 0, 0, 0, 1, 0, 0, 0, 1]}
+    p = [480.0, 0, 322, 0, 0, 490, 238, 0, 0, 0, 1, 0]
+    whole = SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0)
+    return SimpleNamespace(
+        **{**zeros, "p": p, "width": 640, "height": 480, "distortion_model": "plumb_bob", "roi": whole, **fields}
+    )
+
+
+def test_camera_info() -> None:
+    raw = Camera(fx=500, fy=510, cx=320, cy=240, width=640, height=480)
+    rectified = Camera(fx=480, fy=490, cx=322, cy=238, width=640, height=480)
+    lens = lens_of(_info(d=[-0.2, 0.1, 0, 0, 0]), rectified=False)
+    assert lens == Lens(camera=raw, coefficients=(-0.2, 0.1, 0, 0, 0), projection=rectified)
+    assert lens_of(_info(d=[-0.2, 0.1, 0, 0, 0]), rectified=True) == Lens(camera=rectified)
+    assert lens_of(_info(k=[0.0] * 9, p=[0.0] * 12), rectified=False) is None, "nobody calibrated it"
+    assert lens_of(_info(p=[0.0] * 12), rectified=True) is None
+
+
+def test_camera_info_of_a_part_of_the_sensor() -> None:
+    part = SimpleNamespace(x_offset=100, y_offset=60, width=320, height=240)
+    lens = lens_of(_info(roi=part), rectified=True)
+    assert lens is not None
+    assert lens.camera == Camera(fx=480, fy=490, cx=222, cy=178, width=320, height=240)
+    binned = lens.of_frames(160, 120)
+    assert binned.camera == lens.camera.resized(160, 120), "binning shows in the picture's size"
+    part.width = 600
+    with pytest.raises(InputError, match=r"reads 600x240 from 100,60 on, but the sensor has 640x480"):
+        lens_of(_info(roi=part), rectified=True)
+
+
+@pytest.mark.parametrize(
+    ("topic", "says"),
+    [("/camera/image_rect", True), ("/rect/image", True), ("/image_rectified", True), ("/direct/image_raw", False)],
+)
+def test_rectified_topics_say_so(topic: str, says: bool) -> None:
+    assert says_rectified(topic) == says

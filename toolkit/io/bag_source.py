@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError, require
 from edgedepth.core.lens import Lens
-from edgedepth.io.camera_files import lens_named
 from edgedepth.io.frames import Frame, Source
-from edgedepth.io.ros_messages import bgr_of, bgr_of_compressed, seen_part
+from edgedepth.io.ros_messages import bgr_of, bgr_of_compressed, lens_of, says_rectified
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -24,7 +20,6 @@ if TYPE_CHECKING:
 BAG_SUFFIXES = (".bag", ".mcap", ".db3")
 _RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 _INFO = "sensor_msgs/msg/CameraInfo"
-_RECTIFIED = re.compile(r"(?:^|[/_])rect(?:ified)?(?:[/_]|$)")  # by convention, as in image_rect_color
 _METADATA, _METADATA_KEY = "metadata.yaml", b"rosbag2_bagfile_information"
 
 
@@ -159,33 +154,9 @@ def _lens_beside(reader: AnyReader, topic: str) -> tuple[Lens | None, str]:
     if info is None:
         return None, "its camera_info is damaged and not used"
     try:
-        return _lens_of(info, rectified=_RECTIFIED.search(topic) is not None), ""
+        return lens_of(info, rectified=says_rectified(topic)), ""
     except InputError as error:
         return None, f"its camera_info is not used: {error}"
-
-
-def _lens_of(info: Any, *, rectified: bool) -> Lens | None:
-    """What a `sensor_msgs/CameraInfo` of ROS 1 or 2 says of its raw or rectified picture; None if nothing.
-
-    Raises:
-        InputError: what it says cannot be of a camera, or its lens is not one that can be undone.
-    """
-    d, k, r, p = (np.ravel(getattr(info, name if hasattr(info, name) else name.upper())).tolist() for name in "dkrp")
-    projection = _seen(info, p[0], p[5], p[2], p[6])
-    if rectified:
-        return None if projection is None else Lens(camera=projection)
-    camera = _seen(info, k[0], k[4], k[2], k[5])
-    if camera is None:
-        return None
-    lens = lens_named(info.distortion_model, tuple(d), camera)
-    return lens if projection is None else replace(lens, rotation=tuple(r), projection=projection)
-
-
-def _seen(info: Any, fx: float, fy: float, cx: float, cy: float) -> Camera | None:
-    """The camera of the part that is read out; None of a camera that nobody calibrated, as REP 104 has it."""
-    if fx == 0 or info.width == 0:
-        return None
-    return seen_part(Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=int(info.width), height=int(info.height)), info.roi)
 
 
 def _messages(reader: AnyReader, connections: list[Any]) -> Iterator[tuple[Any, int, bytes]]:

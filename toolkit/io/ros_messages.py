@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any, Protocol
 
 import cv2
@@ -10,6 +12,8 @@ from numpy.typing import NDArray
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
+from edgedepth.core.lens import Lens
+from edgedepth.io.camera_files import lens_named
 
 # Encodings of sensor_msgs/Image: channels, and what brings them to BGR (None where they are).
 ENCODINGS: dict[str, tuple[int, int | None]] = {
@@ -29,6 +33,7 @@ ENCODINGS: dict[str, tuple[int, int | None]] = {
     "yuv422": (2, cv2.COLOR_YUV2BGR_UYVY),  # the older names of the two before
     "yuv422_yuy2": (2, cv2.COLOR_YUV2BGR_YUY2),
 }
+_RECTIFIED = re.compile(r"(?:^|[/_])rect(?:ified)?(?:[/_]|$)")
 
 
 class RegionOfInterest(Protocol):
@@ -71,7 +76,45 @@ def bgr_of(message: ImageMessage) -> NDArray[np.uint8] | None:
     return image.astype(np.uint8, copy=False)
 
 
-def seen_part(camera: Camera, roi: RegionOfInterest) -> Camera:
+def bgr_of_compressed(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """The picture of a `sensor_msgs/CompressedImage` as (H, W, 3) uint8 BGR; None if it is damaged."""
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:  # a header that promises more pixels than OpenCV takes
+        return None
+    return None if image is None else image.astype(np.uint8, copy=False)
+
+
+def says_rectified(topic: str) -> bool:
+    """Whether a topic's name says that its pictures are rectified, as image_rect_color does by convention."""
+    return _RECTIFIED.search(topic) is not None
+
+
+def lens_of(info: Any, *, rectified: bool) -> Lens | None:
+    """What a `sensor_msgs/CameraInfo` of ROS 1 or 2 says of its raw or rectified picture; None if nothing.
+
+    Raises:
+        InputError: what it says cannot be of a camera, or its lens is not one that can be undone.
+    """
+    d, k, r, p = (np.ravel(getattr(info, name if hasattr(info, name) else name.upper())).tolist() for name in "dkrp")
+    projection = _seen(info, p[0], p[5], p[2], p[6])
+    if rectified:
+        return None if projection is None else Lens(camera=projection)
+    camera = _seen(info, k[0], k[4], k[2], k[5])
+    if camera is None:
+        return None
+    lens = lens_named(info.distortion_model, tuple(d), camera)
+    return lens if projection is None else replace(lens, rotation=tuple(r), projection=projection)
+
+
+def _seen(info: Any, fx: float, fy: float, cx: float, cy: float) -> Camera | None:
+    """The camera of the part that is read out; None of a camera that nobody calibrated, as REP 104 has it."""
+    if fx == 0 or info.width == 0:
+        return None
+    return _part_read(Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=int(info.width), height=int(info.height)), info.roi)
+
+
+def _part_read(camera: Camera, roi: RegionOfInterest) -> Camera:
     """The camera of the part of the sensor that is read out, in its full pixels; no width and height mean all of it.
 
     Raises:
@@ -85,12 +128,3 @@ def seen_part(camera: Camera, roi: RegionOfInterest) -> Camera:
             f" {camera.width}x{camera.height}"
         )
     return camera.cropped(roi.x_offset, roi.y_offset, roi.width, roi.height)
-
-
-def bgr_of_compressed(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """The picture of a `sensor_msgs/CompressedImage` as (H, W, 3) uint8 BGR; None if it is damaged."""
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except cv2.error:  # a header that promises more pixels than OpenCV takes
-        return None
-    return None if image is None else image.astype(np.uint8, copy=False)

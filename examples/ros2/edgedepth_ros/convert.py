@@ -1,7 +1,7 @@
 """Between ROS messages and edgedepth: no ROS import, so it is tested where ROS is not installed.
 
-Functions take and fill any object with the fields of `sensor_msgs/CameraInfo` and `sensor_msgs/Image`; pictures come in
-through `edgedepth.io.ros_messages`, as those of recordings do.
+Functions fill any object with the fields of `sensor_msgs/CameraInfo` and `sensor_msgs/Image`; pictures and cameras come
+in through `edgedepth.io.ros_messages`, as those of recordings do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import numpy as np
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.results import DepthResult, PixelState
-from edgedepth.io.ros_messages import RegionOfInterest, seen_part
 
 
 class DepthImage(Protocol):
@@ -27,29 +26,13 @@ class DepthImage(Protocol):
     data: Any
 
 
-class CameraInfoMessage(Protocol):
-    """The fields of `sensor_msgs/CameraInfo` that are used here."""
-
-    height: int
-    width: int
-    p: Any
-    binning_x: int
-    binning_y: int
-    roi: RegionOfInterest
-
-
-def camera_of(info: CameraInfoMessage) -> Camera | None:
-    """Intrinsics of a rectified image, which are those of P; None where the camera is not calibrated (P is zero).
-
-    Raises:
-        InputError: what it says cannot be of a camera.
-    """
-    fx, fy, cx, cy = (float(info.p[i]) for i in (0, 5, 2, 6))
-    if fx == 0:
-        return None
-    camera = seen_part(Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=info.width, height=info.height), info.roi)
-    x, y = max(1, info.binning_x), max(1, info.binning_y)
-    return camera if (x, y) == (1, 1) else camera.resized(camera.width // x, camera.height // y)
+def fill_camera_info(message: Any, camera: Camera) -> None:
+    """Write the intrinsics of a picture without distortion into a `sensor_msgs/CameraInfo` that is new."""
+    message.width, message.height = camera.width, camera.height
+    message.distortion_model, message.d = "plumb_bob", [0.0] * 5
+    message.k = [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]
+    message.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    message.p = [camera.fx, 0.0, camera.cx, 0.0, 0.0, camera.fy, camera.cy, 0.0, 0.0, 0.0, 1.0, 0.0]
 
 
 def fill_depth_image(message: DepthImage, result: DepthResult) -> None:
