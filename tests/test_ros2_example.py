@@ -176,7 +176,7 @@ def test_the_node_publishes_depth_of_calibrated_images(
     impossible = info()
     impossible.k[0] = float("nan")
     take_info(impossible)
-    assert "this camera_info is not used: a camera needs finite fx" in node.said[-1]
+    assert "this camera_info is not used: camera needs finite fx" in node.said[-1]
     assert len(node.published["depth/image"]) == before
 
 

@@ -57,7 +57,7 @@ class DepthNode(Node):  # type: ignore[misc]  # rclpy has no types
             lens = lens_of(info, rectified=self._rectified)
         except EdgeDepthError as error:
             self._rectifier = None
-            self.get_logger().error(f"this camera_info is not used: {error}")
+            self.get_logger().error(f"this camera_info is not used: {error}", once=True)
             return
         if lens is None:
             self._rectifier = None
