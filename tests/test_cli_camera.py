@@ -86,6 +86,18 @@ def test_frames_of_a_calibrated_lens_are_rectified(
     assert (arrays["valid"] != 0).all()
 
 
+def test_a_camera_of_a_file_of_several(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cv2.imwrite(str(tmp_path / "wall.png"), np.full((48, 64, 3), 102, np.uint8))
+    rig = tmp_path / "cameras.txt"
+    rig.write_text("1 PINHOLE 64 48 52 52 32 24\n2 PINHOLE 64 48 40 40 32 24\n")
+    for name, fx in (("1", 52), ("2", 40)):
+        _, arrays = depth_of(capsys, bundle, tmp_path / name, tmp_path / "wall.png", "--camera", f"{rig}:{name}")
+        assert arrays["intrinsics"].tolist() == [fx, fx, 31.5, 23.5]
+    code, _, err = run(capsys, "run", "-b", bundle, tmp_path / "wall.png", "--camera", rig)
+    assert code != 0
+    assert "give one of them as FILE:NAME, with 1 or 2" in err
+
+
 def test_a_library_user_gets_the_same(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "ost.yaml").write_text(OST + PROJECTION)
     rectify = edgedepth.Rectifier.of_file(tmp_path / "ost.yaml")

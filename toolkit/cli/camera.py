@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from edgedepth.io.frames import Frame, Source
 
 CAMERA_HELP = (
-    "Intrinsics: a calibration file (ROS, OpenCV, Kalibr, COLMAP, or JSON with fx, fy, cx, cy, width, height),"
+    "Intrinsics: a calibration file (ROS, OpenCV, Kalibr, COLMAP, or JSON with fx, fy, cx, cy, width, height; of one"
+    " with several cameras FILE:NAME),"
     " fx,fy,cx,cy in pixels of the source, hfov:DEGREES across its width, or 'assumed' for the network's own view"
     " whatever the source says."
 )
@@ -48,14 +49,17 @@ def parse_camera(text: str, *, rectify: bool = True) -> View:
     numbers = _numbers(text)
     if len(numbers) == 4:
         return _view_of(_camera_of_numbers(*numbers))
-    path = Path(text).expanduser()
+    path, name = Path(text).expanduser(), None
+    if not path.exists() and ":" in text:
+        file, _, name = text.rpartition(":")
+        path = Path(file).expanduser()
     if not path.exists() and (numbers or not path.suffix):
         raise InputError(
             f"--camera is fx,fy,cx,cy in pixels, hfov:DEGREES, a calibration file or 'assumed', but got {text!r}"
         )
     from edgedepth.io.camera_files import read_lens
 
-    lens = read_lens(path)
+    lens = read_lens(path, name)
     _warn_if_off_axis(lens.camera)
     return _view_of_lens(lens, rectify)
 

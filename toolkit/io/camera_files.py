@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from xml.etree import ElementTree
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
 from edgedepth.core.lens import Lens, LensModel
+
+T = TypeVar("T")
 
 FORMS = (
     "JSON with fx, fy, cx, cy, width, height; ROS camera_info YAML; OpenCV YAML, XML or JSON; Kalibr camchain YAML;"
@@ -48,15 +50,17 @@ _COLMAP = {
 _COLMAP_LINE = re.compile(r"\d+\s+[A-Z_]+\s+\d+\s+\d+\s")
 
 
-def read_lens(path: Path) -> Lens:
+def read_lens(path: Path, name: str | None = None) -> Lens:
     """The camera of a calibration file, recognised by what it holds.
 
+    name: which camera of a file of several: cam0, cam1 and so on of Kalibr's camchain, the id of COLMAP's.
+
     Raises:
-        InputError: the file cannot be read, is none of the known forms (`FORMS`), is incomplete or truncated, or is of
-            several cameras or of a model that is not undone here.
+        InputError: the file cannot be read, is none of the known forms (`FORMS`), is incomplete or truncated, is of a
+            model that is not undone here, or of several cameras and none of that name.
     """
     try:
-        return _lens(_text(path))
+        return _lens(_text(path), name)
     except OSError as error:
         raise InputError(f"cannot read the camera file {path}: {error.strerror or error}") from None
     except InputError as error:
@@ -95,19 +99,29 @@ def _text(path: Path) -> str:
         raise InputError(f"it is no text, so no calibration; known forms: {FORMS}") from None
 
 
-def _lens(text: str) -> Lens:
+def _lens(text: str, name: str | None) -> Lens:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if lines and _COLMAP_LINE.match(lines[0]):
-        return _of_colmap(lines)
+        return _of_colmap(_chosen({line.split()[0]: line for line in lines}, name))
     fields = _fields(text)
+    cameras = {str(key): value for key, value in fields.items() if re.fullmatch(r"cam\d+", str(key))}
+    if cameras:
+        return _of_kalibr(_chosen(cameras, name))
+    if name is not None:
+        raise InputError(f"it is of one camera that has no name, so {name!r} is not in it")
     if "fx" in fields:
         return _of_numbers(fields)
-    if "intrinsics" in fields:
-        return _of_kalibr(fields)
-    cameras = [name for name in fields if re.fullmatch(r"cam\d+", str(name))]
-    if len(cameras) > 1:
-        raise InputError(f"it is of {', '.join(cameras)}; copy the one of this source into a file of its own")
-    return _of_kalibr(fields[cameras[0]]) if cameras else _of_matrix(fields)
+    return _of_kalibr(fields) if "intrinsics" in fields else _of_matrix(fields)
+
+
+def _chosen(cameras: Mapping[str, T], name: str | None) -> T:
+    """The camera of that name, or the only one."""
+    if name is None and len(cameras) > 1:
+        raise InputError(f"it is of {len(cameras)} cameras; give one of them as FILE:NAME, with {' or '.join(cameras)}")
+    chosen = next(iter(cameras)) if name is None else name
+    if chosen not in cameras:
+        raise InputError(f"it has no camera {chosen!r}; it is of {', '.join(cameras)}")
+    return cameras[chosen]
 
 
 def _fields(text: str) -> dict[str, Any]:
@@ -171,11 +185,9 @@ def _of_kalibr(fields: dict[str, Any]) -> Lens:
     return lens_named(_word(fields["distortion_model"]), _numbers(_first(fields, _DISTORTION)), camera)
 
 
-def _of_colmap(lines: list[str]) -> Lens:
-    """COLMAP's cameras.txt: id, model, width, height, parameters."""
-    if len(lines) > 1:
-        raise InputError(f"it is of {len(lines)} cameras; copy the line of this source into a file of its own")
-    _, model, width, height, *numbers = lines[0].split()
+def _of_colmap(line: str) -> Lens:
+    """A line of COLMAP's cameras.txt: id, model, width, height, parameters."""
+    _, model, width, height, *numbers = line.split()
     if model not in _COLMAP:
         raise InputError(f"the camera model {model} is not undone here; known: {', '.join(_COLMAP)}")
     names = _COLMAP[model].split()

@@ -46,13 +46,13 @@ class Rectifier:
         self._wh: tuple[int, int] | None = None
 
     @classmethod
-    def of_file(cls, path: str | Path) -> Rectifier:
-        """Of a calibration file, in any of the forms that `--camera` takes.
+    def of_file(cls, path: str | Path, name: str | None = None) -> Rectifier:
+        """Of a calibration file, in any of the forms that `--camera` takes; `name` is its camera if it has several.
 
         Raises:
             InputError: the file cannot be read or is no calibration.
         """
-        return cls(read_lens(Path(path)))
+        return cls(read_lens(Path(path), name))
 
     def __call__(self, image_bgr: NDArray[np.uint8]) -> Rectified:
         """Rectify an (H, W, 3) uint8 picture, which shows the whole view of the calibration, perhaps at another size.
