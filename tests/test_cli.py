@@ -205,7 +205,12 @@ def test_inspect(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {"network", "input_wh", "min_m", "max_m", "params", "gmacs", "variants"} <= set(low)
     assert set(low["variants"]["fp32"]) == {"file", "sha256", "bytes"}
     assert (data["name"], data["schema_version"], data["router"]["rule"]["kind"]) == ("test", 1, "scene")
-    assert call(capsys, "inspect", bundle)[0] == 0
+    code, out, _ = call(capsys, "inspect", bundle)
+    assert code == 0
+    rows = {cells[1].strip(): [cell.strip() for cell in cells[2:-1]] for line in out.splitlines()
+            if len(cells := line.split("│")) > 3}  # fmt: skip
+    assert rows["focal length"] == [f"{data['networks'][route]['f_canonical_px']:g} px" for route in ("low", "high")]
+    assert rows["upsampling"] == [data["networks"][route]["upsampling"] for route in ("low", "high")]
 
 
 def test_inspect_prints_brackets_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import typer
 from edgedepth.cli.common import JSON_HELP, plain_console, plain_table, print_json
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import InputError
+from edgedepth.core.manifest import DepthNetwork
 
 
 def inspect(
@@ -59,19 +60,10 @@ def inspect(
     console.print(Text(manifest.name, "bold"), f" schema {manifest.schema_version}, digest {opened.digest[:12]}")
     console.print(f"router: {rule.kind}, every {manifest.router.hysteresis.every} frames, "
                   f"switches after {manifest.router.hysteresis.agree} clear decisions")  # fmt: skip
-    table = plain_table("route", "network", "input", "range (m)", "params", "GMACs", "files", "parity (max rel.)")
-    for route, network in manifest.networks.items():
-        spec = network.spec
-        table.add_row(
-            route.value,
-            network.network,
-            f"{spec.input_wh[0]}x{spec.input_wh[1]} {spec.resize}",
-            f"{spec.min_m:g}-{spec.max_m:g}",
-            f"{network.params / 1e6:.2f} M",
-            f"{network.gmacs:.2f}",
-            ", ".join(f"{key} {file.bytes / 1e6:.1f} MB" for key, file in network.variants.items()),
-            ", ".join(f"{key} {parity.max_relative:.1e}" for key, parity in network.parity.items()),
-        )
+    table = plain_table("", *(route.value for route in manifest.networks))
+    columns = [_facts(network) for network in manifest.networks.values()]
+    for name in columns[0]:
+        table.add_row(name, *(facts[name] for facts in columns))
     console.print(table)
     for route, network in manifest.networks.items():
         for key, found in network.accuracy.items():
@@ -85,6 +77,24 @@ def inspect(
     for key, value in manifest.provenance.items():
         console.print(f"{key}: {value}")
     console.print(f"licence: {manifest.licence}")
+
+
+def _facts(network: DepthNetwork) -> dict[str, str]:
+    """What the table says of a network, by the name of its row."""
+    spec = network.spec
+    width, height = spec.input_wh
+    return {
+        "network": network.network,
+        "input": f"{width}x{height} {spec.resize}",
+        "range": f"{spec.min_m:g}-{spec.max_m:g} m",
+        "focal length": f"{spec.f_canonical_px:g} px",
+        "upsampling": spec.upsampling,
+        "confidence": "yes" if network.confidence else "no",
+        "params": f"{network.params / 1e6:.2f} M",
+        "work": f"{network.gmacs:.2f} GMACs",
+        "files": "\n".join(f"{key} {file.bytes / 1e6:.1f} MB" for key, file in network.variants.items()),
+        "parity (max rel.)": "\n".join(f"{key} {parity.max_relative:.1e}" for key, parity in network.parity.items()),
+    }
 
 
 def describe(bundle: Bundle) -> dict[str, Any]:
@@ -105,6 +115,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
                 "max_m": network.spec.max_m,
                 "beyond_m": network.spec.beyond_m,
                 "f_canonical_px": network.spec.f_canonical_px,
+                "upsampling": network.spec.upsampling,
                 "params": network.params,
                 "gmacs": network.gmacs,
                 "confidence": network.confidence,
