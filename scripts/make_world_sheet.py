@@ -1,6 +1,7 @@
 """Makes `docs/images/world.jpg`: a view of every category of the procedural world, its depth below it.
 
-Two rows of the other worlds follow: bad weather, halls and tunnels, close views, people, traffic jams and plain rooms.
+Two rows of the other worlds follow: bad weather, halls and tunnels, close views, sun through glass doors, people,
+traffic jams and plain rooms.
 
 python scripts/make_world_sheet.py
 """
@@ -29,7 +30,8 @@ SEED = 11
 OTHERS: dict[World, tuple[int, ...]] = {
     "weather": (0, 1, 2),
     "halls": (2, 4, 7),
-    "close": (2, 3),
+    "close": (2,),
+    "sunny": (0, 1),
     "company": (0,),
     "gallery": (0,),
     "crossing": (0,),

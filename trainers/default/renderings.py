@@ -72,6 +72,17 @@ RENDERINGS: Mapping[str, Rendering] = {
     "street-single": Rendering(world="street", count=400, wh=(448, 256), seed=15, views_per_scene=1, lens="mixed"),
     "crossing-single": Rendering(world="crossing", count=150, wh=(448, 256), seed=15, views_per_scene=1, lens="mixed"),
     "weather-single": Rendering(world="weather", count=120, wh=(448, 256), seed=15, views_per_scene=1, lens="mixed"),
+    # Version 3: what stands on furniture is never in the air.
+    "indoor-fresh": Rendering(world="indoor", count=4400, wh=(208, 156), seed=31, views_per_scene=2, lens="mixed"),
+    "sunny-fresh": Rendering(world="sunny", count=700, wh=(208, 156), seed=31, views_per_scene=2, lens="mixed"),
+    "close-fresh": Rendering(world="close", count=700, wh=(208, 156), seed=31, views_per_scene=2, lens="mixed"),
+    "company-fresh": Rendering(world="company", count=400, wh=(208, 156), seed=31, views_per_scene=2, lens="mixed"),
+    "gallery-fresh": Rendering(world="gallery", count=300, wh=(208, 156), seed=31, views_per_scene=2, lens="mixed"),
+    "halls-fresh": Rendering(world="halls", count=900, wh=(256, 168), seed=31, views_per_scene=2, lens="mixed"),
+    "jam-fresh": Rendering(world="jam", count=1000, wh=(288, 165), seed=31, views_per_scene=2, lens="mixed"),
+    "crossing-fresh": Rendering(world="crossing", count=700, wh=(288, 165), seed=31, views_per_scene=2, lens="mixed"),
+    "street-fresh": Rendering(world="street", count=1000, wh=(288, 165), seed=31, views_per_scene=2, lens="mixed"),
+    "weather-fresh": Rendering(world="weather", count=500, wh=(288, 165), seed=31, views_per_scene=2, lens="mixed"),
     # For the router, which sees no more than 128x96 of it.
     "close-small": Rendering(world="close", count=1200, wh=(160, 120), seed=21, views_per_scene=4, lens="mixed"),
     "halls-small": Rendering(world="halls", count=800, wh=(160, 120), seed=21, views_per_scene=4, lens="mixed"),
