@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -59,6 +60,7 @@ def scale(
     Example: edgedepth scale mybundle wall.jpg --distance 2.0 --camera 525,525,319.5,239.5
     """
     from edgedepth.core.bundle import Bundle, editable
+    from edgedepth.io.sources import open_source
 
     if undo:
         if distance is not None or sparse is not None:
@@ -76,7 +78,14 @@ def scale(
             raise InputError("one distance tells no shift; --shift needs --sparse")
         # nothing is copied or changed before the measurement is good
         read, rectify = Bundle.load(bundle), not no_rectify
-        stored = dict([_measure(read, source, distance, roi, sparse, shift, camera, rectify, route, max_frames)])
+        measured = _Measured(
+            distance=distance, region=None if roi is None else _region(roi), sparse=sparse, shift=shift
+        )
+        given = None if camera is None else parse_camera(camera, rectify=rectify)
+        with open_source(source) as frames:
+            view = given or view_of_source(frames, rectify=rectify)
+            seen = islice(frames if view is None else map(view, frames), max_frames)
+            stored = dict([measured.fit(read, seen, forced_route(route), source)])
         opened = editable(bundle, output)
     from edgedepth.runtime.metric_scale import store_scale
 
@@ -89,46 +98,42 @@ def scale(
     say(f"wrote {changed.folder}" if stored else f"no scale is stored in {changed.folder}")
 
 
-def _measure(
-    bundle: Bundle,
-    source: str,
-    distance: float | None,
-    roi: str | None,
-    sparse: Path | None,
-    shift: bool,
-    camera: str | None,
-    rectify: bool,
-    route: RouteChoice,
-    max_frames: int,
-) -> tuple[Route, MetricScale]:
-    from edgedepth.io.sources import open_source
-    from edgedepth.runtime.depth_runtime import DepthRuntime
-    from edgedepth.runtime.metric_scale import (
-        fit_scale,
-        pairs_at_distance,
-        pairs_at_points,
-        read_points,
-        without_scale,
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """What somebody measured: `distance` metres to what fills a region of every frame, or points of the first one."""
 
-    given = None if camera is None else parse_camera(camera, rectify=rectify)
-    region = None if roi is None else _region(roi)
-    with open_source(source) as frames, DepthRuntime.load(without_scale(bundle)) as runtime:
-        view = given or view_of_source(frames, rectify=rectify)
-        seen = islice(frames if view is None else map(view, frames), max_frames)
-        results = _results(runtime, seen, forced_route(route))
-        first = next(results, None)
-        if first is None:
-            raise InputError(f"{source} gives no frame to measure on")
-        if sparse is None:
-            assert distance is not None
-            pairs = pairs_at_distance(chain([first], results), distance, region)
-            told = f"{distance:g} m"
-        else:
-            pairs = pairs_at_points(first, read_points(sparse, first.camera if first.camera_given else None))
-            told = f"{pairs.measured_m.size} points"
-    found = fit_scale(pairs, shift=shift, source=told)
-    return first.route, found.model_copy(update={"camera_given": first.camera_given})
+    distance: float | None
+    region: Region | None
+    sparse: Path | None
+    shift: bool
+
+    def fit(
+        self, bundle: Bundle, frames: Iterable[Frame], route: Route | None, source: str
+    ) -> tuple[Route, MetricScale]:
+        """The scale that frames of `source` ask for, and the route whose network it is of."""
+        from edgedepth.runtime.depth_runtime import DepthRuntime
+        from edgedepth.runtime.metric_scale import (
+            fit_scale,
+            pairs_at_distance,
+            pairs_at_points,
+            read_points,
+            without_scale,
+        )
+
+        with DepthRuntime.load(without_scale(bundle)) as runtime:
+            results = _results(runtime, frames, route)
+            first = next(results, None)
+            if first is None:
+                raise InputError(f"{source} gives no frame to measure on")
+            if self.sparse is None:
+                assert self.distance is not None
+                pairs = pairs_at_distance(chain([first], results), self.distance, self.region)
+                told = f"{self.distance:g} m"
+            else:
+                pairs = pairs_at_points(first, read_points(self.sparse, first.camera if first.camera_given else None))
+                told = f"{pairs.measured_m.size} points"
+        found = fit_scale(pairs, shift=self.shift, source=told)
+        return first.route, found.model_copy(update={"camera_given": first.camera_given})
 
 
 def _results(
