@@ -27,6 +27,7 @@ from edgedepth.core.spec import DepthSpec
 from edgedepth.datasets import READERS, open_dataset, training_splits_of
 from edgedepth.engines import open_session
 from edgedepth.io import open_source
+from edgedepth.io.rectify import Rectifier
 from edgedepth.runtime.router import FrameRouter
 
 ASKED = 128  # distinct frames per network below which a calibration is worth a warning
@@ -178,8 +179,10 @@ def _views(bundle: Bundle, source: str, most: int, progress: Progress) -> Iterat
         datasets = [open_dataset(source, None if splits is None else splits[0])]
     else:
         with open_source(source) as frames:
+            rectify = None if frames.lens is None else Rectifier(frames.lens)
             for frame in islice(frames, _LIVE if frames.live else None):
-                yield View(frame.image_bgr, frame.camera)
+                seen = frame if rectify is None else rectify.frame(frame)  # as a run sees it
+                yield View(seen.image_bgr, seen.camera)
         return
     for dataset in datasets:
         for number, sample in enumerate(dataset.where(lambda info: info.split != "test").limited(most)):

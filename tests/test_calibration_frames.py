@@ -86,6 +86,10 @@ def test_a_recording_is_a_source(tmp_path: Path) -> None:
     kept = gather(int8_bundle(tmp_path / "b"), str(path)).routes[Route.LOW]
     np.testing.assert_array_equal(kept.observed[0], frames(1, seed=5)[0])
     assert len(kept.observed) == 36
+    bent = bags.info(d=(-0.2, 0.05, 0.0, 0.0, 0.0))
+    path = bags.write(tmp_path / "bent", {"/camera/image_raw": messages, "/camera/camera_info": [bent]})
+    rectified = gather(int8_bundle(tmp_path / "c"), str(path)).routes[Route.LOW]
+    assert np.abs(rectified.observed[0].astype(int) - kept.observed[0]).mean() > 5, "as a run rectifies them"
 
 
 def test_the_procedural_world_is_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +140,7 @@ def small_world(bundle: object, **options: object) -> object:
 def test_a_camera_is_read_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Camera0:
         live = True
+        lens = None
 
         def __enter__(self) -> Camera0:
             return self
