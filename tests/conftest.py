@@ -12,6 +12,9 @@ from types import ModuleType
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
+# Several workers share the cores: a pool of threads in each would wait for the others'. Read when torch is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def module_from(path: Path) -> ModuleType:

@@ -121,8 +121,8 @@ def test_camera_option(bundle: Path, video: Path, tmp_path: Path, capsys: pytest
         code, printed, _ = call(capsys, "run", video, "-b", bundle, *arguments)
         assert code == 0
         assert json.loads(printed)["camera"] == "given"
-        depth = np.load(next(out.rglob("*.npz")), allow_pickle=False)["depth_m"]
-        assert np.median(depth) == pytest.approx(8.0, rel=0.05)  # the encoder is lossy
+        with np.load(next(out.rglob("*.npz")), allow_pickle=False) as arrays:
+            assert np.median(arrays["depth_m"]) == pytest.approx(8.0, rel=0.05)  # the encoder is lossy
     upright = {"fx": 100, "fy": 100, "cx": 24, "cy": 32, "width": 48, "height": 64}
     (tmp_path / "camera.json").write_text(json.dumps(upright))
     said = failure(

@@ -56,11 +56,12 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int
 
 def depth_of(
     capsys: pytest.CaptureFixture[str], bundle: Path, out: Path, *arguments: str | Path
-) -> tuple[dict[str, Any], Any]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """run.json and the arrays of the first frame."""
     code, printed, err = run(capsys, "run", "-b", bundle, "--save", "npz", "-o", out, "--json", *arguments)
     assert code == 0, err
-    return json.loads(printed), np.load(min(out.rglob("*.npz")), allow_pickle=False)
+    with np.load(min(out.rglob("*.npz")), allow_pickle=False) as arrays:
+        return json.loads(printed), dict(arrays)
 
 
 def test_frames_of_a_calibrated_lens_are_rectified(

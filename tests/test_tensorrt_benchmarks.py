@@ -153,7 +153,8 @@ def test_sweep_exports_in_both_precisions_and_runs_them(
     assert sweep.main() == 0
     assert "| 4 of 4 |" in page.read_text()
     monkeypatch.setattr("sys.argv", ["sweep", "run", str(tmp_path)])
-    answers = dict(np.load(tmp_path / "edge-low.npz"))
+    with np.load(tmp_path / "edge-low.npz") as arrays:
+        answers = dict(arrays)
     np.savez(tmp_path / "edge-low.npz", **{**answers, "float32": answers["float32"] * 1.1,
                                            "float64": answers["float64"] * 1.1})  # fmt: skip
     assert sweep.main() == 1
