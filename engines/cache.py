@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import logging
 import os
@@ -18,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgedepth.core.errors import BackendError
+from edgedepth.core.errors import BackendError, OutputError
 from edgedepth.core.files import SCRATCH_PREFIX, locked, output_error, write_atomic
 from edgedepth.engines.tensorrt.sidecar import PlanRequest, Sidecar
 
@@ -78,10 +79,11 @@ class PlanCache:
     def __init__(self, folder: Path | None = None, limit_mib: int | None = None) -> None:
         self.folder = (cache_folder() if folder is None else folder) / "plans"
         self.limit_bytes = (_limit_mib() if limit_mib is None else limit_mib) << 20
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise output_error(self.folder, error) from error
+        with self._writable():
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                raise output_error(self.folder, error) from error
         _check_private(self.folder)
 
     def find(self, request: PlanRequest, *, again: bool = False) -> Hit | Miss:
@@ -100,7 +102,7 @@ class PlanCache:
                 rejected = entry.sidecar
                 continue
             if not differences:
-                hit = self._read(entry)
+                hit = self.read(entry)
                 if isinstance(hit, Hit):
                     return hit
                 differences = [hit.why]
@@ -117,7 +119,8 @@ class PlanCache:
             )
         return Miss(why="none was built of this file" if nearest is None else "; ".join(nearest))
 
-    def _read(self, entry: Entry) -> Hit | Miss:
+    def read(self, entry: Entry) -> Hit | Miss:
+        """The bytes of a plan, if they are those that its sidecar describes."""
         sidecar, path = entry.sidecar, self.folder / (entry.key + _PLAN)
         try:
             plan = _read_private(path)
@@ -193,12 +196,26 @@ class PlanCache:
             if key != _WHOLE:
                 _LOG.warning("another process is building this engine; waiting for it")
 
-        with locked(self.folder / (key + _LOCK), waiting):
+        with self._writable(), locked(self.folder / (key + _LOCK), waiting):
             yield
 
     def timing_cache(self, name: str) -> Path:
         """Where measured kernel times are kept for the next build."""
         return self.folder / (name + _TIMING)
+
+    @contextlib.contextmanager
+    def _writable(self) -> Iterator[None]:
+        """What may not be written here has a remedy of its own: no command takes another folder as an option."""
+        try:
+            yield
+        except OutputError as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise OutputError(
+                    f"cannot write the cache of engines in {self.folder}: no permission; set {FOLDER_VARIABLE} to a"
+                    " folder of yours"
+                ) from cause
+            raise
 
     def _drop(self, key: str) -> None:
         self._sidecar(key).unlink(missing_ok=True)  # first: a plan without one counts as absent
@@ -260,7 +277,12 @@ def _check_private(path: Path) -> None:
 
 
 def _refuse_foreign(path: Path, state: os.stat_result) -> None:
-    if state.st_uid != os.getuid() or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if state.st_uid != os.getuid():
+        raise BackendError(
+            f"{path} belongs to another user, and plans are code; run: sudo chown -R $USER {path}, or set"
+            f" {FOLDER_VARIABLE}"
+        )
+    if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise BackendError(
             f"{path} can be written by others, and plans are code; run: chmod -R go-w {path}, or set {FOLDER_VARIABLE}"
         )

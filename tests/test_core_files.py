@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -39,3 +41,13 @@ def test_a_scratch_folder_goes_and_an_empty_folder_with_it(tmp_path: Path) -> No
     with scratch_in(tmp_path / "old") as scratch:
         assert scratch.parent == tmp_path / "old"
     assert [path.name for path in (tmp_path / "old").iterdir()] == ["mine"]
+
+
+def test_files_are_as_private_as_the_user_asks(tmp_path: Path) -> None:
+    for mask, mode in ((0o022, 0o644), (0o077, 0o600), (0o000, 0o644)):
+        usual = os.umask(mask)
+        try:
+            write_atomic(tmp_path / f"{mask}", b"")
+        finally:
+            os.umask(usual)
+        assert stat.S_IMODE((tmp_path / f"{mask}").stat().st_mode) == mode

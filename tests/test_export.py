@@ -52,7 +52,7 @@ REDUCED: dict[str, dict[str, object]] = {
     "hqmd": {"backbone": "small", "width": 32},
     "drnet": {"backbone": "small"},
     "rside": {"backbone": "small"},
-    "rsn": {"width": 0.125},
+    "rsn": {"width": 0.125, "iterations": 2},
 }
 TINY = {
     "widths": (8, 8, 8, 16, 16),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from onnx import save
 
 from edgedepth.cli.doctor import _precisions
 from edgedepth.core.bundle import Bundle, file_entry, write_manifest
-from edgedepth.core.errors import BackendError
+from edgedepth.core.errors import BackendError, OutputError
 from edgedepth.core.manifest import Golden, GoldenLimits, Router
 from edgedepth.core.preprocess import Placement
 from edgedepth.core.routing import CoarseRule, Route
@@ -27,6 +28,7 @@ from edgedepth.engines.tensorrt.config import BuildConfig
 from edgedepth.engines.tensorrt.device import SharedDevice
 from edgedepth.engines.tensorrt.flavour import flavour_of
 from edgedepth.engines.tensorrt.plans import plan_for
+from edgedepth.engines.tensorrt.profiles import SizeRange
 from edgedepth.engines.tensorrt.session import TensorRtSession
 from edgedepth.runtime import golden
 from edgedepth.runtime.golden import check_built, check_bundle, check_network, check_new_engines, check_session
@@ -219,6 +221,8 @@ def test_new_engine_is_checked_once_and_it_is_written_down(
         (result,) = check_new_engines(bundle, {Route.LOW: session})
         assert result.passed
         assert result.figures["abs_rel"] < 1e-5
+        assert result.as_dict()["abs_rel"] == result.figures["abs_rel"]
+        assert "figures" not in result.as_dict()
     assert PlanCache().entries()[0].sidecar.checked == str(result)
     with tensorrt_session(tmp_path, nan=False) as session:
         assert check_new_engines(bundle, {Route.LOW: session}) == []
@@ -242,6 +246,62 @@ def test_what_was_built_is_what_is_checked(bundle: Bundle, tmp_path: Path, monke
     assert result.passed
     assert opened == [("tensorrt", plan, {"precision": "fp32", "frame_wh": None})]
     assert PlanCache().entries()[0].sidecar.checked == str(result)
+
+
+@pytest.mark.parametrize("spoiled", [None, 0, 1])
+def test_an_engine_for_several_sizes_is_checked_at_each(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoiled: int | None
+) -> None:
+    monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "home"))
+    with tensorrt_session(tmp_path, nan=False) as good, tensorrt_session(tmp_path, nan=True) as bad:
+        plan = SimpleNamespace(key=good.key, sidecar=good.sidecar)
+        sizes = (SizeRange.fixed((64, 48)), SizeRange.parse("vga..hd"))
+        opened: list[Any] = []
+
+        def open_plan(flavour: str, given: Any, *, precision: str, frame_wh: Any) -> Any:
+            opened.append(frame_wh)
+            return nullcontext(bad if len(opened) - 1 == spoiled else good)
+
+        monkeypatch.setattr(golden, "open_plan", open_plan)
+        monkeypatch.setattr(bad, "key", good.key)
+        built: Any = SimpleNamespace(role="low", precision="fp32", sizes=sizes, plan=plan)
+        if spoiled is None:
+            results = check_built(bundle, [built])
+            assert len(results) == 2
+            assert opened == [(64, 48), (1280, 720)]
+        else:
+            with pytest.raises(BackendError, match="engine rejected"):
+                check_built(bundle, [built])
+    (sidecar,) = (entry.sidecar for entry in PlanCache().entries() if entry.key == good.key)
+    assert bool(sidecar.rejected) == (spoiled is not None)
+    assert bool(sidecar.checked)
+
+
+def test_a_profile_of_several_is_no_engine_checked(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "home"))
+    monkeypatch.setattr(TensorRtSession, "profiles", 2)
+    with tensorrt_session(tmp_path, nan=False) as session:
+        assert len(check_new_engines(bundle, {Route.LOW: session})) == 1
+        assert PlanCache().entries()[0].sidecar.checked == ""
+
+
+def test_a_check_that_cannot_be_written_down_counts_all_the_same(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A cache that is only read, as in a container's image, serves engines that nobody has checked yet."""
+    monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "home"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OutputError("cannot write the cache")
+
+    with tensorrt_session(tmp_path, nan=False) as good, tensorrt_session(tmp_path, nan=True) as bad:
+        monkeypatch.setattr(PlanCache, "note", refuse)
+        assert check_new_engines(bundle, {Route.LOW: good})[0].passed
+        assert "was not written down: cannot write the cache" in caplog.text
+        with pytest.raises(BackendError, match="engine rejected"):
+            check_new_engines(bundle, {Route.LOW: bad})
 
 
 def test_doctors_check_is_written_down_too(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import pytest
 from edgedepth import Bundle, Camera, DepthResult, DepthRuntime, Route
 from edgedepth.cli import main
 from edgedepth.core.errors import InputError
+from edgedepth.core.results import PixelState
 from edgedepth.runtime.metric_scale import (
     Pairs,
     fit_scale,
@@ -227,6 +228,21 @@ def test_scales_that_cannot_be_right_are_refused(tmp_path: Path) -> None:
         pairs_at_distance([result], 2.0, (60, 0, 10, 10))
     with pytest.raises(InputError, match="positive number of metres"):
         pairs_at_distance([result], 0.0)
+
+
+def test_a_region_that_is_hardly_measured_tells_nothing(tmp_path: Path) -> None:
+    """Depth is cut off at the ends of the range, and a pixel at the edge of a wall is not the wall."""
+    bundle = routed_bundle(tmp_path / "b")
+    nearer, mixed = _frame(1), _frame(255)  # wholly nearer than the range; beyond it but for a fifth
+    mixed[:, 26:29] = GREY
+    with DepthRuntime.load(without_scale(bundle)) as depth:
+        for frame, state in ((nearer, PixelState.NEARER), (mixed, PixelState.BEYOND)):
+            result = depth(frame, route=Route.LOW)
+            assert (result.valid == state).mean() > 0.5
+            with pytest.raises(InputError, match=r"half of the region .* nearer or farther .* --roi X,Y,W,H, or --rou"):
+                pairs_at_distance([result], 0.5)
+        kept = pairs_at_distance([depth(frame, route=Route.LOW) for frame in (nearer, _frame())], 2.0)
+    assert (kept.frames, kept.predicted_m.tolist()) == (1, [pytest.approx(4.0, rel=1e-3)])
 
 
 @pytest.mark.parametrize(

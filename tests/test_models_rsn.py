@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 torch = pytest.importorskip("torch", reason="the networks need PyTorch: pip install 'edgedepth[train]'")
@@ -111,26 +109,6 @@ def test_true_support_is_the_first_coarse_depth() -> None:
         network(torch.rand(1, 3, 4, 4), torch.full((1, 1, 4, 4), 10.0))
     assert torch.equal(seen[0][1], torch.ones(1, 1, 4, 4))  # 10 m is the end of the range
     assert torch.equal(seen[0][2], seen[0][1])
-
-
-def test_it_exports(tmp_path: Path) -> None:
-    pytest.importorskip("onnx", reason="export needs ONNX: pip install 'edgedepth[export]'")
-    from edgedepth.export import export_onnx, spec_for
-    from edgedepth.export.frames import probe_frames
-    from edgedepth.export.parity import parity_of
-
-    torch.manual_seed(0)
-    network = create_network("rsn", iterations=1, **SMALL)
-    for module in (network.generation, network.refinement):
-        torch.nn.init.normal_(module.regression[-1].weight, std=0.005)  # answers that differ and stay in the range
-    spec = spec_for("rsn", (30, 22))
-    frames = probe_frames(spec.input_wh)
-    network.eval()
-    with torch.no_grad():
-        answer = network(torch.rand(1, 3, 22, 30))
-    assert 0.3 < float(answer.min()) < float(answer.max()) < 10
-    export_onnx(network, spec, tmp_path / "rsn.onnx")
-    parity_of(network, tmp_path / "rsn.onnx", frames, backend="onnxruntime")
 
 
 def test_it_learns_eight_images() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
-from edgedepth.core.lens import Lens
+from edgedepth.core.lens import UNTURNED, Lens
 from edgedepth.io.ros_messages import bgr_of, bgr_of_compressed, lens_of, says_rectified
 
 BGR = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
@@ -131,3 +131,12 @@ def test_camera_info_of_a_part_of_the_sensor() -> None:
 )
 def test_rectified_topics_say_so(topic: str, says: bool) -> None:
     assert says_rectified(topic) == says
+
+
+def test_a_driver_that_says_nothing_of_a_rotation_has_none() -> None:
+    """Many leave R at its default, zeros, which would map every pixel to the same place."""
+    lens = lens_of(_info(r=[0.0] * 9), rectified=False)
+    assert lens is not None
+    assert lens.rotation == UNTURNED
+    with pytest.raises(InputError, match=r"must turn, not stretch or mirror"):
+        lens_of(_info(r=[2.0, 0, 0, 0, 1, 0, 0, 0, 1]), rectified=False)

@@ -486,6 +486,20 @@ class TestPlaces:
         with open_source(tmp_path / "clip_depth.mp4") as source:
             assert len(list(source)) == 1
 
+    def test_whatever_a_library_raises_the_others_are_closed(self, tmp_path, monkeypatch):
+        sink = sinks(["png16", "video"], tmp_path)
+        sink.write(make_frame(), make_result())
+
+        def fails(*_: object) -> None:
+            raise RuntimeError("from a library")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "write_bytes", fails)
+            with pytest.raises(RuntimeError, match="from a library"):
+                sink.close()
+        with open_source(tmp_path / "clip_depth.mp4") as source:
+            assert len(list(source)) == 1
+
     def test_numbered_folders(self, tmp_path):
         base = tmp_path / "runs" / "depth"
         assert run_folder(base) == base / "1"

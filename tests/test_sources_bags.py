@@ -250,3 +250,13 @@ def test_what_is_no_recording(tmp_path: Path) -> None:
     text = write(tmp_path / "text", {"/cam/camera_info": [info()]})
     with pytest.raises(InputError, match="has no topic of pictures"):
         open_source(text)
+
+
+def test_the_camera_of_the_topics_own_namespace_comes_first(tmp_path: Path) -> None:
+    """Whatever was recorded first: the namespace around it may hold another camera's."""
+    other = info()
+    other.k[0] = 999.0
+    topics = {"/camera_info": [other], "/front/image_raw": [image(STORE, 0)], "/front/camera_info": [info()]}
+    assert frames(write(tmp_path / "two", topics))[0].camera.fx == pytest.approx(30.0)
+    del topics["/front/camera_info"]
+    assert frames(write(tmp_path / "one", topics))[0].camera.fx == pytest.approx(499.5)

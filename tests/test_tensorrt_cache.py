@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from edgedepth.core.bundle import Bundle, file_entry, write_manifest
-from edgedepth.core.errors import BackendError, BundleError, UnknownNameError
+from edgedepth.core.errors import BackendError, BundleError, OutputError, UnknownNameError
 from edgedepth.core.files import SCRATCH_PREFIX
 from edgedepth.core.manifest import Int8Record
 from edgedepth.core.routing import Route
@@ -633,3 +633,54 @@ def test_int8_is_built_where_it_will_be_run(bundle: Bundle) -> None:
     calibrated = dataclasses.replace(bundle, manifest=bundle.manifest.model_copy(update={"networks": networks}))
     assert default_precision(calibrated, "tensorrt") == "int8"
     assert default_precision(calibrated, "onnxruntime-cuda") == "fp32"
+
+
+def test_folder_of_another_user_is_refused_with_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    PlanCache(tmp_path)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(BackendError, match=r"belongs to another user, .* run: sudo chown -R \$USER .*EDGEDEPTH_CACHE"):
+        PlanCache(tmp_path)
+
+
+def test_folder_that_cannot_be_written_names_the_variable(
+    cache: PlanCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No command has an option for it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(OutputError, match=r"cannot write the cache of engines in .*: no permission; set EDGEDEPTH_CA"):
+        cache.put("k", b"plan", sidecar())
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(OutputError, match="set EDGEDEPTH_CACHE to a folder of yours"):
+        PlanCache(tmp_path / "new")
+
+
+def test_trust_mends_what_is_damaged_and_tells_what_was_rejected(
+    bundle: Bundle, cache: PlanCache, flavour: Flavour, tmp_path: Path
+) -> None:
+    carrying = carry_plans(bundle, build_bundle(bundle, flavour, gpu=ORIN, cache=cache))
+    elsewhere = PlanCache(tmp_path / "elsewhere")
+    trust_bundle(carrying, elsewhere)
+    first = elsewhere.entries()[0]
+    (elsewhere.folder / f"{first.key}.plan").write_bytes(b"damaged")
+    assert isinstance(elsewhere.read(first), Miss)
+    trust_bundle(carrying, elsewhere)
+    assert isinstance(elsewhere.read(elsewhere.entries()[0]), Hit)
+    elsewhere.note(first.key, checked="low: wrong", rejected="48 pixels are not finite")
+    with pytest.raises(BundleError, match=r"was rejected by its golden check on this machine; build it again"):
+        trust_bundle(carrying, elsewhere)
+
+
+def test_a_camera_size_that_is_missing_is_told_with_the_option_that_builds_it(
+    cache: PlanCache, flavour: Flavour, tmp_path: Path
+) -> None:
+    onnx = network(tmp_path)
+    plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache)
+    camera = CameraInput(sizes=(SizeRange.parse("vga"), SizeRange.parse("hd..fhd")), resize="letterbox")
+    with pytest.raises(
+        BackendError, match=r"camera is None, here 640x480\+1280x720\.\.1920x1080; .*edgedepth build BUNDLE --size WxH"
+    ):
+        plan_for(onnx, BuildConfig(camera=camera), flavour, gpu=ORIN, cache=cache, build=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgedepth.core.errors import BackendError, InputError, MissingPackageError, UnknownNameError
@@ -18,7 +19,7 @@ from edgedepth.engines.machine import Driver, Gpu, Jetson
 from edgedepth.engines.tensorrt import device as device_module
 from edgedepth.engines.tensorrt import probe as probe_module
 from edgedepth.engines.tensorrt.config import CameraInput
-from edgedepth.engines.tensorrt.device import PycudaDevice
+from edgedepth.engines.tensorrt.device import Buffer, PycudaDevice
 from edgedepth.engines.tensorrt.flavour import flavour_of, installed_flavours, load_flavour, parse_version
 from edgedepth.engines.tensorrt.graphs import find_recorder
 from edgedepth.engines.tensorrt.interrupt import held_interrupt
@@ -258,16 +259,20 @@ def test_no_monitor_where_the_library_has_none() -> None:
     assert monitor_for(SimpleNamespace(), PhaseTree(None)) is None
 
 
-def test_interrupt_is_held_back_and_then_takes_its_course() -> None:
-    if passes_alone(__file__, "test_interrupt_is_held_back_and_then_takes_its_course"):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_interrupt_is_held_back_and_then_takes_its_course(number: signal.Signals) -> None:
+    name = f"test_interrupt_is_held_back_and_then_takes_its_course[{number.name}]"
+    if passes_alone(__file__, name):
         return
-    usual = signal.getsignal(signal.SIGINT)
+    if number is signal.SIGTERM:  # as the command line takes it
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    usual = signal.getsignal(number)
     seen = []
 
     def work(then: Exception | None = None) -> None:
         with held_interrupt() as pressed:
             seen.append(pressed())
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
             seen.append(pressed())
             if then is not None:
                 raise then
@@ -275,11 +280,17 @@ def test_interrupt_is_held_back_and_then_takes_its_course() -> None:
     with pytest.raises(KeyboardInterrupt):
         work()
     assert seen == [False, True]
-    assert signal.getsignal(signal.SIGINT) is usual
+    assert signal.getsignal(number) is usual
     with pytest.raises(KeyboardInterrupt):  # also instead of the failure that it led to
         work(BackendError("cannot build"))
     with held_interrupt() as pressed:
         assert not pressed()
+
+
+def test_a_signal_that_python_does_not_handle_is_left_alone() -> None:
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    with held_interrupt():
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_interrupt_belongs_to_the_main_thread() -> None:
@@ -456,7 +467,8 @@ class FakePycuda:
             get_attribute=lambda number: int(self.integrated),
         )
 
-    def Stream(self) -> Any:
+    def Stream(self, flags: int) -> Any:
+        assert flags == 1, "work on the legacy default stream must not wait for this one, nor break its recordings"
         if self.refuses == "stream":
             raise self.Error("cuStreamCreate failed: unknown error")
         return SimpleNamespace(handle=42, synchronize=lambda: self._note("synchronise"))
@@ -472,6 +484,16 @@ class FakePycuda:
         return SimpleNamespace(
             nbytes=size, base=SimpleNamespace(get_device_pointer=lambda: 99), __getitem__=base.__getitem__
         )
+
+    def memcpy_htod_async(self, target: int, source: Any, stream: Any) -> None:
+        if self.refuses == "copies":
+            raise self.Error("cuMemcpyHtoDAsync failed: operation not permitted when stream is capturing")
+        self._note(f"to device {int(target)}, {len(source)} bytes on {stream.handle}")
+
+    def memcpy_dtoh_async(self, target: Any, source: int, stream: Any) -> None:
+        if self.refuses == "copies":
+            raise self.Error("cuMemcpyDtoHAsync failed: operation not permitted when stream is capturing")
+        self._note(f"from device {int(source)}, {len(target)} bytes on {stream.handle}")
 
     def mem_alloc(self, size: int) -> Any:
         if self.refuses == "memory":
@@ -547,3 +569,22 @@ def test_no_recorder_without_cuda_python(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "cuda", None)
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
     assert find_recorder() is None
+
+
+def test_copies_go_where_they_should_and_their_failure_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only when the context is left: a recording in between has to know that it failed."""
+    cuda = FakePycuda()
+    monkeypatch.setattr("edgedepth.engines.tensorrt.device.require", lambda *_, **__: cuda)
+    device = PycudaDevice()
+    with device.current():
+        buffer = Buffer(host=np.zeros(8, np.uint8), pointer=77, shared=False, keep=None)
+        device.upload(buffer, 5)
+        device.download(buffer, 3)
+        assert cuda.calls[-2:] == ["to device 77, 5 bytes on 42", "from device 77, 3 bytes on 42"]
+        cuda.refuses = "copies"
+        for copy in (device.upload, device.download):
+            with pytest.raises(BackendError, match=r"Orin failed: .* not permitted when stream is capturing"):
+                copy(buffer, 5)
+        shared = Buffer(host=np.zeros(8, np.uint8), pointer=77, shared=True, keep=None)
+        device.upload(shared, 5)
+        device.download(shared, 5)

@@ -21,7 +21,9 @@ from edgedepth.world.street.ground import grass, land
 from edgedepth.world.street.site import new_site
 from edgedepth.world.street.storm import _under
 from edgedepth.world.street.vegetation import _shrub
+from tests.streets import GROUP, street
 
+pytestmark = GROUP
 WH = (240, 180)
 NEAR_M = 30.0
 
@@ -57,7 +59,7 @@ def seams(renderer: Renderer, built: BuiltScene, views: int = 2) -> int:
 @pytest.mark.parametrize("name", FAR_CATEGORIES)
 def test_no_ray_falls_through_the_ground(renderer: Renderer, name: str) -> None:
     for seed in (0, 1):
-        assert seams(renderer, recipes("street")[name](dice_for(7, seed))) == 0
+        assert seams(renderer, street(name, seed)) == 0
 
 
 def test_the_median_of_a_motorway_is_closed(renderer: Renderer) -> None:

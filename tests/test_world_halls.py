@@ -24,6 +24,7 @@ from edgedepth.world.street.course import Course
 from edgedepth.world.street.site import Obstacles
 from edgedepth.world.synth import SynthConfig, write_dataset
 
+pytestmark = pytest.mark.xdist_group("halls")  # each scene is built once
 SEEDS = (1, 2, 3)
 MAX_TRIANGLES = 75_000
 _HAS = {

@@ -7,7 +7,7 @@ import pytest
 
 from edgedepth.world.builder import SceneBuilder
 from edgedepth.world.categories import FAR_CATEGORIES
-from edgedepth.world.recipe import BuiltScene, dice_for
+from edgedepth.world.recipe import dice_for
 from edgedepth.world.scene import SEMANTIC_CLASSES, SEMANTIC_ID, Scene, View
 from edgedepth.world.shard import recipes
 from edgedepth.world.street.avenue import StreetPlan, traffic
@@ -16,14 +16,11 @@ from edgedepth.world.street.recipes import JAM_RECIPES, STREET_RECIPES
 from edgedepth.world.street.site import Obstacles, new_site
 from edgedepth.world.street.vehicles import Maker, bicycle, motorbike, park
 from edgedepth.world.walk.walk import build_walk
+from tests.streets import GROUP, street
 
+pytestmark = GROUP
 SEEDS = (1, 2)
 MAX_TRIANGLES = 70_000
-
-
-@pytest.fixture(scope="module")
-def built() -> dict[tuple[str, int], BuiltScene]:
-    return {(name, seed): STREET_RECIPES[name](dice_for(7, seed)) for name in STREET_RECIPES for seed in SEEDS}
 
 
 def _hits(scene: Scene, origin: np.ndarray, directions: np.ndarray) -> np.ndarray:
@@ -60,8 +57,8 @@ def test_there_is_a_recipe_for_every_far_category() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", FAR_CATEGORIES)
-def test_scene_is_sound(built: dict[tuple[str, int], BuiltScene], name: str, seed: int) -> None:
-    scene = built[name, seed].scene
+def test_scene_is_sound(name: str, seed: int) -> None:
+    scene = street(name, seed).scene
     count = len(scene.positions)
     assert scene.category == name
     assert 1_000 < count < MAX_TRIANGLES
@@ -75,19 +72,19 @@ def test_scene_is_sound(built: dict[tuple[str, int], BuiltScene], name: str, see
 
 
 @pytest.mark.parametrize("name", FAR_CATEGORIES)
-def test_a_seed_names_one_scene(built: dict[tuple[str, int], BuiltScene], name: str) -> None:
-    first, again = built[name, 1], STREET_RECIPES[name](dice_for(7, 1))
+def test_a_seed_names_one_scene(name: str) -> None:
+    first, again = street(name, 1), STREET_RECIPES[name](dice_for(7, 1))
     assert np.array_equal(first.scene.positions, again.scene.positions)
     assert first.scene.materials == again.scene.materials
     assert first.scene.sky == again.scene.sky
     assert first.sample_view(dice_for(3)) == again.sample_view(dice_for(3))
-    other = built[name, 2].scene
+    other = street(name, 2).scene
     assert other.positions.shape != first.scene.positions.shape or other.materials != first.scene.materials
 
 
 @pytest.mark.parametrize("name", FAR_CATEGORIES)
-def test_cameras_stand_in_the_open_above_near_ground(built: dict[tuple[str, int], BuiltScene], name: str) -> None:
-    scene = built[name, 1]
+def test_cameras_stand_in_the_open_above_near_ground(name: str) -> None:
+    scene = street(name, 1)
     for i in range(3):
         view = scene.sample_view(dice_for(11, i))
         eye = np.asarray(view.position)
@@ -98,8 +95,8 @@ def test_cameras_stand_in_the_open_above_near_ground(built: dict[tuple[str, int]
 
 
 @pytest.mark.parametrize("name", ["residential_street", "motorway", "city_street"])
-def test_cars_and_lanes_have_real_sizes(built: dict[tuple[str, int], BuiltScene], name: str) -> None:
-    scene = built[name, 1].scene
+def test_cars_and_lanes_have_real_sizes(name: str) -> None:
+    scene = street(name, 1).scene
     cars = scene.semantic == SEMANTIC_ID["car"]
     assert cars.any()
     for instance in np.unique(scene.instance[cars])[:8]:

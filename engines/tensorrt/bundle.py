@@ -11,7 +11,7 @@ from edgedepth.core.errors import BackendError, BundleError, UnknownNameError
 from edgedepth.core.files import write_atomic
 from edgedepth.core.manifest import BundleFile, Manifest, Variants, variant_keys
 from edgedepth.core.spec import ResizePolicy
-from edgedepth.engines.cache import PlanCache
+from edgedepth.engines.cache import Entry, Hit, PlanCache
 from edgedepth.engines.machine import Gpu
 from edgedepth.engines.tensorrt.config import BuildConfig, CameraInput
 from edgedepth.engines.tensorrt.flavour import Flavour, installed_flavours, load_flavour
@@ -167,7 +167,7 @@ def trust_bundle(bundle: Bundle, cache: PlanCache | None = None) -> list[Sidecar
     Every plan must be the one its sidecar describes, and both the ones that the manifest lists.
 
     Raises:
-        BundleError: the bundle carries none, or one of them is not what its sidecar says.
+        BundleError: the bundle carries none, or one of them is not what its sidecar says or was rejected here before.
     """
     store = PlanCache() if cache is None else cache
     listed = {entry.file: entry for entry in bundle.manifest.plans}
@@ -179,14 +179,24 @@ def trust_bundle(bundle: Bundle, cache: PlanCache | None = None) -> list[Sidecar
     for file, sidecar in accounts.items():  # all are looked at before any is taken
         if sidecar.onnx_sha256 not in known:
             raise BundleError(f"{file} is of a network that the bundle does not hold; build it again: edgedepth build")
-    kept = {entry.sidecar.plan_sha256 for entry in store.entries()}
+    there = {entry.sidecar.plan_sha256: entry for entry in store.entries()}
+    rejected = [file for file, sidecar in accounts.items() if _rejected(there.get(sidecar.plan_sha256))]
+    if rejected:
+        raise BundleError(
+            f"{rejected[0]} was rejected by its golden check on this machine; build it again: edgedepth build"
+        )
     taken = []
     for file, sidecar in accounts.items():
         mine = dataclasses.replace(sidecar, trusted_from=bundle.digest, checked="", rejected="")
         taken.append(mine)
-        if sidecar.plan_sha256 not in kept:
+        entry = there.get(sidecar.plan_sha256)
+        if entry is None or not isinstance(store.read(entry), Hit):  # or it is damaged there
             store.put(f"trusted-{sidecar.plan_sha256[:24]}", bundle.path(listed[file]).read_bytes(), mine)
     return taken
+
+
+def _rejected(entry: Entry | None) -> bool:
+    return entry is not None and bool(entry.sidecar.rejected)
 
 
 def _carried_sidecar(bundle: Bundle, listed: dict[str, BundleFile], file: str) -> Sidecar:

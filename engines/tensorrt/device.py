@@ -19,6 +19,10 @@ from numpy.typing import NDArray
 from edgedepth.core.errors import BackendError, require
 from edgedepth.engines.session import one_line
 
+# CU_STREAM_NON_BLOCKING: while a graph is recorded on a stream without it, the legacy default stream, which PyTorch and
+# OpenCV use in other threads, is in an unusable state, and every inference would wait for what they queue there.
+_NON_BLOCKING = 1
+
 
 @dataclass(kw_only=True)
 class Buffer:
@@ -88,7 +92,7 @@ class PycudaDevice:
             raise BackendError(f"CUDA does not start: {one_line(error)}; check the driver with: nvidia-smi") from error
         try:
             with self.current():
-                self._stream = self._cuda.Stream()
+                self._stream = self._cuda.Stream(_NON_BLOCKING)
                 self.stream = int(self._stream.handle)
         except BaseException:
             self._context.detach()
@@ -99,6 +103,15 @@ class PycudaDevice:
         """Make the primary context current, and the former one again; the driver's errors become ours."""
         self._context.push()
         try:
+            with self._translated():
+                yield
+        finally:
+            self._context.pop()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """The driver's errors become ours, here and within `current` already: a recording wants to know of them."""
+        try:
             yield
         except self._cuda.MemoryError as error:
             raise BackendError(
@@ -106,8 +119,6 @@ class PycudaDevice:
             ) from error
         except self._cuda.Error as error:
             raise BackendError(f"{self.name} failed: {one_line(error)}; start the program anew") from error
-        finally:
-            self._context.pop()
 
     def allocate(self, nbytes: int) -> Buffer:
         """Page-locked host memory, mapped into the device where the two share memory, else beside device memory."""
@@ -121,12 +132,14 @@ class PycudaDevice:
     def upload(self, buffer: Buffer, nbytes: int) -> None:
         """Copy to the device on the stream."""
         if not buffer.shared:
-            self._cuda.memcpy_htod_async(buffer.pointer, buffer.host[:nbytes], self._stream)
+            with self._translated():
+                self._cuda.memcpy_htod_async(buffer.pointer, buffer.host[:nbytes], self._stream)
 
     def download(self, buffer: Buffer, nbytes: int) -> None:
         """Copy to the host on the stream."""
         if not buffer.shared:
-            self._cuda.memcpy_dtoh_async(buffer.host[:nbytes], buffer.pointer, self._stream)
+            with self._translated():
+                self._cuda.memcpy_dtoh_async(buffer.host[:nbytes], buffer.pointer, self._stream)
 
     def free(self, buffer: Buffer) -> None:
         """Free device memory now; page-locked memory goes with the last array that shows it."""

@@ -1,4 +1,4 @@
-"""Ctrl-C during a build: kept from the library, which must not meet an exception, and delivered when it is through."""
+"""Ctrl-C and SIGTERM during a build: kept from the library, which must meet no exception, and delivered after it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,37 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+_HELD = (signal.SIGINT, signal.SIGTERM)
+
 
 @contextmanager
 def held_interrupt() -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether Ctrl-C was pressed; when the block is left, that takes its usual course.
+    """Yields a function that says whether the program is to stop; when the block is left, that takes its usual course.
 
-    A second one is not held back. Only the main thread gets signals: in others, and where they are ignored, nothing
-    is held.
+    Held are SIGINT and SIGTERM where Python handles them, which would raise within a callback; one that ends or spares
+    the process by itself is left alone. A second one is not held back. Only the main thread gets signals: in others
+    nothing is held.
     """
-    usual = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or usual in (None, signal.SIG_IGN):
+    usual = {number: signal.getsignal(number) for number in _HELD}
+    held = {number: handler for number, handler in usual.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread() or not held:
         yield lambda: False
         return
-    pressed = threading.Event()
+    came: list[int] = []
 
-    def note(*_: object) -> None:
-        pressed.set()
-        signal.signal(signal.SIGINT, usual)
+    def note(number: int, _frame: object) -> None:
+        came.append(number)
+        give_back()
 
-    signal.signal(signal.SIGINT, note)
+    def give_back() -> None:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+
+    for number in held:
+        signal.signal(number, note)
     try:
-        yield pressed.is_set
+        yield lambda: bool(came)
     finally:
-        signal.signal(signal.SIGINT, usual)
-        if pressed.is_set():
-            signal.raise_signal(signal.SIGINT)
+        give_back()
+        if came:
+            signal.raise_signal(came[0])

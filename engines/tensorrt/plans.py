@@ -89,8 +89,9 @@ def plan_for(
             if isinstance(found, Miss):
                 return _built(onnx, config, flavour, gpu, store, request, found.why, report)
     if isinstance(found, Miss):
+        command = "edgedepth build BUNDLE" + ("" if config.camera is None else " --size WxH")
         raise BackendError(
-            f"no {flavour.name} engine of {onnx.name} for this machine: {found.why}; build it with: edgedepth build"
+            f"no {flavour.name} engine of {onnx.name} for this machine: {found.why}; build it with: {command}"
         )
     return Plan(key=found.key, plan=found.plan, sidecar=found.sidecar)
 

@@ -152,6 +152,11 @@ class TensorRtSession:
         return {name: self._memory.view(by_name[name], self._shapes[name]) for name in names}
 
     @property
+    def profiles(self) -> int:
+        """How many ranges of input sizes the engine has kernels for."""
+        return len(self._ranges)
+
+    @property
     def memory_bytes(self) -> dict[str, int]:
         """Memory this session holds: the plan's weights (as large as the plan), activations, and tensors."""
         tensors = self._memory.nbytes

@@ -144,7 +144,7 @@ class PlanRequest:
 
         def compare(name: str, has: Any, here: Any) -> None:
             if has != here:
-                found.append(f"{name} is {has}, here {here}")
+                found.append(f"{name} is {_words(has)}, here {_words(here)}")
 
         compare("onnx_sha256", sidecar.onnx_sha256[:12], self.onnx_sha256[:12])
         compare("flavour", sidecar.flavour, self.flavour.name)
@@ -172,6 +172,17 @@ class PlanRequest:
         if sidecar.config.get("hardware") != "ampere+":
             return False
         return all(parse_version(capability) >= (8, 0) for capability in self.compute_capabilities)
+
+
+def _words(value: Any) -> str:
+    """A value of a config; the camera sizes of an engine that resizes as they are asked for."""
+    if not isinstance(value, dict) or "sizes" not in value:
+        return str(value)
+    try:
+        sizes = (tuple("x".join(map(str, size[f"{end}_wh"])) for end in ("min", "max")) for size in value["sizes"])
+        return "+".join(low if low == high else f"{low}..{high}" for low, high in sizes)
+    except (KeyError, TypeError):
+        return str(value)
 
 
 def _serves(camera: Any, wanted: Any) -> bool:

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -62,11 +63,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=SCRATCH_PREFIX, suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
+        unused = path.parent / f"{SCRATCH_PREFIX}{secrets.token_hex(8)}{path.suffix}"
+        os.close(os.open(unused, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))  # less what the umask takes
+        temporary = unused
         yield temporary
-        temporary.chmod(0o644)
         os.replace(temporary, path)
     except OSError as error:
         raise output_error(path, error) from error

@@ -67,8 +67,8 @@ class ForeignOutput(_Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> ForeignOutput:
-        if self.kind == "bins" and (self.count > 1) == (len(self.centres_m) > 1):
-            raise ValueError('kind "bins" needs either count (2 or more) or centres_m')
+        if self.kind == "bins" and (bool(self.count) == bool(self.centres_m) or self.channels < 2):
+            raise ValueError('kind "bins" needs either count or centres_m, of 2 bins or more')
         given = self.model_fields_set & {"count", "spacing", "centres_m", "distribution"}
         if self.kind != "bins" and given:
             raise ValueError(f'{min(given)} is for kind "bins", but kind is "{self.kind}"')

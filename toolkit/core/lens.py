@@ -16,9 +16,10 @@ from edgedepth.core.errors import InputError
 
 LensModel = Literal["radtan", "equidistant"]
 _COUNTS: dict[LensModel, tuple[int, ...]] = {"radtan": (0, 4, 5, 8, 12, 14), "equidistant": (0, 4)}
-_UNTURNED = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+UNTURNED = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 # Beyond this a pinhole picture is mostly the stretched surroundings of what was seen.
 _WIDEST_DEG = 120.0
+_SLACK = 1e-3  # of a rotation that was written with few digits
 _NARROWEST, _STEPS = 4.0, 279  # focal lengths that are tried: 4 to 1/4 of the lens's own, in steps of a percent
 _ALONG = np.linspace(0.0, 1.0, 17)  # where points lie along each side of a picture
 
@@ -31,17 +32,18 @@ class Lens:
     model: "radtan", OpenCV's and ROS's plumb_bob and rational_polynomial, or "equidistant", OpenCV's fisheye.
     coefficients: in OpenCV's order: k1, k2, p1, p2[, k3[, k4, k5, k6[, ...]]], or k1, k2, k3, k4; none for no bend. An
         equidistant lens of four zeros bends: by the angle, not by its tangent.
-    rotation: row-major 3x3 that turns the camera's frame into the rectified one, as of a stereo pair.
+    rotation: row-major 3x3 that turns the camera's frame into the rectified one, as of a stereo pair (orthonormal).
     projection: intrinsics of the rectified picture, of the same size, where the calibration states them.
 
     Raises:
-        InputError: there is no such model, or it has another number of coefficients, or a number is not finite.
+        InputError: there is no such model, or it has another number of coefficients, or a number is not finite, or the
+            rotation is none.
     """
 
     camera: Camera
     model: LensModel = "radtan"
     coefficients: tuple[float, ...] = ()
-    rotation: tuple[float, ...] = _UNTURNED
+    rotation: tuple[float, ...] = UNTURNED
     projection: Camera | None = None
 
     def __post_init__(self) -> None:
@@ -54,12 +56,15 @@ class Lens:
             )
         if len(self.rotation) != 9 or not all(map(math.isfinite, (*self.coefficients, *self.rotation))):
             raise InputError(f"a lens needs finite coefficients and a rotation of 9 numbers, but got {self}")
+        turn = np.reshape(self.rotation, (3, 3))
+        if not np.allclose(turn @ turn.T, np.eye(3), atol=_SLACK) or np.linalg.det(turn) < 0:
+            raise InputError(f"the rotation of a lens (R) must turn, not stretch or mirror, but got {self.rotation}")
 
     @property
     def bends(self) -> bool:
         """Whether its pictures are to be rectified: the lens bends lines, or the calibration turns the camera."""
         straight = self.coefficients == () if self.model == "equidistant" else not any(self.coefficients)
-        return not straight or self.rotation != _UNTURNED
+        return not straight or self.rotation != UNTURNED
 
     def of_frames(self, width: int, height: int) -> Lens:
         """The lens as frames of this size show it: distortion is of directions, so only the intrinsics change.

@@ -138,12 +138,16 @@ def _choose(reader: AnyReader, path: Path, topic: str | None) -> str:
 
 
 def _lens_beside(reader: AnyReader, topic: str) -> tuple[Lens | None, str]:
-    """The camera of the first camera_info in the topic's namespace, None where there is none or it is not calibrated.
+    """The camera of the first camera_info in the topic's namespace, or else in the one around it.
 
-    Besides them: what is wrong with a camera_info that cannot be used, empty where all is well.
+    None where there is none or it is not calibrated. Besides it: what is wrong with a camera_info that cannot be used,
+    empty where all is well.
     """
-    names = {f"{topic.rpartition('/')[0]}/camera_info", f"{topic.rpartition('/')[0].rpartition('/')[0]}/camera_info"}
-    connections = [c for c in reader.connections if c.topic in names and c.msgtype == _INFO]
+    own = topic.rpartition("/")[0]
+    connections = []
+    for namespace in (own, own.rpartition("/")[0]):  # the one around it may hold another camera's
+        name = f"{namespace}/camera_info"
+        connections = connections or [c for c in reader.connections if c.topic == name and c.msgtype == _INFO]
     try:
         first = next(_messages(reader, connections), None) if connections else None
     except InputError as error:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
-from edgedepth.core.lens import Lens, LensModel
+from edgedepth.core.lens import UNTURNED, Lens, LensModel
 
 T = TypeVar("T")
 
@@ -86,6 +86,11 @@ def lens_named(model: str, coefficients: tuple[float, ...], camera: Camera) -> L
             " pictures and their fx,fy,cx,cy"
         )
     return Lens(camera=camera, model=kind, coefficients=coefficients)
+
+
+def rotation_said(numbers: tuple[float, ...]) -> tuple[float, ...]:
+    """ROS's R; all zeros, as drivers leave it that say nothing of it, is no rotation."""
+    return numbers if any(numbers) else UNTURNED
 
 
 def _text(path: Path) -> str:
@@ -172,7 +177,7 @@ def _of_matrix(fields: dict[str, Any]) -> Lens:
     if fx == 0:  # ROS: nobody has calibrated it
         return lens
     projection = Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=width, height=height)
-    return replace(lens, rotation=_numbers(_first(fields, _ROTATION), 9), projection=projection)
+    return replace(lens, rotation=rotation_said(_numbers(_first(fields, _ROTATION), 9)), projection=projection)
 
 
 def _of_kalibr(fields: dict[str, Any]) -> Lens:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
 from edgedepth.core.lens import Lens
-from edgedepth.io.camera_files import lens_named
+from edgedepth.io.camera_files import lens_named, rotation_said
 
 # Encodings of sensor_msgs/Image: channels, and what brings them to BGR (None where they are).
 ENCODINGS: dict[str, tuple[int, int | None]] = {
@@ -104,7 +104,7 @@ def lens_of(info: Any, *, rectified: bool) -> Lens | None:
     if camera is None:
         return None
     lens = lens_named(info.distortion_model, tuple(d), camera)
-    return lens if projection is None else replace(lens, rotation=tuple(r), projection=projection)
+    return lens if projection is None else replace(lens, rotation=rotation_said(tuple(r)), projection=projection)
 
 
 def _seen(info: Any, fx: float, fy: float, cx: float, cy: float) -> Camera | None:

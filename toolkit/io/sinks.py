@@ -64,11 +64,11 @@ class SinkGroup(Sink):
     def close(self) -> list[Path]:
         """Close every sink, also when one fails, and return the paths of all."""
         outputs: list[Path] = []
-        failure: OutputError | None = None
+        failure: Exception | None = None
         for sink in self._sinks:
             try:
                 outputs += sink.close()
-            except OutputError as error:  # noqa: PERF203
+            except Exception as error:  # noqa: PERF203 - whatever a library raises, the files after it are finished
                 failure = failure or error
         if failure is not None:
             raise failure

@@ -8,6 +8,7 @@ engine answers the frames that the bundle carries for this, and is turned away b
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.bundle import Bundle
-from edgedepth.core.errors import BackendError
+from edgedepth.core.errors import BackendError, OutputError
 from edgedepth.core.manifest import (
     DEFAULT_LIMITS,
     DepthNetwork,
@@ -36,6 +37,7 @@ from edgedepth.engines.tensorrt.session import TensorRtSession, open_plan
 from edgedepth.io.image_source import read_image
 from edgedepth.runtime.network import FrameNetwork
 
+_LOG = logging.getLogger("edgedepth.tensorrt")
 REFERENCE_BACKEND = "onnxruntime"
 ROUTER = "router"
 Network = DepthNetwork | SceneNetwork
@@ -52,6 +54,7 @@ class GoldenResult:
         answers a number; of a scene classifier `moved`, the largest share of the probability that lies on other
         categories (total variation), 0 to 1.
     non_finite: numbers of its answers that are NaN or infinity, of depths also those that are not positive.
+    camera_wh: the size of the frames that it was given, of an engine that resizes them.
     """
 
     role: str
@@ -63,6 +66,7 @@ class GoldenResult:
     figures: Mapping[str, float]
     non_finite: int
     fault: str = ""
+    camera_wh: tuple[int, int] | None = None
 
     @property
     def passed(self) -> bool:
@@ -72,12 +76,14 @@ class GoldenResult:
     def as_dict(self) -> dict[str, Any]:
         """Plain data, the figures among the rest."""
         data = asdict(self)
-        return {**data, **data.pop("figures"), "passed": self.passed}
+        figures = data.pop("figures")
+        return {**data, **figures, "passed": self.passed}
 
     def __str__(self) -> str:
         figures = ", ".join(f"{name} {value:.5f}" for name, value in self.figures.items())
+        frames_of = "" if self.camera_wh is None else f" from {self.camera_wh[0]}x{self.camera_wh[1]}"
         return (
-            f"{self.role}: {self.network} {self.precision} on {self.backend} ({self.device}): {figures},"
+            f"{self.role}: {self.network} {self.precision}{frames_of} on {self.backend} ({self.device}): {figures},"
             f" {self.non_finite} non-finite on {self.frames} golden frames: {self.fault or 'within the limits'}"
         )
 
@@ -118,8 +124,8 @@ def check_network(bundle: Bundle, role: str, open_network: OpenNetwork) -> Golde
     assert network is not None
     with open_network(network) as session:
         result = check_session(bundle, role, session)
-        if isinstance(session, TensorRtSession):
-            _write_down(session, result)
+        if isinstance(session, TensorRtSession) and (session.profiles == 1 or not result.passed):
+            _write_down(session.key, [result])
         return result
 
 
@@ -157,6 +163,7 @@ def check_session(bundle: Bundle, role: str, session: Session) -> GoldenResult:
         figures=figures,
         non_finite=non_finite,
         fault=fault,
+        camera_wh=runner.camera_wh,
     )
 
 
@@ -170,32 +177,45 @@ def check_new_engines(bundle: Bundle, sessions: Mapping[str, Session]) -> list[G
     """
     results = []
     for role, session in sessions.items():
-        if not isinstance(session, TensorRtSession) or session.sidecar.checked or not _frames(bundle, role):
-            continue
-        result = check_session(bundle, role, session)
-        results.append(result)
-        _write_down(session, result)
-        if not result.passed:
-            raise BackendError(f"engine rejected: {result}; use another precision or backend")
+        if isinstance(session, TensorRtSession) and not session.sidecar.checked and _frames(bundle, role):
+            results.append(_accepted(bundle, role, session))
+            if session.profiles == 1:  # of the others nobody knows yet
+                _write_down(session.key, results[-1:])
     return results
 
 
 def check_built(bundle: Bundle, built: Sequence[BuiltPlan]) -> list[GoldenResult]:
-    """Open every engine that was built or found and hold it to the bundle's limits.
+    """Open every engine that was built or found and hold it to the bundle's limits, at each of its camera sizes.
 
     Raises:
         BackendError: an engine computes something else than the network, or does not open.
     """
     results: list[GoldenResult] = []
     for entry in built:
-        with open_plan(
-            entry.plan.sidecar.flavour,
-            entry.plan,
-            precision=as_precision(entry.precision),
-            frame_wh=entry.sizes[0].opt_wh if entry.sizes else None,
-        ) as session:
-            results += check_new_engines(bundle, {entry.role: session})
+        if entry.plan.sidecar.checked or not _frames(bundle, entry.role):
+            continue
+        found = []
+        for frame_wh in [size.opt_wh for size in entry.sizes] or [None]:
+            with open_plan(
+                entry.plan.sidecar.flavour, entry.plan, precision=as_precision(entry.precision), frame_wh=frame_wh
+            ) as session:
+                found.append(_accepted(bundle, entry.role, session))
+        _write_down(entry.plan.key, found)
+        results += found
     return results
+
+
+def _accepted(bundle: Bundle, role: str, session: TensorRtSession) -> GoldenResult:
+    """The result of the check; an engine that fails is refused from now on.
+
+    Raises:
+        BackendError: it is beyond the bundle's limits.
+    """
+    result = check_session(bundle, role, session)
+    if not result.passed:
+        _write_down(session.key, [result])
+        raise BackendError(f"engine rejected: {result}; use another precision or backend")
+    return result
 
 
 def _network(bundle: Bundle, role: str) -> Network | None:
@@ -233,8 +253,13 @@ def _check_reference(network: Network, truth: Answers, stored: Answers) -> None:
             )
 
 
-def _write_down(session: TensorRtSession, result: GoldenResult) -> None:
-    PlanCache().note(session.key, checked=str(result), rejected=result.fault)
+def _write_down(key: str, results: Sequence[GoldenResult]) -> None:
+    """Note what was found of an engine; where the cache is only read, it is found anew the next time."""
+    rejected = next((result.fault for result in results if not result.passed), "")
+    try:
+        PlanCache().note(key, checked="; ".join(map(str, results)), rejected=rejected)
+    except OutputError as error:
+        _LOG.warning("the golden check of an engine was not written down: %s", error)
 
 
 def _at_size(frame: NDArray[np.uint8], frame_wh: tuple[int, int] | None) -> NDArray[np.uint8]:

@@ -28,6 +28,7 @@ _OUTLIER = 3.0  # residuals beyond this many robust standard deviations do not c
 _ROUNDS = 5
 # A factor beyond these is no property of a camera: wrong units, wrong region or a wrong route.
 _PLAUSIBLE = (0.2, 5.0)
+_MEASURED_SHARE = 0.5  # of a region whose distance is told
 
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels of the frame
 
@@ -49,19 +50,24 @@ def pairs_at_distance(results: Iterable[DepthResult], distance_m: float, region:
     """One pair per frame: the median depth in a region, and the distance of what is seen there.
 
     distance_m: along the optical axis. region: (x, y, w, h) in pixels; the middle fifth of each side where None.
+    Frames of which less than half the region is measured do not count: depth is cut off at the ends of the range.
 
     Raises:
-        InputError: the distance is not positive, the region leaves the frame, or no frame has depth there.
+        InputError: the distance is not positive, the region leaves the frame, or no frame counts.
     """
     if not math.isfinite(distance_m) or distance_m <= 0:
         raise InputError(f"the distance must be a positive number of metres, but got {distance_m}")
     medians = []
     for result in results:
-        depth = result.depth_m[_window(result.depth_m.shape, region)]
-        if np.isfinite(depth).any():
-            medians.append(float(np.nanmedian(depth)))
+        window = _window(result.depth_m.shape, region)
+        measured = result.valid[window] == PixelState.MEASURED
+        if measured.mean() >= _MEASURED_SHARE:
+            medians.append(float(np.median(result.depth_m[window][measured])))
     if not medians:
-        raise InputError("no frame has a known depth in the region; choose another with --roi X,Y,W,H")
+        raise InputError(
+            "in no frame half of the region has a measured depth: it is unknown, or nearer or farther than the range of"
+            " the network; choose another with --roi X,Y,W,H, or --route"
+        )
     return Pairs(np.asarray(medians), np.full(len(medians), distance_m), len(medians), least=1)
 
 
