@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -48,6 +49,7 @@ class FakeDevice:
     def __init__(self, *, integrated: bool = False, name: str = "Fake GPU", capability: str = "8.7") -> None:
         self.integrated, self.name, self.capability = integrated, name, capability
         self.stream = 7
+        self.slow_s = 0.0
         self.memory: dict[int, np.ndarray] = {}
         self.log: list[str] = []
         self.depth = self.deepest = 0
@@ -79,6 +81,7 @@ class FakeDevice:
         return Buffer(host=host, pointer=self._next, shared=self.integrated, keep=None)
 
     def upload(self, buffer: Buffer, nbytes: int) -> None:
+        time.sleep(self.slow_s)  # another thread gets its chance in the middle of a run
         if not buffer.shared:
             self.log.append("upload")
             self.enqueue(lambda: np.copyto(self.memory[buffer.pointer][:nbytes], buffer.host[:nbytes]))

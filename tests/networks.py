@@ -13,14 +13,15 @@ from tests.bundles import HIGH_SPEC, LOW_SPEC, write_bundle
 SCENE_WH = (32, 24)
 
 
-def depth_network(input_wh: tuple[int, int], scale: float) -> ModelProto:
-    """`frame` -> `depth_m` = mean of the three channels times `scale`; `confidence` = blue / 255."""
+def depth_network(input_wh: tuple[int, int], scale: float, offset_m: float = 0.0) -> ModelProto:
+    """`frame` -> `depth_m` = mean of the three channels times `scale`, plus `offset_m`; `confidence` = blue / 255."""
     width, height = input_wh
     nodes = [
         helper.make_node("Cast", ["frame"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["float"], ["bgr"], perm=[0, 3, 1, 2]),
         helper.make_node("ReduceMean", ["bgr", "channels"], ["grey"], keepdims=1),
-        helper.make_node("Mul", ["grey", "scale"], ["depth_m"]),
+        helper.make_node("Mul", ["grey", "scale"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "offset"], ["depth_m"]),
         helper.make_node("Slice", ["bgr", "zero", "one", "channels"], ["blue"]),
         helper.make_node("Div", ["blue", "full"], ["confidence"]),
     ]
@@ -28,8 +29,8 @@ def depth_network(input_wh: tuple[int, int], scale: float) -> ModelProto:
         nodes,
         (1, height, width, 3),
         {"depth_m": (1, 1, height, width), "confidence": (1, 1, height, width)},
-        {"scale": np.float32(scale), "channels": np.array([1]), "zero": np.array([0]), "one": np.array([1]),
-         "full": np.float32(255)},
+        {"scale": np.float32(scale), "offset": np.float32(offset_m), "channels": np.array([1]),
+         "zero": np.array([0]), "one": np.array([1]), "full": np.float32(255)},
     )  # fmt: skip
 
 

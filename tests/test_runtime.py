@@ -17,6 +17,7 @@ from edgedepth.core.routing import CoarseRule, Hysteresis
 from edgedepth.engines.session import Session
 from edgedepth.runtime import depth_runtime
 from tests.bundles import LOW_SPEC, depth_network, fixed_router, write_bundle
+from tests.networks import depth_network as depth_onnx
 from tests.networks import routed_bundle
 
 NEAR, FAR = 102, 204  # grey levels: low answers 4 m, high 64 m
@@ -194,17 +195,21 @@ def test_fixed_router_needs_one_network_only(folder: Path, tmp_path: Path) -> No
             runtime(grey(FAR), route=edgedepth.Route.HIGH)
 
 
-def test_coarse_router_looks_at_unpadded_pixels(folder: Path, tmp_path: Path) -> None:
-    files = {name: (folder / name).read_bytes() for name in ("low.onnx", "high.onnx", "scene.onnx")}
-    (tmp_path / "c").mkdir()
-    (tmp_path / "c" / "low.onnx").write_bytes(files["low.onnx"])
-    coarse = depth_network(tmp_path / "c", "low.onnx", LOW_SPEC)
-    router = Router(rule=CoarseRule(sigma_m=5.0), coarse=coarse)
-    bundle = write_bundle(tmp_path / "c", files, router=router)
+@pytest.mark.parametrize(
+    ("per_grey", "offset_m", "route", "score_m"),
+    [(1 / 25.5, 0.0, "high", 8.0), (-1 / 25.5, 10.0, "low", 2.0)],  # black bars would be 0 m, or 10 m
+)
+def test_coarse_router_looks_at_unpadded_pixels(
+    folder: Path, tmp_path: Path, per_grey: float, offset_m: float, route: str, score_m: float
+) -> None:
+    files = {name: (folder / name).read_bytes() for name in ("high.onnx", "scene.onnx")}
+    files["low.onnx"] = depth_onnx(LOW_SPEC.input_wh, per_grey, offset_m).SerializeToString()
+    (tmp_path / "low.onnx").write_bytes(files["low.onnx"])
+    router = Router(rule=CoarseRule(sigma_m=5.0), coarse=depth_network(tmp_path, "low.onnx", LOW_SPEC))
+    bundle = write_bundle(tmp_path, files, router=router)
     with edgedepth.DepthRuntime.load(bundle, backend="onnxruntime") as runtime:
-        far = runtime(grey(FAR, (200, 50)))  # 8 m everywhere; the black bars are 0 m
-        assert (far.route, far.score) == ("high", pytest.approx(8.0, rel=1e-5))
-        assert runtime(grey(NEAR, (200, 50))).route == "low"
+        result = runtime(grey(FAR, (200, 50)))
+        assert (result.route, result.score) == (route, pytest.approx(score_m, rel=1e-5))
 
 
 def test_backends_agree(folder: Path) -> None:

@@ -272,6 +272,7 @@ def test_device_that_fails_at_the_end_is_given_back_all_the_same(tmp_path: Path)
 
 def test_threads_take_turns_on_the_one_stream(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
+    bench.device.slow_s = 1e-4
     recorder = FakeRecorder(bench.device)
     faults: list[object] = []
 
