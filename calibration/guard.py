@@ -144,14 +144,14 @@ def answer_of(session: Any) -> Answer:
     return lambda frame: session.run({name: network_input(name, frame)}, ["depth_m"])["depth_m"][0, 0]
 
 
-def sensitivities(board: Switchboard, frames: Sequence[CheckFrame], fp32: Score | None = None) -> list[Sensitivity]:
+def sensitivities(board: Switchboard, frames: Sequence[CheckFrame]) -> list[Sensitivity]:
     """Every layer's cost by itself, worst first.
 
     The signal to noise of all layers comes from one pass; the change of abs_rel from one switched run per layer.
     """
     few = frames[:: max(1, len(frames) // SENSITIVITY_FRAMES)][:SENSITIVITY_FRAMES]
     power = np.mean([board.powers(frame.image) for frame in few], axis=0)
-    base = fp32 if fp32 is not None and len(few) == len(frames) else mixed_score(board, few, ())
+    base = mixed_score(board, few, ())
     found = [
         Sensitivity(
             layer=layer,

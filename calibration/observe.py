@@ -6,6 +6,7 @@ the network and not on the number of frames.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -114,7 +115,7 @@ class Statistics:
         self.low, self.high = min(self.low, low), max(self.high, high)
         self.count += 1
         flat = values.ravel()
-        stride = 1 if flat.size <= _SAMPLED else _stride(flat.size)
+        stride = 1 if flat.size <= _SAMPLED else _stride(values.shape)
         self.histogram.add(flat[::stride])
         if image:
             largest = np.maximum(highs, -lows).astype(np.float64)
@@ -171,7 +172,12 @@ def with_outputs(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelPr
     return graph.model
 
 
-def _stride(size: int) -> int:
-    """About `_SAMPLED` values of `size`, by a stride that shares no factor with the layout."""
-    stride = -(-size // _SAMPLED)
-    return stride if stride % 2 else stride + 1
+def _stride(shape: Sequence[int]) -> int:
+    """About `_SAMPLED` values of a tensor, by a stride that shares no factor with any of its sides.
+
+    One that did would come by the same few columns or channels again and again.
+    """
+    stride = -(-math.prod(shape) // _SAMPLED)
+    while stride > 1 and any(math.gcd(stride, side) > 1 for side in shape):
+        stride += 1
+    return stride

@@ -103,6 +103,8 @@ class Adapted(nn.Module):
         self.network = network
         self.output = NetworkOutput(foreign.output, foreign.depth_spec(), layout=foreign.input.layout)
         self.tensor = foreign.output.tensor
+        if hasattr(network, "stride"):  # what sizes it takes, see docs/own_networks.md
+            self.stride = network.stride
         self.eval()
 
     def forward(self, image: Tensor) -> Tensor:

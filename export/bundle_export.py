@@ -27,6 +27,7 @@ from edgedepth.core.manifest import (
 from edgedepth.core.preprocess import BgrFrame, Placement
 from edgedepth.core.routing import CoarseRule, FixedRule, Hysteresis, Route, SceneRule
 from edgedepth.core.spec import ClassifierSpec, DepthSpec
+from edgedepth.evaluation import map_at_size
 from edgedepth.export.frames import probe_frames, scene_frames
 from edgedepth.export.measure import count_gmacs, count_params
 from edgedepth.export.original import Exportable, Original
@@ -177,8 +178,7 @@ class _Writer:
             return None
         log_depth = self.request.baselines[route].astype(np.float32)
         file = f"baseline/{route}.npy"
-        resized = np.asarray(cv2.resize(log_depth, spec.input_wh), np.float32)
-        write_atomic(self.folder / file, _npy(resized))
+        write_atomic(self.folder / file, _npy(map_at_size(log_depth, spec.input_wh)))
         return file_entry(self.folder, file)
 
 

@@ -49,10 +49,16 @@ def measure(expected: Sequence[NDArray[Any]], actual: Sequence[NDArray[Any]], *,
     The floor matters to probabilities only, which may be zero: metres are never that small.
 
     Raises:
-        ParityError: an actual value is not finite.
+        ParityError: a value is not finite.
     """
     e = np.concatenate([np.ravel(x) for x in expected]).astype(np.float64)
     a = np.concatenate([np.ravel(x) for x in actual]).astype(np.float64)
+    unknown = int(np.count_nonzero(~np.isfinite(e)))
+    if unknown:
+        raise ParityError(
+            f"{unknown} of {e.size} values of the network itself are not finite; it is compared on black frames among"
+            " others, so it must not divide by what these have none of, such as contrast"
+        )
     lost = int(np.count_nonzero(~np.isfinite(a)))
     if lost:
         raise ParityError(f"{lost} of {a.size} exported values are not finite; export in fp32")

@@ -50,8 +50,8 @@ def resolve_sources(
     A file `*.pth.tar` is the WideResNet-18 of Places365, the router of papers/1 (section 3).
 
     Networks from elsewhere are TOML files that say where they are, or ONNX files with a TOML file of the same name
-    beside them. module, spec: one more such network, a torch module and its TOML file; `spec` is also that of an ONNX
-    file that has none beside it.
+    beside them. module, spec: one more such network, a torch module and its TOML file; without a module, `spec` is that
+    of the ONNX files, whatever lies beside them.
 
     Raises:
         UnknownNameError: neither a file nor a network.
@@ -61,7 +61,8 @@ def resolve_sources(
     wanted = [part for name in names for part in (DEFAULT_NETWORKS if name == "default" else (name,))]
     if coarse is not None:
         wanted = [name for name in wanted if name not in classifier_names()]
-    loaded: list[tuple[Path, Checkpoint | ForeignSource]] = [_load(name, spec) for name in wanted]
+    told = None if module is not None else spec
+    loaded: list[tuple[Path, Checkpoint | ForeignSource]] = [_load(name, told) for name in wanted]
     if module is not None:
         if spec is None:
             raise InputError("--module needs --spec FILE.toml, which tells its contract; see docs/own_networks.md")
@@ -74,7 +75,7 @@ def resolve_sources(
     routers: list[tuple[Path, Checkpoint | ForeignSource]]
     routers = [(path, c) for path, c in loaded if not isinstance(c.spec, DepthSpec)]
     if coarse is not None:
-        routers.append(_load(coarse, spec))
+        routers.append(_load(coarse, told))
     if not 1 <= len(depth) <= 2 or len(routers) != len(depth) - 1:
         raise InputError(
             "a bundle is one depth network, or two and a router (a scene classifier, or --coarse), but got "

@@ -11,7 +11,7 @@ from onnx import save
 from onnxruntime.quantization import calibrate as ort_calibrate
 
 from edgedepth.calibration.affine import affine_of, quantise_weights
-from edgedepth.calibration.observe import BINS, Histogram, Statistics, observe
+from edgedepth.calibration.observe import BINS, Histogram, Statistics, _stride, observe
 from edgedepth.calibration.qdq import tensors_to_observe
 from edgedepth.calibration.ranges import METHODS, ranges_of
 from edgedepth.core.errors import InputError, UnknownNameError
@@ -184,3 +184,13 @@ def test_observed_statistics_are_those_of_the_network() -> None:
 def test_no_frames_is_refused() -> None:
     with pytest.raises(InputError, match="no frames to calibrate on"):
         observe(depth_graph(), [], ["stem"])
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 30, 40), (1, 16, 120, 160), (1, 24, 112, 224), (1, 8, 448, 256)])
+def test_histograms_see_every_column_and_channel(shape: tuple[int, ...]) -> None:
+    """A stride that shares a factor with a side comes by the same few columns again and again."""
+    stride = _stride(shape)
+    taken = np.unravel_index(np.arange(0, math.prod(shape), stride), shape)
+    for axis in (1, 2, 3):
+        assert len(np.unique(taken[axis])) == shape[axis]
+    assert math.prod(shape) / stride > 1 << 13

@@ -23,6 +23,7 @@ from edgedepth.evaluation import (
     Prediction,
     evaluate,
     evaluate_samples,
+    map_at_size,
     protocol_named,
     route_shares,
     score_routes,
@@ -483,3 +484,17 @@ def test_a_wrong_call_is_exit_code_2(fake: FakeRuntime, arguments: list[str]) ->
 def test_by_sample_needs_a_route() -> None:
     with pytest.raises(InputError, match="has no route in its data set"):
         eval_command.sample_route(sample([[1]], route=None))
+
+
+def test_a_mean_map_at_another_size_keeps_its_field_of_view() -> None:
+    rows = np.log(np.linspace(1, 5, 240, dtype=np.float32))[:, None] * np.ones((1, 320), np.float32)
+    wide = map_at_size(rows, (448, 256))  # 448 wide it is 336 rows high, of which 40 are cut off at either end
+    assert wide.shape == (256, 448)
+    assert wide[0, 0] == pytest.approx(rows[28:30, 0].mean(), abs=0.02)
+    assert wide[-1, 0] == pytest.approx(rows[210:212, 0].mean(), abs=0.02)
+    tall = map_at_size(rows, (160, 160))  # 120 rows and 20 more at either end
+    assert tall.shape == (160, 160)
+    assert (tall[:20] == tall[20]).all()
+    assert (tall[140:] == tall[139]).all()
+    np.testing.assert_allclose(tall[20:140, 0], rows[:, 0].reshape(120, 2).mean(1), atol=1e-3)
+    np.testing.assert_array_equal(map_at_size(rows, (320, 240)), rows)

@@ -220,6 +220,14 @@ def test_measure_is_relative_and_refuses_what_is_not_finite() -> None:
         measure([np.ones(2)], [np.array([1.0, np.nan])], against="torch")
 
 
+def test_a_network_that_answers_no_number_is_told_from_an_export_that_does() -> None:
+    good, bad = [np.ones(4)], [np.array([1, np.nan, 1, 1])]
+    with pytest.raises(ParityError, match=r"1 of 4 values of the network itself are not finite; .* black frames"):
+        measure(bad, bad, against="torch")
+    with pytest.raises(ParityError, match=r"1 of 4 exported values are not finite; export in fp32"):
+        measure(good, bad, against="torch")
+
+
 def test_parity_error_has_the_numbers() -> None:
     parity = measure([np.ones(1000)], [np.full(1000, 1.1)], against="torch")
     with pytest.raises(ParityError, match=r"1\.00e-01 \(limit 1e-03\).*maximum 1\.00e-01 \(limit 1e-02\)"):

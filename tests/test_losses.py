@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from edgedepth.core.bins import Bins  # noqa: E402
 from edgedepth.core.spec import DepthSpec  # noqa: E402
 from edgedepth.trainers.config import LossConfig  # noqa: E402
-from edgedepth.trainers.losses import binned  # noqa: E402
+from edgedepth.trainers.losses import binned, metric  # noqa: E402
 from edgedepth.trainers.losses.masked import weighted_mean  # noqa: E402
 from edgedepth.trainers.losses.objectives import (  # noqa: E402
     DepthObjective,
@@ -218,3 +218,31 @@ def test_foreground_weighs_the_errors_of_the_refined_map() -> None:
     assert even["index"].item() == pytest.approx(math.log(2) / 16)
     assert weighed["index"].item() == pytest.approx(math.log(2) * 2.6 / 17.6)  # its 0.8 counts 1 + 2 * 0.8
     assert weighed["gradient"].item() == even["gradient"].item()
+
+
+@pytest.mark.parametrize("hw", [(228, 304), (82, 144), (57, 63)])
+def test_a_coarse_level_is_held_to_the_pixels_that_its_cells_lie_over(hw: tuple[int, int]) -> None:
+    """Networks round up when they halve and crop when they enlarge; a target stretched to a level lies elsewhere."""
+    height, width = hw
+    ramp = torch.arange(height, dtype=torch.float32)[None, None, :, None].expand(1, 1, height, width)
+    size = hw
+    for level in range(1, 6):
+        size = (-(-size[0] // 2), -(-size[1] // 2))
+        pooled, share = binned.pool_target(ramp, torch.ones_like(ramp), size)
+        bilinear, known = metric.shrink_target(ramp, torch.ones_like(ramp), size)
+        assert pooled.shape[-2:] == bilinear.shape[-2:] == size
+        cells = [ramp[0, 0, row * 2**level : (row + 1) * 2**level, 0] for row in range(size[0])]
+        assert torch.allclose(pooled[0, 0, :, 0], torch.stack([cell.mean() for cell in cells]), atol=1e-3)
+        assert torch.allclose(share[0, 0, :, 0] * 2**level, torch.tensor([float(len(cell)) for cell in cells]))
+        whole = slice(0, height // 2**level)
+        assert torch.allclose(bilinear[0, 0, whole, 0], pooled[0, 0, whole, 0], atol=1e-3)
+        assert float(known[0, 0, whole, 0].min()) == 1.0
+
+
+def test_cross_entropy_of_an_odd_size_counts_every_pixel_once() -> None:
+    logits = torch.zeros(1, 4, 2, 2)
+    logits[:, 0, 1] = 20.0  # the lower cells are sure of bin 1
+    index, weight = torch.full((1, 1, 3, 4), 4.0), torch.ones(1, 1, 3, 4)
+    index[:, :, 2] = 1.0  # and it is there, in their one row of pixels
+    value = binned.soft_bin_cross_entropy(logits, index, weight)
+    assert value.item() == pytest.approx(8 / 12, abs=1e-4)  # the upper ones guess evenly: 1 of log 4 each

@@ -156,8 +156,43 @@ def test_a_run_is_not_overwritten_by_accident(config: TrainConfig) -> None:
 def test_a_damaged_state_is_refused(config: TrainConfig) -> None:
     config.out.mkdir()
     (config.out / "state.pt").write_bytes(b"PK\x03\x04 half a file")
-    with pytest.raises(CheckpointError, match=r"cannot resume from .*state\.pt"):
+    with pytest.raises(CheckpointError, match=r"cannot resume from .*state\.pt.*; delete it to begin anew"):
         train_depth(replace(config, resume=True))
+    (config.out / "state.pt").unlink()
+    assert train_depth(replace(config, epochs=0.5, resume=True)).steps > 0
+
+
+def test_a_resumed_run_takes_the_optimizers_new_settings_and_refuses_another_one(config: TrainConfig) -> None:
+    train_depth(replace(config, epochs=0.5, weight_decay=0.02))
+    later = replace(config, epochs=1, weight_decay=0.5, resume=True)
+    groups: list[float] = []
+    step = torch.optim.AdamW.step
+
+    def noted(optimizer: torch.optim.AdamW, *arguments: object) -> object:
+        groups.extend(group["weight_decay"] for group in optimizer.param_groups)
+        return step(optimizer, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", noted)
+        train_depth(later)
+    assert max(groups) == 0.5
+    with pytest.raises(
+        InputError, match=r"is of a run with adamw, .* to sgd; go on with --set optimizer=adamw, or choo"
+    ):
+        train_depth(replace(later, optimizer="sgd", epochs=2))
+
+
+def test_an_interrupt_before_the_optimizers_step_loses_no_step(config: TrainConfig) -> None:
+    short = replace(config, epochs=1)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train_depth(short)
+    assert torch.load(config.out / "state.pt", weights_only=True)["step"] == 0
 
 
 def test_fine_tuning_starts_from_the_given_weights(config: TrainConfig, tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_a_repaired_file_is_taken_in_again(config: TrainConfig, tmp_path: Path) 
     def opened() -> FrameCache:
         return FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))
 
-    assert (len(opened()), list(opened().bad)) == (39, ["3"])
+    assert (len(opened()), list(opened().bad)) == (39, [(0, "3")])
     assert [info.id for info in opened().infos][2:4] == ["2", "4"]
     (tmp_path / "3.png").write_bytes(whole)
     assert (len(opened()), opened().bad) == (40, {})
@@ -178,7 +178,7 @@ def test_labels_of_another_size_leave_one_frame_out_by_name(config: TrainConfig,
     (tmp_path / "pairs.json").write_text(json.dumps(records))
     cache = FrameCache([open_dataset(config.data[0])], tmp_path / "cache", cover_wh=(64, 48))
     assert len(cache) == 39
-    assert "semantic must be (48, 64), but got (24, 32)" in cache.bad["3"]
+    assert "semantic must be (48, 64), but got (24, 32)" in cache.bad[0, "3"]
 
 
 def test_frames_keep_their_pixels_when_one_before_them_is_left_out(config: TrainConfig, tmp_path: Path) -> None:

@@ -57,8 +57,8 @@ class FrameCache(Sequence[Frame]):
     Samples whose files are missing or damaged, and with `need_depth` those without a measured pixel, are left out;
     they are tried again whenever the cache is opened, and a few of the others are compared with what they were.
 
-    folder: where this cache lies. bad: what was left out, reasons by the samples' names. token: names what was decoded,
-        another one after the data have changed.
+    folder: where this cache lies. bad: what was left out, reasons by the data set's number and the sample's name.
+    token: names what was decoded, another one after the data have changed.
 
     Raises:
         InputError: more than a tenth of the samples cannot be used; the message names the first.
@@ -93,7 +93,12 @@ class FrameCache(Sequence[Frame]):
         if len(records) != len(self._entries):
             raise OutputError(f"the cache {self.folder} is damaged; delete the folder and run again")
         pairs = list(zip(self._entries, records, strict=True))
-        self.bad = {entry.info.id: str(record["bad"]) for (entry, _), record in pairs if "bad" in record}
+        sets = [number for number, dataset in enumerate(datasets) for _ in dataset.entries]
+        self.bad = {
+            (number, entry.info.id): str(record["bad"])
+            for number, (entry, _), record in zip(sets, self._entries, records, strict=True)
+            if "bad" in record
+        }
         self._entries = [entry for entry, record in pairs if "bad" not in record]
         self._records = [record for record in records if "bad" not in record]
         areas = [record["wh"][0] * record["wh"][1] for record in self._records]

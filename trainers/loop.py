@@ -147,7 +147,7 @@ class _Run:
         self.objective, self.optimizer = fabric.setup(task.objective, optimizer)
         other = blended_checkpoint(config)
         self.average = Averaged(task.network, config.ema, config.blend, None if other is None else other.state)
-        self.state = RunState(config.out / "state.pt", task.objective, self.average, optimizer)
+        self.state = RunState(config.out / "state.pt", task.objective, self.average, optimizer, config.optimizer)
         if config.resume:
             self.state.load()
             self._check_same_step()
@@ -262,13 +262,14 @@ class _Run:
         norm = self.fabric.clip_gradients(
             self.objective, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
         )
-        self.state.step += 1
         if norm is None or bool(torch.isfinite(norm)):
             self.optimizer.step()
-            self.average.update(self.state.step)
+            self.average.update(self.state.step + 1)
+            self.state.step += 1  # not before: a step that was broken off is taken again
             self.bad_in_a_row = 0
             self._copy(self.task.objective.buffers(), self.buffers)
         else:
+            self.state.step += 1
             self._leave_out(seen)
         self.optimizer.zero_grad(set_to_none=True)
         return means
@@ -310,7 +311,7 @@ class _Run:
             return True
         judged = [(name, larger) for name, larger in _JUDGED_BY if name in self.figures]
         if not judged:
-            raise EdgeDepthError("patience needs validation data: name a split 'val', or leave --patience out")
+            raise EdgeDepthError("patience needs validation data: name a split 'val', or give --set patience=0")
         name, larger = judged[0]
         best = self.state.best_figures.get(name)
         value = self.figures[name]

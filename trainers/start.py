@@ -155,7 +155,7 @@ def watched(
 
 def tell_left_out(cache: FrameCache, bar: Progress) -> None:
     """Say on stderr how many samples a cache left out, and which."""
-    shown = [f"{name} ({reason})" for name, reason in list(cache.bad.items())[:_NAMED]]
+    shown = [f"{name} ({reason})" for (_, name), reason in list(cache.bad.items())[:_NAMED]]
     if shown:
         more = f" and {len(cache.bad) - len(shown)} more" if len(cache.bad) > len(shown) else ""
         total = len(cache) + len(cache.bad)

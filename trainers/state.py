@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgedepth.core.errors import CheckpointError, OutputError
+from edgedepth.core.errors import CheckpointError, InputError, OutputError
 from edgedepth.core.files import atomic_path
 
 
@@ -77,12 +77,15 @@ class Averaged:
 class RunState:
     """Step, seconds, weights, averaged weights and optimizer of a run, in one file that is replaced whole.
 
-    bad_steps: steps that were left out. best_figures, waited: of the best evaluation, and how many came after it.
+    kind: the optimizer's name. bad_steps: steps that were left out. best_figures, waited: of the best evaluation, and
+    how many came after it.
     The file holds plain tensors and numbers only and is loaded as such, so that it cannot run code.
     """
 
-    def __init__(self, path: Path, objective: nn.Module, average: Averaged, optimizer: torch.optim.Optimizer) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, objective: nn.Module, average: Averaged, optimizer: torch.optim.Optimizer, kind: str
+    ) -> None:
+        self.path, self.kind = path, kind
         self.step = 0
         self.seconds = 0.0
         self.bad_steps = 0
@@ -105,6 +108,7 @@ class RunState:
             "objective": self._objective.state_dict(),
             "average": self._average.tensors,
             "optimizer": self._optimizer.state_dict(),
+            "kind": self.kind,
         }
         with atomic_path(self.path) as temporary:
             try:
@@ -118,22 +122,38 @@ class RunState:
     def load(self) -> None:
         """Read the state back, if there is one.
 
+        What the optimizer was set to now holds, not what it was set to then.
+
         Raises:
             CheckpointError: the file is damaged or belongs to another network.
+            InputError: the run was begun with another optimizer.
         """
         if not self.path.exists():
             return
+        asked = [{key: value for key, value in group.items() if key != "params"} for group in self._groups()]
         try:
             state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+            kind = state.get("kind", self.kind)
+            if kind != self.kind:
+                raise InputError(
+                    f"{self.path} is of a run with {kind}, and its state is of no use to {self.kind}; go on with --set"
+                    f" optimizer={kind}, or choose another folder with --out"
+                )
             self._objective.load_state_dict(state["objective"])
             self._average.tensors = {
                 name: tensor.to(self._average.tensors[name].device) for name, tensor in state["average"].items()
             }
             self._optimizer.load_state_dict(state["optimizer"])
+            for group, settings in zip(self._groups(), asked, strict=True):
+                group.update(settings)
             self.step, self.seconds = state["step"], state["seconds"]
             self.bad_steps, self.waited = state.get("bad_steps", 0), state.get("waited", 0)
             self.best_figures = state.get("best_figures", {})
         except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            why = type(error).__name__ if isinstance(error, pickle.UnpicklingError) else str(error).splitlines()[0]
             raise CheckpointError(
-                f"cannot resume from {self.path} ({str(error).splitlines()[0]}); train without --resume to begin anew"
+                f"cannot resume from {self.path} ({why}); delete it to begin anew, or choose another folder with --out"
             ) from error
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return self._optimizer.param_groups

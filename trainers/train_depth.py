@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from edgedepth.core.errors import CheckpointError, InputError
 from edgedepth.core.files import write_atomic
 from edgedepth.core.spec import DepthSpec
 from edgedepth.datasets import DepthDataset
+from edgedepth.evaluation import map_at_size
 from edgedepth.trainers.augment import training_image
 from edgedepth.trainers.baseline import mean_log_depth
 from edgedepth.trainers.checkpoint import save_checkpoint
@@ -126,7 +126,7 @@ class DepthTask:
                 _save_array(kept, log_depth)
         _save_array(self.config.out / f"{self.config.network}.baseline.npy", log_depth)
         # depth for the canonical camera does not depend on the size it is seen at
-        return np.asarray(cv2.resize(log_depth, self.training_spec.input_wh, interpolation=cv2.INTER_AREA), np.float32)
+        return map_at_size(log_depth, self.training_spec.input_wh)
 
     def batches(self, start: int) -> Iterable[DepthBatch]:
         """Training batches from number `start` on."""

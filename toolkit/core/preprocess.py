@@ -42,7 +42,7 @@ class Placement:
         elif policy == "pad":
             if w > width or h > height:
                 raise InputError(
-                    f"frame {w}x{h} is larger than the padded input {width}x{height}; export at a larger --size"
+                    f"frame {w}x{h} is larger than the padded input {width}x{height}; choose a larger --size"
                 )
             content, x, y = frame_wh, 0, 0
         else:

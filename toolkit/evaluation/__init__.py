@@ -6,7 +6,7 @@
 >>> print(report.markdown())                                                                  # doctest: +SKIP
 """
 
-from edgedepth.evaluation.baseline import MeanDepth, baselines_of
+from edgedepth.evaluation.baseline import MeanDepth, baselines_of, map_at_size
 from edgedepth.evaluation.boundaries import boundary_f1
 from edgedepth.evaluation.evaluate import Prediction, Samples, evaluate, evaluate_samples
 from edgedepth.evaluation.protocols import PROTOCOLS, Protocol, protocol_named
@@ -27,6 +27,7 @@ __all__ = [
     "boundary_f1",
     "evaluate",
     "evaluate_samples",
+    "map_at_size",
     "protocol_named",
     "route_shares",
     "score_routes",

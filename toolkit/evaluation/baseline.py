@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,6 +46,22 @@ class MeanDepth:
         placement = placement_for(frame_wh, self.spec)
         scale = np.float32(focal_scale(camera, placement, self.spec))
         return placement.to_frame(np.exp(self.log_depth) * scale)
+
+
+def map_at_size(log_depth: NDArray[np.float32], input_wh: tuple[int, int]) -> NDArray[np.float32]:
+    """A mean log-depth map for the same network at another input size, as `DepthSpec.at_size` makes it.
+
+    The field of view across the width stays, so rows are cut off at top and bottom, or the outer ones repeated.
+    """
+    height, width = log_depth.shape
+    rows = max(1, round(height * input_wh[0] / width))
+    area = input_wh[0] < width
+    scaled = cv2.resize(log_depth, (input_wh[0], rows), interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
+    missing = max(0, input_wh[1] - rows)
+    top = missing // 2
+    padded = np.pad(scaled, ((top, missing - top), (0, 0)), mode="edge")
+    first = (padded.shape[0] - input_wh[1]) // 2
+    return np.asarray(padded[first : first + input_wh[1]], np.float32)
 
 
 def baselines_of(bundle: Bundle) -> Mapping[Route, MeanDepth]:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edgedepth.core.bins import Bins
-from edgedepth.trainers.losses.masked import weighted_mean
+from edgedepth.trainers.losses.masked import weighted_mean, whole_cells
 
 
 def smooth_l1(difference: Tensor) -> Tensor:
@@ -38,8 +38,9 @@ def pool_target(index: Tensor, weight: Tensor, size: tuple[int, int]) -> tuple[T
     """
     if index.shape[-2:] == size:
         return index, weight
-    pooled = F.adaptive_avg_pool2d(weight, size)
-    return F.adaptive_avg_pool2d(index * weight, size) / pooled.clamp_min(1e-6), pooled
+    index, weight, cell = whole_cells(index, weight, size)
+    pooled = F.avg_pool2d(weight, cell)
+    return F.avg_pool2d(index * weight, cell) / pooled.clamp_min(1e-6), pooled
 
 
 def index_l1_loss(prediction: Tensor, index: Tensor, weight: Tensor, bins: Bins) -> Tensor:
@@ -73,10 +74,7 @@ def soft_bin_cross_entropy(logits: Tensor, index: Tensor, weight: Tensor) -> Ten
     `logits` is (B, K, h, w) for the bins 1..K; `index` and `weight` are (B, 1, H, W) with H >= h, W >= w.
     """
     count, (h, w) = logits.shape[1], logits.shape[-2:]
-    cell = max(1, min(index.shape[-2] // h, index.shape[-1] // w))
-    size = (h * cell, w * cell)
-    if index.shape[-2:] != size:
-        index, weight = F.interpolate(index, size), F.interpolate(weight, size)
+    index, weight, cell = whole_cells(index, weight, (h, w))
     label = F.pixel_unshuffle(index.clamp(1, count), cell) - 1  # (B, cell^2, h, w), position 0 is bin 1
     lower = label.floor().clamp_max(count - 2)
     share = label - lower

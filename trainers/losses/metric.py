@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgedepth.trainers.losses.masked import weighted_mean
+from edgedepth.trainers.losses.masked import weighted_mean, whole_cells
 
 _HU_OFFSET = 0.5  # alpha in ln(|e| + alpha), as in the authors' code
 
@@ -99,6 +99,7 @@ def shrink_target(depth_m: Tensor, weight: Tensor, size_hw: tuple[int, int]) -> 
     """
     if depth_m.shape[-2:] == size_hw:
         return depth_m, weight
+    depth_m, weight, _ = whole_cells(depth_m, weight, size_hw)
     share = F.interpolate(weight, size_hw, mode="bilinear", align_corners=False)
     total = F.interpolate(depth_m * weight, size_hw, mode="bilinear", align_corners=False)
     return total / share.clamp_min(1e-6), share

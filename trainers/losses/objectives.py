@@ -24,9 +24,9 @@ from edgedepth.trainers.models.sid_deeplab import IntervalHeads, SIDDeepLab
 Terms = dict[str, Tensor]
 
 # the fields of `LossConfig` that each kind of objective reads
-_READ_BY_ALL = {"beyond"}
-_READ_BY_MULTI_TASK = {"classification", "regression", "hard"}
+_READ_BY_MULTI_TASK = {"beyond", "classification", "regression", "hard"}
 _READ_BY_REFINEMENT = {
+    "beyond",
     "regression",
     "level_decay",
     "coarse_ce",
@@ -194,7 +194,7 @@ def _check_choice(network: nn.Module, config: LossConfig) -> None:
     elif isinstance(network, DSSideNet):
         read = _READ_BY_MULTI_TASK
     elif hasattr(network, "paper_loss"):
-        read = {"metric"}
+        read = {"beyond", "metric"}
     elif isinstance(network, SIDDeepLab):
         read = set()
     else:
@@ -202,5 +202,5 @@ def _check_choice(network: nn.Module, config: LossConfig) -> None:
     default = LossConfig()
     for field in fields(LossConfig):
         changed = getattr(config, field.name) != getattr(default, field.name)
-        if changed and field.name not in read | _READ_BY_ALL:
+        if changed and field.name not in read:
             raise InputError(f"loss.{field.name} has no use for {name}; leave it out")

@@ -41,8 +41,8 @@ class DepthEntry:
 
     build: makes the network from its options.
     options: the default options, a frozen dataclass with at least num_bins (0 for regression), min_m and max_m.
-    beyond: sky and whatever lies farther than max_m are trained to the last bin; from this share of max_m on, the
-        network says "beyond".
+    beyond: sky and whatever lies farther than max_m are trained to the last bin (but for sid-deeplab, which leaves them
+        out); from this share of max_m on, the network says "beyond".
     input_wh, resize, f_canonical_px, upsampling: as in DepthSpec.
     """
 

@@ -70,6 +70,7 @@ def reproduce(config: ReproduceConfig, say: Say = print) -> Comparison:
             f"{table.name} needs a data set of each of its worlds, {' and '.join(table.worlds)}, but got"
             f" {', '.join(data)}; give --data {len(table.worlds)} times"
         )
+    _write(config.out, budget, Comparison(table, {k: v for k, v in seeds.items() if v}))  # what trainings are of
     for seed in range(config.seeds):
         runs = TableRuns(table, config, data, seed)
         for row in table.rows:

@@ -8,7 +8,7 @@ start ask for a row of Table 3 instead of the whole.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,9 @@ from torch import Tensor, nn
 
 from edgedepth.core.errors import InputError
 from edgedepth.core.files import write_atomic
+from edgedepth.datasets import DepthDataset
 from edgedepth.trainers.augment import to_float
+from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.checkpoint import load_checkpoint
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.data import DepthBatch, endless, in_order
@@ -138,8 +140,8 @@ class RegionTask(DepthTask):
         super()._open_data()
         config = self.config
         train, validation = self._split()
-        train = [dataset.where(lambda info: info.id not in self.frames.cache.bad) for dataset in train]
-        validation = [dataset.where(lambda info: info.id not in self.validation.cache.bad) for dataset in validation]
+        train = _readable(train, self.frames.cache)
+        validation = _readable(validation, self.validation.cache)
         self.region_frames = RegionFrames(train, self.training_spec, config.augment, config.seed)
         self.region_validation = RegionFrames(validation, self.training_spec)
 
@@ -190,3 +192,12 @@ class RegionTask(DepthTask):
     def save(self, network: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
         """The checkpoint, and in its provenance the loss."""
         super().save(network, path, {**facts, "loss": self.config.loss.metric or self.rsn.paper_loss})
+
+
+def _readable(datasets: Sequence[DepthDataset], cache: FrameCache) -> list[DepthDataset]:
+    """The data sets without what their cache left out."""
+
+    def kept(number: int, dataset: DepthDataset) -> DepthDataset:
+        return dataset.where(lambda info: (number, info.id) not in cache.bad)
+
+    return [kept(number, dataset) for number, dataset in enumerate(datasets)]
