@@ -28,6 +28,7 @@ from edgedepth.engines.tensorrt.flavour import load_flavour
 from edgedepth.export.adapter import Adapted, NetworkInput, NetworkOutput, pick
 from edgedepth.export.original import ForeignSource, module_from
 from edgedepth.export.sources import resolve_sources
+from edgedepth.export.torch_onnx import to_onnx
 from tests.conftest import REPOSITORY
 
 EXAMPLE = REPOSITORY / "examples" / "own_network"
@@ -279,6 +280,23 @@ def old_onnx(path: Path, *, layout: str = "nchw", opset: int = 12) -> None:
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=7), path)
+
+
+@pytest.mark.parametrize(("stride", "taken"), [(None, True), (128, False)])
+def test_a_network_that_halves_more_often_says_so(stride: int | None, taken: bool) -> None:
+    class Net(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image.mean(dim=1, keepdim=True) + 1
+
+    network = Net()
+    if stride is not None:
+        network.stride = stride
+    adapted = Adapted(network, load_foreign(EXAMPLE / "mynet.toml"))
+    if taken:
+        to_onnx(adapted, (160, 160), dynamic=True)
+    else:
+        with pytest.raises(InputError, match=r"takes multiples of 128, but .* 160x160"):
+            to_onnx(adapted, (160, 160), dynamic=True)
 
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])

@@ -184,3 +184,22 @@ def test_a_damaged_result_is_named(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text("{")
     with pytest.raises(InputError, match="is damaged"):
         reproduce(ReproduceConfig(table="papers/4:table3", out=tmp_path, data=("synth:nowhere",)))
+
+
+def test_trainings_of_another_budget_are_not_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the first row, which may need several, was not finished."""
+    (tmp_path / "world").mkdir()
+    config = ReproduceConfig(
+        table="papers/4:table3", out=tmp_path / "out", data=(world(tmp_path / "world"),), steps=1, test_images=2
+    )
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(table_runs.TableRuns, "figures", stop)
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(config)
+    with pytest.raises(InputError, match="of another budget or table; choose another folder"):
+        reproduce(replace(config, steps=2))
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(config)

@@ -170,3 +170,16 @@ def test_data_without_labels_are_refused(config: TrainConfig, tmp_path: Path) ->
     write_labelled(bare, 6, labels=False)
     with pytest.raises(InputError, match="has no semantic labels, which regions are made of"):
         train(replace(config, data=(f"pairs:{bare / 'pairs.json'}",), out=tmp_path / "other"))
+
+
+def test_a_damaged_frame_of_one_set_takes_none_of_another_with_it(config: TrainConfig, tmp_path: Path) -> None:
+    """Samples of two sets may have the same names."""
+    (tmp_path / "b").mkdir()
+    both = replace(config, data=(*config.data, f"pairs:{write_labelled(tmp_path / 'b', 10)}"))
+    task = RegionTask(both)
+    whole = len(task.region_frames)
+    (tmp_path / "3.png").write_bytes(b"damaged")
+    (tmp_path / "run").rename(tmp_path / "before")
+    again = RegionTask(both)
+    assert len(again.frames.cache.bad) == 1
+    assert len(again.region_frames) == whole - 1 == len(again.frames)

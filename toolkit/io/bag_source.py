@@ -144,7 +144,7 @@ def _lens_beside(reader: AnyReader, topic: str) -> tuple[Lens | None, str]:
     empty where all is well.
     """
     own = topic.rpartition("/")[0]
-    connections = []
+    connections: list[Any] = []
     for namespace in (own, own.rpartition("/")[0]):  # the one around it may hold another camera's
         name = f"{namespace}/camera_info"
         connections = connections or [c for c in reader.connections if c.topic == name and c.msgtype == _INFO]

@@ -195,7 +195,8 @@ def check_built(bundle: Bundle, built: Sequence[BuiltPlan]) -> list[GoldenResult
         if entry.plan.sidecar.checked or not _frames(bundle, entry.role):
             continue
         found = []
-        for frame_wh in [size.opt_wh for size in entry.sizes] or [None]:
+        sizes: list[tuple[int, int] | None] = [size.opt_wh for size in entry.sizes]
+        for frame_wh in sizes or [None]:
             with open_plan(
                 entry.plan.sidecar.flavour, entry.plan, precision=as_precision(entry.precision), frame_wh=frame_wh
             ) as session:
