@@ -12,6 +12,7 @@ from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
 from edgedepth.core.lens import Lens
 from edgedepth.io.camera_files import read_lens
+from edgedepth.io.rectify import Rectifier
 
 K = np.array([[438.783367, 0.0, 305.593336], [0.0, 437.302876, 243.738352], [0.0, 0.0, 1.0]])
 D = np.array([-0.361976, 0.110510, 0.001014, 0.000505, 0.000000])
@@ -191,7 +192,7 @@ def test_our_own_form(tmp_path: Path) -> None:
         (ros_text().replace("438.783367", ".nan"), "finite"),
         (ros_text(model="thin_film"), "the distortion model 'thin_film' is not undone here (known: plumb_bob"),
         (ros_text(d=np.ones(6)), "has 0 or 4 or 5 or 8 or 12 or 14 coefficients, but got 6"),
-        (kalibr_text(2), "it is of 2 cameras; give one of them as FILE:NAME, with cam0 or cam1"),
+        (kalibr_text(2), "it is of 2 cameras; give one of them as FILE:NAME, of cam0, cam1"),
         (kalibr_text(camera_model="omni"), "the camera model 'omni' is not undone here"),
         (kalibr_text(distortion_model="fov"), "the distortion model 'fov' is not undone here"),
         (kalibr_text().replace("362.680, ", ""), "3 numbers where 4 belong"),
@@ -211,14 +212,23 @@ def test_what_is_no_calibration_is_told_in_one_line(tmp_path: Path, text: str, t
 def test_one_of_several_cameras_is_chosen_by_its_name(tmp_path: Path) -> None:
     colmap, kalibr = tmp_path / "cameras.txt", tmp_path / "camchain.yaml"
     colmap.write_text("3 PINHOLE 640 480 500 501 320 240\n7 PINHOLE 640 480 400 401 320 240\n")
-    assert [read_lens(colmap, name).camera.fx for name in ("3", "7")] == [500, 400]
+    assert [read_lens(f"{colmap}:{name}").camera.fx for name in (3, 7)] == [500, 400]
     kalibr.write_text(kalibr_text(2).replace("752", "376", 1))
-    assert [read_lens(kalibr, name).camera.width for name in ("cam0", "cam1")] == [376, 752]
+    assert [Rectifier.of_file(f"{kalibr}:{name}").lens.camera.width for name in ("cam0", "cam1")] == [376, 752]
     with pytest.raises(InputError, match=r"it has no camera 'cam2'; it is of cam0, cam1"):
-        read_lens(kalibr, "cam2")
+        read_lens(f"{kalibr}:cam2")
     (tmp_path / "ost.yaml").write_text(ros_text())
     with pytest.raises(InputError, match=r"it is of one camera that has no name, so 'cam0' is not in it"):
-        read_lens(tmp_path / "ost.yaml", "cam0")
+        read_lens(f"{tmp_path / 'ost.yaml'}:cam0")
+    colmap.write_text("".join(f"{number} PINHOLE 640 480 500 501 320 240\n" for number in range(1, 301)))
+    with pytest.raises(InputError, match=r"it is of 300 cameras; give one of them as FILE:NAME, of 1, .* and 295 more"):
+        read_lens(colmap)
+
+
+def test_a_home_folder_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "ost.yaml").write_text(ros_text())
+    assert Rectifier.of_file("~/ost.yaml").lens == read_lens(tmp_path / "ost.yaml")
 
 
 def test_pictures_and_missing_files_are_no_calibration(tmp_path: Path) -> None:

@@ -17,11 +17,15 @@ import numpy as np
 import pytest
 
 import edgedepth
-from edgedepth.cli import COMMANDS, main
+from edgedepth.cli import COMMANDS, _ends_as_ctrl_c, main
 from edgedepth.cli.camera import parse_camera
 from edgedepth.core import errors
+from edgedepth.core.bundle import Bundle
 from edgedepth.core.camera import Camera
+from edgedepth.core.routing import Route
 from edgedepth.io.frames import Frame
+from tests.alone import passes_alone
+from tests.bundles import fixed_router, write_bundle
 from tests.networks import routed_bundle
 
 
@@ -213,6 +217,19 @@ def test_inspect(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["upsampling"] == [data["networks"][route]["upsampling"] for route in ("low", "high")]
 
 
+def test_inspect_tells_how_the_route_is_chosen(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    routed = call(capsys, "inspect", bundle)[1]
+    assert "router: scene, " in routed
+    assert "fp32" in routed.split("router: ")[1].split("every")[0]
+    assert call(capsys, "inspect", bundle / "bundle.json")[1] == routed, "the file stands for its folder"
+    files = {"low.onnx": (bundle / "low.onnx").read_bytes()}
+    networks = {Route.LOW: Bundle.load(bundle).manifest.networks[Route.LOW]}
+    fixed = write_bundle(tmp_path / "fixed", files, router=fixed_router(Route.LOW), networks=networks)
+    assert "router: fixed, every frame is low\n" in call(capsys, "inspect", fixed.folder)[1]
+
+
 def test_inspect_prints_brackets_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = routed_bundle(tmp_path / "b").folder
     text = json.loads((folder / "bundle.json").read_text())
@@ -270,6 +287,20 @@ def test_ctrl_c_while_commands_load_is_no_traceback(
     assert call(capsys, "doctor") == (130, "", "")
 
 
+def test_a_closed_ssh_session_ends_a_command_as_ctrl_c_does() -> None:
+    if passes_alone(__file__, "test_a_closed_ssh_session_ends_a_command_as_ctrl_c_does"):
+        return
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        with _ends_as_ctrl_c(), pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
+        with _ends_as_ctrl_c():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_an_error_is_one_line_whatever_it_quotes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "two lines.mp4 does not exist" in failure(capsys, "run", tmp_path / "two\nlines.mp4")
 
@@ -294,6 +325,8 @@ def test_ctrl_c_leaves_a_playable_video_and_a_report(bundle: Path, tmp_path: Pat
     deadline = time.monotonic() + 60
     while not (written.is_file() and written.stat().st_size > 5_000) and time.monotonic() < deadline:
         time.sleep(0.02)
+    report = json.loads((out / "run.json").read_text())
+    assert report["error"] == "not finished: the run is going on, or it was killed", "no earlier run's report is left"
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

@@ -96,7 +96,7 @@ def test_a_camera_of_a_file_of_several(bundle: Path, tmp_path: Path, capsys: pyt
         assert arrays["intrinsics"].tolist() == [fx, fx, 31.5, 23.5]
     code, _, err = run(capsys, "run", "-b", bundle, tmp_path / "wall.png", "--camera", rig)
     assert code != 0
-    assert "give one of them as FILE:NAME, with 1 or 2" in err
+    assert "give one of them as FILE:NAME, of 1, 2" in err
 
 
 def test_a_library_user_gets_the_same(bundle: Path, tmp_path: Path) -> None:

@@ -180,3 +180,22 @@ def test_what_cannot_be_is_refused() -> None:
     away = Camera(fx=250, fy=250, cx=900, cy=120, width=320, height=240)
     with pytest.raises(InputError, match="leaves no view without gaps"):
         _ = Lens(camera=away, coefficients=(-0.1, 0, 0, 0)).rectified
+
+
+@pytest.mark.parametrize("bends", [True, False])
+def test_what_is_no_frame_is_refused_as_the_runtime_does(bends: bool) -> None:
+    """A picture of 16 bits or of floats would be cut to 8 bits, and depth would take what is left."""
+    camera = Camera(fx=50, fy=50, cx=31.5, cy=23.5, width=64, height=48)
+    rectify = Rectifier(Lens(camera=camera, coefficients=(-0.2, 0.05, 0.0, 0.0) if bends else ()))
+    good = np.zeros((48, 64, 3), np.uint8)
+    rectify(good)
+    for bad in (
+        good.astype(np.uint16),
+        good / np.float32(255),
+        good[..., 0],
+        np.zeros((48, 64, 4), np.uint8),
+        None,
+        [],
+    ):
+        with pytest.raises(InputError, match=r"a frame must be \(H, W, 3\) uint8 BGR"):
+            rectify(bad)

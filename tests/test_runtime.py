@@ -12,6 +12,7 @@ import pytest
 
 import edgedepth
 from edgedepth.core.errors import BackendError, InputError, UnknownNameError
+from edgedepth.core.lens import Lens
 from edgedepth.core.manifest import Router
 from edgedepth.core.routing import CoarseRule, Hysteresis
 from edgedepth.engines.session import Session
@@ -19,6 +20,7 @@ from edgedepth.runtime import depth_runtime
 from tests.bundles import LOW_SPEC, depth_network, fixed_router, write_bundle
 from tests.networks import depth_network as depth_onnx
 from tests.networks import routed_bundle
+from tests.test_exif import FILM_MM, SHORT, photo, tiff
 
 NEAR, FAR = 102, 204  # grey levels: low answers 4 m, high 64 m
 
@@ -305,3 +307,29 @@ def test_two_runtimes_in_one_process(folder: Path) -> None:
         second = two(grey(60)).depth_m
         assert first == pytest.approx(4.0, rel=1e-5)
         assert second == pytest.approx(60 / 25.5, rel=1e-5)
+
+
+def test_what_is_no_camera_or_mask_is_refused_in_one_line(folder: Path) -> None:
+    camera = edgedepth.Camera.from_hfov(60, 64, 48)
+    rectify = edgedepth.Rectifier(Lens(camera=camera))
+    with edgedepth.DepthRuntime.load(folder, backend="onnxruntime") as runtime:
+        for given, told in (
+            ({"camera": rectify}, r"rectify the frame first: image_bgr, camera, outside = rectify\(frame_bgr\)"),
+            ({"camera": "ost.yaml"}, r"camera is an edgedepth.Camera, but got str"),
+            ({"outside": np.zeros((48, 64), np.uint8)}, r"outside must be bool, but got uint8; .* mask > 0"),
+        ):
+            with pytest.raises(InputError, match=told):
+                runtime(grey(FAR), **given)
+        with pytest.raises(InputError, match=r"a Camera, a Rectifier .* or 'assumed', but got 'ost.yaml'"):
+            next(runtime.stream([grey(FAR)], camera="ost.yaml"))
+    with pytest.raises(InputError, match=r"whole pixels, but got 64\.0x48"):
+        edgedepth.Camera(fx=50, fy=50, cx=1, cy=1, width=64.0, height=48)
+
+
+def test_a_stream_can_leave_out_what_a_photo_says_of_its_camera(folder: Path, tmp_path: Path) -> None:
+    phone = photo(tmp_path / "phone.jpg", (64, 48), tiff({FILM_MM: (SHORT, 43)}))
+    with edgedepth.DepthRuntime.load(folder, backend="onnxruntime") as runtime:
+        (with_exif,) = runtime.stream(phone)
+        (without,) = runtime.stream(phone, camera="assumed")
+    assert with_exif.camera_given
+    assert not without.camera_given

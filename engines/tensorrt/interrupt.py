@@ -7,16 +7,16 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_HELD = (signal.SIGINT, signal.SIGTERM)
+_HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def held_interrupt() -> Iterator[Callable[[], bool]]:
     """Yields a function that says whether the program is to stop; when the block is left, that takes its usual course.
 
-    Held are SIGINT and SIGTERM where Python handles them, which would raise within a callback; one that ends or spares
-    the process by itself is left alone. A second one is not held back. Only the main thread gets signals: in others
-    nothing is held.
+    Held are SIGINT, SIGTERM and SIGHUP where Python handles them, which would raise within a callback; one that ends or
+    spares the process by itself is left alone. A second one is not held back. Only the main thread gets signals: in
+    others nothing is held.
     """
     usual = {number: signal.getsignal(number) for number in _HELD}
     held = {number: handler for number, handler in usual.items() if callable(handler)}

@@ -1,7 +1,7 @@
 """The command line: one command per file; each parses, calls the library and prints.
 
 `COMMANDS` is the one list of them. Exit codes: 0 done, 1 failed with one line on stderr, 2 wrong call,
-130 interrupted (Ctrl-C, or SIGTERM, with which containers and services are stopped).
+130 interrupted (Ctrl-C; SIGTERM, with which containers and services are stopped; SIGHUP of a closed ssh session).
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # file names may be in any encoding
     try:
-        with _sigterm_as_ctrl_c():
+        with _ends_as_ctrl_c():
             build_app()([argument for argument in given if argument != DEBUG_FLAG], prog_name="edgedepth")
     except KeyboardInterrupt:  # while the commands load; later on it is typer's
         if debug:
@@ -101,16 +101,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 @contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt too, so that a command that is stopped keeps what it has done."""
+def _ends_as_ctrl_c() -> Iterator[None]:
+    """Let what ends a command raise KeyboardInterrupt too, so that one that is stopped keeps what it has done.
+
+    SIGHUP, of a terminal or an ssh session that closes, is left alone where it is ignored, as nohup has it.
+    """
     if threading.current_thread() is not threading.main_thread():  # only the main thread may say so
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ends = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in ends}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def fail(message: str) -> None:

@@ -45,7 +45,9 @@ def calibrate(
     ] = None,
     keep_float: Annotated[
         str | None,
-        typer.Option("--float", help="Kinds of layers that stay floating point, of dense,depthwise,first,thin."),
+        typer.Option(
+            "--float", help="Kinds of layers that stay floating point, of dense,depthwise,first,thin,head,vector."
+        ),
     ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames kept per network.")] = 256,
     explain: Annotated[bool, typer.Option("--explain", help="Measure and print every layer's sensitivity.")] = False,

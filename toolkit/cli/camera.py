@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedepth.cli.common import say
@@ -49,17 +48,14 @@ def parse_camera(text: str, *, rectify: bool = True) -> View:
     numbers = _numbers(text)
     if len(numbers) == 4:
         return _view_of(_camera_of_numbers(*numbers))
-    path, name = Path(text).expanduser(), None
-    if not path.exists() and ":" in text:
-        file, _, name = text.rpartition(":")
-        path = Path(file).expanduser()
+    from edgedepth.io.camera_files import calibration_named, read_lens
+
+    path, _ = calibration_named(text)
     if not path.exists() and (numbers or not path.suffix):
         raise InputError(
             f"--camera is fx,fy,cx,cy in pixels, hfov:DEGREES, a calibration file or 'assumed', but got {text!r}"
         )
-    from edgedepth.io.camera_files import read_lens
-
-    lens = read_lens(path, name)
+    lens = read_lens(text)
     _warn_if_off_axis(lens.camera)
     return _view_of_lens(lens, rectify)
 

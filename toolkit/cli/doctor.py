@@ -36,6 +36,7 @@ def doctor(
     report = diagnose()
     if bundle is not None:
         report["golden"] = _golden(bundle, backend, precision)
+        report["golden_bundle"] = bundle
     if as_json:
         print_json(report)
     else:
@@ -198,9 +199,11 @@ def _print(report: dict[str, Any]) -> None:
     console.print(f"video: OpenCV {media['opencv']}, PyAV {media['pyav']}, {gstreamer} GStreamer's tools")
     if "why" in media:
         console.print(f"  {media['why']}")
-    console.print(f"bundle: {report['bundle']}")
+    console.print(f"shipped bundle: {report['bundle']}")
     console.print(f"edgedepth {report['edgedepth']}, Python {report['python']}, {report['machine']}")
-    for check in report.get("golden", []):
+    for number, check in enumerate(report.get("golden", [])):
+        if number == 0:
+            console.print(f"golden check of {report['golden_bundle']}:")
         verdict = Text("passed") if check["passed"] else Text.assemble(("failed", "bold red"), f": {check['fault']}")
         console.print(f"golden {_golden_line(check)}:", verdict, soft_wrap=True)
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from edgedepth.cli.common import JSON_HELP, plain_console, plain_table, print_json
-from edgedepth.core.bundle import Bundle
+from edgedepth.core.bundle import MANIFEST_NAME, Bundle
 from edgedepth.core.errors import InputError
-from edgedepth.core.manifest import DepthNetwork
+from edgedepth.core.manifest import DepthNetwork, Router
+from edgedepth.core.routing import FixedRule
 
 
 def inspect(
@@ -37,6 +38,9 @@ def inspect(
     edgedepth inspect mybundle/edge-low.calibration.json --against other/edge-low.calibration.json
     """
     path = Path(target)
+    if path.name == MANIFEST_NAME:
+        path = path.parent
+        target = str(path)
     if path.suffix.lower() == ".json":
         from edgedepth.cli.inspect_calibration import inspect_calibration
 
@@ -56,10 +60,8 @@ def inspect(
     from rich.text import Text
 
     manifest, console = opened.manifest, plain_console()
-    rule = manifest.router.rule
     console.print(Text(manifest.name, "bold"), f" schema {manifest.schema_version}, digest {opened.digest[:12]}")
-    console.print(f"router: {rule.kind}, every {manifest.router.hysteresis.every} frames, "
-                  f"switches after {manifest.router.hysteresis.agree} clear decisions")  # fmt: skip
+    console.print(f"router: {_router_words(manifest.router)}")
     table = plain_table("", *(route.value for route in manifest.networks))
     columns = [_facts(network) for network in manifest.networks.values()]
     for name in columns[0]:
@@ -79,6 +81,19 @@ def inspect(
     console.print(f"licence: {manifest.licence}")
 
 
+def _router_words(router: Router) -> str:
+    """How the route is chosen, and the network that does it."""
+    if isinstance(router.rule, FixedRule):
+        return f"fixed, every frame is {router.rule.route}"
+    chosen = router.scene or router.coarse
+    assert chosen is not None
+    files = ", ".join(f"{key} {file.bytes / 1e6:.2g} MB" for key, file in chosen.variants.items())
+    return (
+        f"{router.rule.kind}, {chosen.network} ({files}), every {router.hysteresis.every} frames, switches after"
+        f" {router.hysteresis.agree} clear decisions"
+    )
+
+
 def _facts(network: DepthNetwork) -> dict[str, str]:
     """What the table says of a network, by the name of its row."""
     spec = network.spec
@@ -90,10 +105,13 @@ def _facts(network: DepthNetwork) -> dict[str, str]:
         "focal length": f"{spec.f_canonical_px:g} px",
         "upsampling": spec.upsampling,
         "confidence": "yes" if network.confidence else "no",
-        "params": f"{network.params / 1e6:.2f} M",
-        "work": f"{network.gmacs:.2f} GMACs",
-        "files": "\n".join(f"{key} {file.bytes / 1e6:.1f} MB" for key, file in network.variants.items()),
-        "parity (max rel.)": "\n".join(f"{key} {parity.max_relative:.1e}" for key, parity in network.parity.items()),
+        "params": f"{network.params / 1e6:.3g} M",
+        "work": f"{network.gmacs:.2g} GMACs",
+        "files": "\n".join(f"{key} {file.bytes / 1e6:.2g} MB" for key, file in network.variants.items()),
+        "parity (max rel.)": "\n".join(
+            f"{'before rewrites' if key == 'plain' else key} {parity.max_relative:.1e}"
+            for key, parity in network.parity.items()
+        ),
     }
 
 

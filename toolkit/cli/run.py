@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -163,10 +164,13 @@ def _colours(colour_range: tuple[float, float] | None, colormap: str, *, ordered
 def _reported(report: StreamReport, path: Path, as_json: bool) -> Iterator[None]:
     """Write run.json at the end of the block; after an error too, and then print the object if it was asked for.
 
-    So it does after a second Ctrl-C, which does not wait for what the first one left to write.
+    So it does after a second Ctrl-C, which does not wait for what the first one left to write. Until then it says that
+    the run is not finished: where the process is killed, no earlier run's report is left to be taken for this one's.
     """
     from edgedepth.core.errors import OutputError
+    from edgedepth.runtime.streaming import write_report
 
+    write_report(replace(report, error="not finished: the run is going on, or it was killed"), path)
     try:
         yield
         _write(report, path)

@@ -36,6 +36,8 @@ class Camera:
         values = (self.fx, self.fy, self.cx, self.cy)
         if not all(math.isfinite(v) for v in values) or self.fx <= 0 or self.fy <= 0:
             raise InputError(f"camera needs finite fx, fy, cx, cy with fx, fy > 0, but got {values}")
+        if not all(isinstance(side, (int, np.integer)) for side in (self.width, self.height)):
+            raise InputError(f"camera needs its size in whole pixels, but got {self.width}x{self.height}")
         if self.width < 1 or self.height < 1:
             raise InputError(f"camera needs a positive image size, but got {self.width}x{self.height}")
 

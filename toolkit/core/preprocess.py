@@ -19,6 +19,19 @@ from edgedepth.core.spec import DepthSpec, ResizePolicy
 BgrFrame = NDArray[np.uint8]  # (H, W, 3) BGR, as cameras and files give it
 
 
+def check_frame(frame: BgrFrame) -> None:
+    """Refuse what is no frame.
+
+    Raises:
+        InputError: it is not (H, W, 3) uint8, or has no pixels.
+    """
+    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        got = f"{getattr(frame, 'shape', type(frame).__name__)} {getattr(frame, 'dtype', '')}".strip()
+        raise InputError(f"a frame must be (H, W, 3) uint8 BGR, but got {got}")
+    if frame.shape[0] == 0 or frame.shape[1] == 0:
+        raise InputError(f"a frame must not be empty, but got {frame.shape}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Placement:
     """Where a frame lands in a network's input: `content_wh` pixels at offset (`x`, `y`), the rest is padding."""

@@ -82,7 +82,7 @@ def open_pairs(path: Path, split: str | None = None) -> DepthDataset:
     if split is not None:
         known = sorted({record.info.split for record in records if record.info.split is not None})
         if split not in known:
-            has = f"it has: {', '.join(known)}" if known else "its pairs name none; leave the split out"
+            has = f"choose with --split: {', '.join(known)}" if known else "its pairs name none; leave the split out"
             raise InputError(f"{path} has no split {split!r}; {has}")
         records = tuple(record for record in records if record.info.split == split)
     folder = path.parent

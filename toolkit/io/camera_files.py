@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,15 +50,23 @@ _COLMAP = {
 _COLMAP_LINE = re.compile(r"\d+\s+[A-Z_]+\s+\d+\s+\d+\s")
 
 
-def read_lens(path: Path, name: str | None = None) -> Lens:
-    """The camera of a calibration file, recognised by what it holds.
+def calibration_named(where: str | Path) -> tuple[Path, str | None]:
+    """The file, and of FILE:NAME the camera: cam0, cam1 and so on of Kalibr's camchain, the id of COLMAP's."""
+    path = Path(where).expanduser()
+    if path.exists() or ":" not in str(where):
+        return path, None
+    file, _, name = str(where).rpartition(":")
+    return Path(file).expanduser(), name
 
-    name: which camera of a file of several: cam0, cam1 and so on of Kalibr's camchain, the id of COLMAP's.
+
+def read_lens(where: str | Path) -> Lens:
+    """The camera of a calibration file, recognised by what it holds; of a file of several cameras FILE:NAME.
 
     Raises:
         InputError: the file cannot be read, is none of the known forms (`FORMS`), is incomplete or truncated, is of a
             model that is not undone here, or of several cameras and none of that name.
     """
+    path, name = calibration_named(where)
     try:
         return _lens(_text(path), name)
     except OSError as error:
@@ -122,11 +130,16 @@ def _lens(text: str, name: str | None) -> Lens:
 def _chosen(cameras: Mapping[str, T], name: str | None) -> T:
     """The camera of that name, or the only one."""
     if name is None and len(cameras) > 1:
-        raise InputError(f"it is of {len(cameras)} cameras; give one of them as FILE:NAME, with {' or '.join(cameras)}")
+        raise InputError(f"it is of {len(cameras)} cameras; give one of them as FILE:NAME, of {_some(cameras)}")
     chosen = next(iter(cameras)) if name is None else name
     if chosen not in cameras:
-        raise InputError(f"it has no camera {chosen!r}; it is of {', '.join(cameras)}")
+        raise InputError(f"it has no camera {chosen!r}; it is of {_some(cameras)}")
     return cameras[chosen]
+
+
+def _some(names: Iterable[str], limit: int = 5) -> str:
+    first = list(names)
+    return ", ".join(first[:limit]) + (f" and {len(first) - limit} more" if len(first) > limit else "")
 
 
 def _fields(text: str) -> dict[str, Any]:

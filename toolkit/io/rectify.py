@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
 from edgedepth.core.lens import Lens
+from edgedepth.core.preprocess import check_frame
 from edgedepth.io.camera_files import read_lens
 from edgedepth.io.frames import Frame
 
@@ -46,26 +47,27 @@ class Rectifier:
         self._wh: tuple[int, int] | None = None
 
     @classmethod
-    def of_file(cls, path: str | Path, name: str | None = None) -> Rectifier:
-        """Of a calibration file, in any of the forms that `--camera` takes; `name` is its camera if it has several.
+    def of_file(cls, path: str | Path) -> Rectifier:
+        """Of a calibration file, in any of the forms that `--camera` takes; FILE:NAME is one camera of several.
 
         Raises:
             InputError: the file cannot be read or is no calibration.
         """
-        return cls(read_lens(Path(path), name))
+        return cls(read_lens(path))
 
     def __call__(self, image_bgr: NDArray[np.uint8]) -> Rectified:
         """Rectify an (H, W, 3) uint8 picture, which shows the whole view of the calibration, perhaps at another size.
 
         Raises:
-            InputError: the picture has another shape than the calibrated one.
+            InputError: the picture is not (H, W, 3) uint8, or has another shape than the calibrated one.
         """
+        check_frame(image_bgr)
         height, width = image_bgr.shape[:2]
         if self._wh != (width, height):
             self._prepare(width, height)
         if self.lens.bends:
             image = cv2.remap(image_bgr, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-            image_bgr = image.astype(np.uint8, copy=False)
+            image_bgr = np.asarray(image, np.uint8)
         return Rectified(image_bgr, self._camera, self._outside)
 
     def frame(self, frame: Frame) -> Frame:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from edgedepth.core.bundle import DEFAULT_BUNDLE, Bundle
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError, UnknownNameError
 from edgedepth.core.manifest import BundleFile, DepthNetwork, MetricScale, variant_keys
-from edgedepth.core.preprocess import Placement, canonical_camera, focal_scale
+from edgedepth.core.preprocess import BgrFrame, Placement, canonical_camera, check_frame, focal_scale
 from edgedepth.core.results import DepthResult, PixelState
 from edgedepth.core.routing import Decision, Route, RouteKeeper
 from edgedepth.core.spec import DepthSpec, ResizePolicy, Upsampling
@@ -146,7 +146,7 @@ class DepthRuntime:
 
     def decide(self, frame_bgr: NDArray[np.uint8]) -> Decision:
         """What the router says of one (H, W, 3) uint8 BGR frame by itself, without running a depth network."""
-        _check_frame(frame_bgr)
+        check_frame(frame_bgr)
         return self._router.decide(frame_bgr)
 
     def __call__(
@@ -180,9 +180,8 @@ class DepthRuntime:
             InputError: the frame is not (H, W, 3) uint8, or the camera or `outside` is for another size, or the network
                 has no confidence, or the bundle's scale was measured without a camera and one is given.
         """
-        _check_frame(frame_bgr)
-        if outside is not None and outside.shape != frame_bgr.shape[:2]:
-            raise InputError(f"outside must be {frame_bgr.shape[:2]} as the frame is, but got {outside.shape}")
+        check_frame(frame_bgr)
+        _check_beside(frame_bgr, camera, outside)
         times: dict[str, float] = {}
         with stopwatch(times, "route"):
             decision = self._decide(frame_bgr, route, keeper)
@@ -210,7 +209,7 @@ class DepthRuntime:
         self,
         source: str | int | Path | Source | Iterable[NDArray[np.uint8]],
         *,
-        camera: Camera | Rectifier | None = None,
+        camera: Camera | Rectifier | Literal["assumed"] | None = None,
         route: Route | str | None = None,
         steady: float = 0.0,
         confidence: bool = False,
@@ -218,7 +217,7 @@ class DepthRuntime:
         """Results of every frame of a source: a path, a camera index, an open `Source` or any iterable of frames.
 
         camera: intrinsics of every frame, or what rectifies it; without it a photo's EXIF data count, and a recording's
-            camera_info, by which its frames are rectified.
+            camera_info, by which its frames are rectified; "assumed" leaves both out.
 
         Ordered sources (videos, cameras, iterables) are routed with hysteresis, photos one by one. `steady` is the
         share of the past that depth keeps where an ordered source stands still, 0 for none (see `Steadier`).
@@ -230,7 +229,7 @@ class DepthRuntime:
         self,
         source: str | int | Path | Source | Iterable[NDArray[np.uint8]],
         *,
-        camera: Camera | Rectifier | None = None,
+        camera: Camera | Rectifier | Literal["assumed"] | None = None,
         route: Route | str | None = None,
         steady: float = 0.0,
         confidence: bool = False,
@@ -403,11 +402,19 @@ def _frame_of(index: int, image_bgr: NDArray[np.uint8]) -> Frame:
     return Frame(index=index, image_bgr=image_bgr, time_s=None, name=f"{index:06d}")
 
 
-def _seen_by(camera: Camera | Rectifier | None) -> Callable[[Frame], Frame]:
+def _seen_by(camera: Camera | Rectifier | Literal["assumed"] | None) -> Callable[[Frame], Frame]:
     """What gives each frame its intrinsics; without a camera it keeps those that it brings."""
     if isinstance(camera, Rectifier):
         return camera.frame
-    return lambda frame: frame if camera is None else replace(frame, camera=camera, camera_source="given")
+    if camera is None:
+        return lambda frame: frame
+    if camera == "assumed":
+        return lambda frame: replace(frame, camera=None)
+    if not isinstance(camera, Camera):
+        raise InputError(
+            f"camera is a Camera, a Rectifier (Rectifier.of_file of a calibration) or 'assumed', but got {camera!r}"
+        )
+    return lambda frame: replace(frame, camera=camera, camera_source="given")
 
 
 def _route_named(route: Route | str) -> Route:
@@ -417,12 +424,19 @@ def _route_named(route: Route | str) -> Route:
         raise UnknownNameError.of("route", str(route), tuple(Route)) from None
 
 
-def _check_frame(frame: NDArray[np.uint8]) -> None:
-    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-        got = f"{getattr(frame, 'shape', type(frame).__name__)} {getattr(frame, 'dtype', '')}".strip()
-        raise InputError(f"a frame must be (H, W, 3) uint8 BGR, but got {got}")
-    if frame.shape[0] == 0 or frame.shape[1] == 0:
-        raise InputError(f"a frame must not be empty, but got {frame.shape}")
+def _check_beside(frame: BgrFrame, camera: Camera | None, outside: NDArray[np.bool_] | None) -> None:
+    """Refuse what is given beside a frame and is not of it."""
+    if isinstance(camera, Rectifier):
+        raise InputError("rectify the frame first: image_bgr, camera, outside = rectify(frame_bgr)")
+    if camera is not None and not isinstance(camera, Camera):
+        raise InputError(f"camera is an edgedepth.Camera, but got {type(camera).__name__}")
+    if outside is None:
+        return
+    if getattr(outside, "dtype", None) != np.bool_:
+        got = getattr(outside, "dtype", type(outside).__name__)
+        raise InputError(f"outside must be bool, but got {got}; of a mask of 0 and 255 it is mask > 0")
+    if outside.shape != frame.shape[:2]:
+        raise InputError(f"outside must be {frame.shape[:2]} as the frame is, but got {outside.shape}")
 
 
 def _check_scale(entry: DepthNetwork, camera: Camera | None) -> None:
