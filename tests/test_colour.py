@@ -85,12 +85,14 @@ def test_bar_shows_the_colours_it_stands_for(scale):
     colours = MetricColours(min_m=0.5, max_m=20, scale=scale)
     bar = colours.bar(400)
     assert bar.shape == (400, 64, 3)
-    strip = bar[8:392, 10]
+    strip = bar[8:380, 10]
     assert (strip[0] == colour_of(colours, 20.0)).all()
     assert (strip[-1] == colour_of(colours, 0.5)).all()
     ticked = np.flatnonzero((bar[:, 20] == 200).all(axis=1))
     assert ticked[0] == 8
-    assert ticked[-1] == 391
+    assert ticked[-1] == 379
+    assert (bar[387:, 24:].max(axis=2) > 100).any(), "the unit stands below the lowest number"
+    assert (bar[385:387, 24:] == 16).all()
     assert len(ticked) >= 4
     assert np.diff(ticked).min() >= 12
 

@@ -87,7 +87,8 @@ class MetricColours:
         """A vertical colour bar, far at the top, with ticks labelled in metres: (height, width, 3) uint8 BGR."""
         bar = np.full((height, width, 3), 16, np.uint8)
         margin = min(_TEXT_HALF_PX + 3, max(0, (height - 2) // 2))
-        top, bottom = margin, height - 1 - margin
+        unit_px = 2 * _TEXT_HALF_PX + 2 if height >= 60 else 0  # below the lowest number, which may end where it begins
+        top, bottom = margin, height - 1 - margin - unit_px
         strip = np.linspace(_LAST, _FIRST, bottom - top + 1).round().astype(np.uint8)
         left, right = 4, max(5, min(18, width))
         bar[top : bottom + 1, left:right] = self._table[strip]
@@ -95,8 +96,8 @@ class MetricColours:
             row = round(bottom + self.position_of(depth_m) * (top - bottom))
             cv2.line(bar, (right, row), (right + 3, row), (200, 200, 200), 1)
             _write(bar, f"{depth_m:g}", (right + 6, row + _TEXT_HALF_PX - 1))
-        if height >= 60:
-            _write(bar, "m", (width - 12, height - 4))
+        if unit_px:
+            _write(bar, "m", (right + 6, height - 4))
         return bar
 
     @cached_property
