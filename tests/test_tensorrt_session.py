@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +16,12 @@ from edgedepth.engines.cache import PlanCache
 from edgedepth.engines.machine import Gpu
 from edgedepth.engines.session import SessionConfig
 from edgedepth.engines.tensorrt import session as session_module
-from edgedepth.engines.tensorrt.config import BuildConfig
+from edgedepth.engines.tensorrt.config import BuildConfig, CameraInput
 from edgedepth.engines.tensorrt.device import SharedDevice
 from edgedepth.engines.tensorrt.flavour import Flavour, flavour_of
 from edgedepth.engines.tensorrt.graphs import CudaPythonRecorder
 from edgedepth.engines.tensorrt.plans import plan_for
-from edgedepth.engines.tensorrt.profiles import InputRange, Profile
+from edgedepth.engines.tensorrt.profiles import InputRange, Profile, SizeRange
 from edgedepth.engines.tensorrt.session import TensorRtSession
 from tests.fakes_tensorrt import FakeDevice, FakeRecorder, fake_trt, onnx_text
 
@@ -323,6 +324,46 @@ def test_open_session_builds_once_and_refuses_to_build_when_told(
     assert bench.device.closed
     with pytest.raises(BackendError, match="bf16 needs backend openvino"):
         session_module.open_session(path, "tensorrt", SessionConfig(precision="bf16"))
+
+
+@pytest.mark.parametrize("frame_wh", [None, (640, 480)])
+def test_open_session_asks_for_an_engine_of_its_camera(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frame_wh: tuple[int, int] | None
+) -> None:
+    """By the network's own policy, and one that was tuned otherwise serves as well."""
+    bench = Bench(tmp_path)
+    asked: dict[str, object] = {}
+
+    def noted(onnx: Path, config: BuildConfig, flavour: Flavour, **options: object) -> object:
+        asked.update(options, camera=config.camera)
+        return plan_for(onnx, BuildConfig(), flavour, gpu=GPU, cache=bench.cache)
+
+    monkeypatch.setattr(session_module, "SHARED", bench.devices)
+    monkeypatch.setattr(session_module, "load_flavour", lambda name: bench.flavour)
+    monkeypatch.setattr(session_module, "find_recorder", lambda: None)
+    monkeypatch.setattr(session_module, "plan_for", noted)
+    path = tmp_path / "low.onnx"
+    path.write_text(onnx_text())
+    config = SessionConfig(frame_wh=frame_wh, resize="pad")
+    session_module.open_session(path, "tensorrt", config).close()
+    camera = None if frame_wh is None else CameraInput(sizes=(SizeRange.fixed(frame_wh),), resize="pad")
+    assert (asked["camera"], asked["strict"], asked["build"]) == (camera, False, True)
+
+
+@pytest.mark.parametrize("compatible", [False, True])
+def test_a_plan_that_carries_its_own_runtime_may_run_it(tmp_path: Path, compatible: bool) -> None:
+    """TensorRT refuses version-compatible plans otherwise; the cache opens only what this user wrote or trusted."""
+    bench = Bench(tmp_path)
+    runtimes: list[Any] = []
+    make = bench.flavour.trt.Runtime
+
+    def noted(logger: object) -> object:
+        runtimes.append(make(logger))
+        return runtimes[-1]
+
+    bench.flavour.trt.Runtime = noted
+    bench.open(config=BuildConfig(version_compatible=compatible)).close()
+    assert getattr(runtimes[-1], "engine_host_code_allowed", False) is compatible
 
 
 class FakeDriver:
