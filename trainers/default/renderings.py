@@ -79,10 +79,6 @@ RENDERINGS: Mapping[str, Rendering] = {
     "company-fresh": Rendering(world="company", count=400, wh=(208, 156), seed=31, views_per_scene=2, lens="mixed"),
     "gallery-fresh": Rendering(world="gallery", count=300, wh=(208, 156), seed=31, views_per_scene=2, lens="mixed"),
     "halls-fresh": Rendering(world="halls", count=900, wh=(256, 168), seed=31, views_per_scene=2, lens="mixed"),
-    "jam-fresh": Rendering(world="jam", count=1000, wh=(288, 165), seed=31, views_per_scene=2, lens="mixed"),
-    "crossing-fresh": Rendering(world="crossing", count=700, wh=(288, 165), seed=31, views_per_scene=2, lens="mixed"),
-    "street-fresh": Rendering(world="street", count=1000, wh=(288, 165), seed=31, views_per_scene=2, lens="mixed"),
-    "weather-fresh": Rendering(world="weather", count=500, wh=(288, 165), seed=31, views_per_scene=2, lens="mixed"),
     # For the router, which sees no more than 128x96 of it.
     "close-small": Rendering(world="close", count=1200, wh=(160, 120), seed=21, views_per_scene=4, lens="mixed"),
     "halls-small": Rendering(world="halls", count=800, wh=(160, 120), seed=21, views_per_scene=4, lens="mixed"),

@@ -61,7 +61,6 @@ _FAR_LARGE = (
     "jam-large", "street-large", "crossing-large", "jam-single", "street-single", "crossing-single", "weather-single",
 )  # fmt: skip
 _NEAR_FRESH = ("indoor-fresh", "sunny-fresh", "close-fresh", "company-fresh", "gallery-fresh", "halls-fresh")
-_FAR_FRESH = ("jam-fresh", "crossing-fresh", "street-fresh", "weather-fresh", "halls-fresh")
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
 _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
@@ -631,18 +630,6 @@ STAGES: Mapping[str, Stage] = {
         size=(224, 128),
         after="high-things",
         data=(*_FAR_LARGE * 2, "street-world", "jam-world", "halls-world", "jam-tones", "street-tones"),
-        augment=_ROLLED_LIT_WIDE,
-        loss=_RELATIVE_AND_THINGS,
-        optimizer="muon",
-    ),
-    "high-fresh": Stage(
-        network="edge-high",
-        minutes=58,
-        lr=6e-4,
-        batch=16,
-        size=(224, 128),
-        after="high-longer",
-        data=_FAR_FRESH,
         augment=_ROLLED_LIT_WIDE,
         loss=_RELATIVE_AND_THINGS,
         optimizer="muon",
