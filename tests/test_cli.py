@@ -290,7 +290,7 @@ def test_ctrl_c_while_commands_load_is_no_traceback(
 def test_a_closed_ssh_session_ends_a_command_as_ctrl_c_does() -> None:
     if passes_alone(__file__, "test_a_closed_ssh_session_ends_a_command_as_ctrl_c_does"):
         return
-    before = signal.getsignal(signal.SIGHUP)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         with _ends_as_ctrl_c(), pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGHUP)

@@ -169,7 +169,7 @@ def test_a_damaged_image_is_named(pairs_folder: Path, content: bytes) -> None:
 
 def test_an_unknown_split_lists_those_there_are(pairs_folder: Path) -> None:
     file = write_json(pairs_folder / "pairs.json", [record("a", split="train")])
-    with pytest.raises(InputError, match="no split 'test'; it has: train"):
+    with pytest.raises(InputError, match="no split 'test'; choose with --split: train"):
         open_dataset(f"pairs:{file}", split="test")
     file = write_json(pairs_folder / "pairs.json", [record("a")])
     with pytest.raises(InputError, match="leave the split out"):

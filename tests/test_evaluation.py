@@ -460,7 +460,7 @@ def test_the_selection_of_kitti_is_scored_whole(
         (["--data", "PAIRS", "--protocol", "eigen"], "unknown protocol"),
         (["--data", "PAIRS", "--protocol", "nyu-eigen"], "640x480, but got 8x4"),
         (["--data", "PAIRS", "--alignment", "scale"], "unknown alignment"),
-        (["--data", "PAIRS", "--split", "val"], "it has: test"),
+        (["--data", "PAIRS", "--split", "val"], "choose with --split: test"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_1(

@@ -170,8 +170,8 @@ def _reported(report: StreamReport, path: Path, as_json: bool) -> Iterator[None]
     from edgedepth.core.errors import OutputError
     from edgedepth.runtime.streaming import write_report
 
-    write_report(replace(report, error="not finished: the run is going on, or it was killed"), path)
     try:
+        write_report(replace(report, error="not finished: the run is going on, or it was killed"), path)
         yield
         _write(report, path)
     except (Exception, KeyboardInterrupt) as error:
