@@ -70,6 +70,9 @@ def test_build_carry_trust_and_cache(
     assert len(listed["engines"]) == 3
     assert all(engine["trusted_from"] for engine in listed["engines"])
     assert "depth" not in call(capsys, "cache")[2]
+    table = call(capsys, "cache", "list")[1]
+    for engine in listed["engines"]:
+        assert {engine["network"], engine["flavour"], engine["version"]} <= set(table.split()), "no word is broken"
     assert "removed 3 engines" in call(capsys, "cache", "clear")[2]
     assert json.loads(call(capsys, "cache", "clear", "--json")[1])["removed"] == 0
 

@@ -36,22 +36,17 @@ def cache(
         ]
         print_json({"folder": str(store.folder), "limit_bytes": store.limit_bytes, "engines": plain})
         return
-    table = plain_table(
-        "network", "precision", "flavour", "for", "input", "size", "kernels", "golden check", "last used"
-    )
+    table = plain_table("network", "engine", "size", "state")
     for entry in entries:
         sidecar = entry.sidecar
-        table.add_row(
-            sidecar.network,
-            sidecar.precision,
-            f"{sidecar.flavour} {sidecar.version}",
-            ", ".join(sidecar.compute_capabilities),
-            ", ".join(sidecar.inputs),
-            f"{entry.bytes / 1e6:.1f} MB",
-            str(sidecar.kernels or ""),
-            "rejected" if sidecar.rejected else ("passed" if sidecar.checked else "not yet"),
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used_at)),
+        found = "rejected" if sidecar.rejected else ("passed" if sidecar.checked else "not yet")
+        lines = (  # each cell is a few lines: as columns of their own they would not fit a terminal
+            (sidecar.network, *sidecar.inputs, sidecar.precision),
+            (sidecar.flavour, sidecar.version, f"for {', '.join(sidecar.compute_capabilities)}"),
+            (f"{entry.bytes / 1e6:.2g} MB", f"{sidecar.kernels} kernels" if sidecar.kernels else ""),
+            (f"golden: {found}", "last used", time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used_at))),
         )
+        table.add_row(*("\n".join(cell) for cell in lines), end_section=True)
     console = plain_console()
     console.print(table)
     total = sum(entry.bytes for entry in entries)
