@@ -174,15 +174,20 @@ class PlanRequest:
         return all(parse_version(capability) >= (8, 0) for capability in self.compute_capabilities)
 
 
+_NO_CAMERA = (TypeError, KeyError, ValueError, AttributeError, EdgeDepthError)  # or one that we did not write
+
+
 def _words(value: Any) -> str:
     """A value of a config; the camera sizes of an engine that resizes as they are asked for."""
-    if not isinstance(value, dict) or "sizes" not in value:
-        return str(value)
     try:
-        sizes = (tuple("x".join(map(str, size[f"{end}_wh"])) for end in ("min", "max")) for size in value["sizes"])
-        return "+".join(low if low == high else f"{low}..{high}" for low, high in sizes)
-    except (KeyError, TypeError):
+        return "+".join(map(str, _sizes(value)))
+    except _NO_CAMERA:
         return str(value)
+
+
+def _sizes(camera: Any) -> list[SizeRange]:
+    """The sizes of a camera as `BuildConfig.as_dict` has it; another value raises one of `_NO_CAMERA`."""
+    return [SizeRange(**{key: tuple(wh) for key, wh in size.items()}) for size in camera["sizes"]]
 
 
 def _serves(camera: Any, wanted: Any) -> bool:
@@ -190,9 +195,9 @@ def _serves(camera: Any, wanted: Any) -> bool:
     try:
         if camera["resize"] != wanted["resize"]:
             return False
-        ranges = [SizeRange(**{key: tuple(wh) for key, wh in size.items()}) for size in camera["sizes"]]
+        ranges = _sizes(camera)
         return all(any(size.holds(tuple(one["opt_wh"])) for size in ranges) for one in wanted["sizes"])
-    except (TypeError, KeyError, ValueError, EdgeDepthError):  # no camera, or not as we write it
+    except _NO_CAMERA:
         return False
 
 

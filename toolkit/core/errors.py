@@ -79,3 +79,8 @@ def require(module: str, *, extra: str) -> ModuleType:
         raise MissingPackageError(
             f"{error.name} is not installed; install it with: pip install 'edgedepth[{extra}]'"
         ) from None
+
+
+def some_of(names: list[str], limit: int = 3) -> str:
+    """The first few names of a list in a message, and how many more there are."""
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from xml.etree import ElementTree
 
 from edgedepth.core.camera import Camera
-from edgedepth.core.errors import InputError
+from edgedepth.core.errors import InputError, some_of
 from edgedepth.core.lens import UNTURNED, Lens, LensModel
 
 T = TypeVar("T")
@@ -130,16 +130,13 @@ def _lens(text: str, name: str | None) -> Lens:
 def _chosen(cameras: Mapping[str, T], name: str | None) -> T:
     """The camera of that name, or the only one."""
     if name is None and len(cameras) > 1:
-        raise InputError(f"it is of {len(cameras)} cameras; give one of them as FILE:NAME, of {_some(cameras)}")
+        raise InputError(
+            f"it is of {len(cameras)} cameras; give one of them as FILE:NAME, of {some_of(list(cameras), 5)}"
+        )
     chosen = next(iter(cameras)) if name is None else name
     if chosen not in cameras:
-        raise InputError(f"it has no camera {chosen!r}; it is of {_some(cameras)}")
+        raise InputError(f"it has no camera {chosen!r}; it is of {some_of(list(cameras), 5)}")
     return cameras[chosen]
-
-
-def _some(names: Iterable[str], limit: int = 5) -> str:
-    first = list(names)
-    return ", ".join(first[:limit]) + (f" and {len(first) - limit} more" if len(first) > limit else "")
 
 
 def _fields(text: str) -> dict[str, Any]:

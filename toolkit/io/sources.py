@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgedepth.core.errors import InputError
+from edgedepth.core.errors import InputError, some_of
 from edgedepth.io.bag_source import BagSource, is_bag
 from edgedepth.io.camera_source import STREAM_SCHEMES, open_camera, open_csi, open_pipeline, open_stream
 from edgedepth.io.frames import Source
@@ -91,21 +91,17 @@ def _images_among(paths: list[Path], where: str, name: str) -> ImageSource:
         raise InputError(f"{where} holds no images ({', '.join(IMAGE_SUFFIXES)}), {_instead(others, folders)}")
     source = ImageSource(images, name=name)
     if others:
-        source.warnings.append(f"skipped {len(others)} files that are not images: {_some(others)}")
+        source.warnings.append(f"skipped {len(others)} files that are not images: {some_of(others)}")
     return source
 
 
 def _instead(others: list[str], folders: list[str]) -> str:
     """What there is in place of images, and how to go on."""
     if others:
-        return f"but found {_some(others)}; videos are run one by one"
+        return f"but found {some_of(others)}; videos are run one by one"
     if folders:
-        return f"only folders: {_some(folders)}; give one of them, or a quoted pattern such as 'photos/**/*.jpg'"
+        return f"only folders: {some_of(folders)}; give one of them, or a quoted pattern such as 'photos/**/*.jpg'"
     return "but it is empty"
-
-
-def _some(names: list[str], limit: int = 3) -> str:
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 def _open_folder(text: str) -> Source:
