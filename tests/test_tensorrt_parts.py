@@ -429,6 +429,51 @@ def test_remedy_on_a_jetson_is_its_own_package(monkeypatch: pytest.MonkeyPatch) 
 # -- pycuda --------------------------------------------------------------------------------------------------------
 
 
+class FakePrimary:
+    """pycuda's primary context: a stack of its own and one of the driver, which is not popped where it is released.
+
+    holds: of this device on the context. Contexts of the program are names in `driver`.
+    """
+
+    def __init__(self) -> None:
+        self.holds, self.valid = 1, True
+        self.retained_in = threading.get_ident()
+        self._local = threading.local()
+
+    @property
+    def driver(self) -> list[Any]:
+        """The driver's stack of this thread."""
+        return self._local.__dict__.setdefault("driver", [])
+
+    @property
+    def own(self) -> list[Any]:
+        """pycuda's stack of this thread."""
+        return self._local.__dict__.setdefault("own", [])
+
+    def push(self) -> None:
+        if self.own:
+            self.driver.pop()
+        self.driver.append(self)
+        self.own.append(self)
+
+    def pop(self) -> None:
+        assert self.own, "cannot pop non-current context"
+        self.driver.pop()
+        self.own.pop()
+        if self.own:
+            self.driver.append(self.own[-1])
+
+    def detach(self) -> None:
+        assert self.valid, "cannot detach from invalid context"
+        current = bool(self.own)
+        if current or threading.get_ident() == self.retained_in:
+            self.holds -= 1
+            if not current:
+                self.driver.append(self)
+        self.valid = False
+        self.own.clear()
+
+
 class FakePycuda:
     """pycuda.driver, noting what is called."""
 
@@ -447,6 +492,7 @@ class FakePycuda:
     def __init__(self, *, integrated: bool = False, broken: bool = False, refuses: str = "") -> None:
         self.integrated, self.broken, self.refuses = integrated, broken, refuses
         self.calls: list[str] = []
+        self.primary = FakePrimary()
 
     def _note(self, name: str, result: Any = None) -> Any:
         self.calls.append(name)
@@ -457,11 +503,8 @@ class FakePycuda:
             raise self.Error("cuInit failed: no CUDA-capable device is detected")
 
     def Device(self, index: int) -> Any:
-        context = SimpleNamespace(
-            push=lambda: self._note("push"), pop=lambda: self._note("pop"), detach=lambda: self._note("detach")
-        )
         return SimpleNamespace(
-            retain_primary_context=lambda: self._note("retain", context),
+            retain_primary_context=lambda: self.primary,
             name=lambda: "Orin",
             compute_capability=lambda: (8, 7),
             get_attribute=lambda number: int(self.integrated),
@@ -527,9 +570,7 @@ def test_pycuda_uses_the_primary_context_and_shares_memory_where_it_can(
     device.synchronise()
     device.free(buffer)
     device.close()
-    assert cuda.calls.count("push") == cuda.calls.count("pop")
-    assert cuda.calls[0] == "retain"
-    assert cuda.calls[-1] == "detach"
+    assert cuda.primary.holds == 0
     assert ("free" in cuda.calls) is not integrated
     assert ("pagelocked 2" in cuda.calls) is integrated
 
@@ -554,7 +595,7 @@ def test_what_the_driver_refuses_later_is_our_error_too(monkeypatch: pytest.Monk
         device.current(),
     ):
         raise cuda.Error("cuLaunchKernel failed")
-    assert cuda.calls.count("push") == cuda.calls.count("pop")
+    assert (cuda.primary.driver, cuda.primary.own) == ([], [])
 
 
 def test_context_is_given_back_where_no_stream_is_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -562,7 +603,38 @@ def test_context_is_given_back_where_no_stream_is_to_be_had(monkeypatch: pytest.
     monkeypatch.setattr(device_module, "require", lambda name, extra: cuda)
     with pytest.raises(BackendError, match="cuStreamCreate failed"):
         PycudaDevice()
-    assert cuda.calls == ["retain", "push", "pop", "detach"]
+    assert (cuda.primary.holds, cuda.primary.driver) == (0, [])
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_device_is_closed_from_any_thread_and_leaves_the_programs_context_current(
+    monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    cuda = FakePycuda()
+    monkeypatch.setattr(device_module, "require", lambda name, extra: cuda)
+    cuda.primary.driver.append("the program's, of another GPU")
+    device = PycudaDevice()
+    if elsewhere:
+        thread = threading.Thread(target=device.close)
+        thread.start()
+        thread.join()
+    else:
+        device.close()
+    assert cuda.primary.holds == 0
+    assert cuda.primary.driver == ["the program's, of another GPU"]
+
+
+def test_device_that_is_lost_is_our_error_and_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = FakePycuda()
+    monkeypatch.setattr(device_module, "require", lambda name, extra: cuda)
+    device = PycudaDevice()
+
+    def lost() -> None:
+        raise cuda.Error("cuCtxPushCurrent failed: device is lost")
+
+    monkeypatch.setattr(cuda.primary, "push", lost)
+    with pytest.raises(BackendError, match="Orin failed: cuCtxPushCurrent failed"):
+        device.close()
 
 
 def test_no_recorder_without_cuda_python(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -95,18 +95,18 @@ class PycudaDevice:
                 self._stream = self._cuda.Stream(_NON_BLOCKING)
                 self.stream = int(self._stream.handle)
         except BaseException:
-            self._context.detach()
+            self._let_go()
             raise
 
     @contextmanager
     def current(self) -> Iterator[None]:
         """Make the primary context current, and the former one again; the driver's errors become ours."""
-        self._context.push()
-        try:
-            with self._translated():
+        with self._translated():
+            self._context.push()
+            try:
                 yield
-        finally:
-            self._context.pop()
+            finally:
+                self._context.pop()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -152,9 +152,28 @@ class PycudaDevice:
 
     def close(self) -> None:
         """Drop the stream and the hold on the primary context; other libraries' holds remain."""
-        with self.current():
-            self._stream = None
-        self._context.detach()
+        try:
+            with self.current():
+                self._stream = None
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Release the primary context, from whatever thread, and leave the program's own contexts as they are.
+
+        pycuda releases a primary context only where it is current or in the thread that retained it, and leaves it
+        current there, above what the program had: so it is done in a thread that ends with it.
+        """
+
+        def detach() -> None:
+            with suppress(self._cuda.Error):  # a device that is lost has nothing to give back
+                self._context.push()
+                self._context.detach()
+
+        thread = threading.Thread(target=detach, name="edgedepth-cuda-release")
+        with suppress(RuntimeError):  # no thread starts while the interpreter ends, and all is released then
+            thread.start()
+            thread.join()
 
 
 class SharedDevice:
