@@ -92,6 +92,7 @@ class FakeDevice:
             self.enqueue(lambda: np.copyto(buffer.host[:nbytes], self.memory[buffer.pointer][:nbytes]))
 
     def free(self, buffer: Buffer) -> None:
+        self.log.append("free")
         del self.memory[buffer.pointer]
 
     def synchronise(self) -> None:
@@ -129,6 +130,8 @@ class FakeRecorder:
         self.device._queue.extend(graph)
 
     def destroy(self, graph: Any) -> None:
+        assert self.device.depth, "the device's context must be current"
+        assert not self.device._queue, "it may still run"
         self.alive -= 1
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from edgedepth.core import bundle as bundle_module
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import BundleError, UnknownNameError
 from edgedepth.core.manifest import BundleFile, Manifest, Router
@@ -87,6 +88,17 @@ def test_zip_with_a_path_outside_is_refused(tmp_path: Path) -> None:
             out.write(path, path.name)
         out.writestr("../evil.txt", "x")
     with pytest.raises(BundleError, match="leaves the bundle's folder"):
+        Bundle.load(archive)
+
+
+def test_zip_that_would_fill_the_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = zipped(tmp_path)
+    with zipfile.ZipFile(archive) as content:
+        size = sum(member.file_size for member in content.infolist())
+    monkeypatch.setattr(bundle_module, "_ZIP_LIMIT_BYTES", size)
+    Bundle.load(archive)
+    monkeypatch.setattr(bundle_module, "_ZIP_LIMIT_BYTES", size - 1)
+    with pytest.raises(BundleError, match=r"b\.zip unpacks to more than"):
         Bundle.load(archive)
 
 

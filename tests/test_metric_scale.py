@@ -14,6 +14,7 @@ import pytest
 from edgedepth import Bundle, Camera, DepthResult, DepthRuntime, Route
 from edgedepth.cli import main
 from edgedepth.core.errors import InputError
+from edgedepth.core.manifest import MetricScale
 from edgedepth.core.results import PixelState
 from edgedepth.runtime.metric_scale import (
     Pairs,
@@ -120,6 +121,14 @@ def test_sparse_depth_gives_scale_and_shift(factor: float, shift: float, outlier
         result = depth(_ramp(), route=Route.LOW)
     np.testing.assert_allclose(result.depth_m, _ramp()[..., 0] / 25.5 * factor + shift, atol=0.1)
     assert (result.raw_depth_m > 0).all()
+
+
+def test_a_negative_shift_leaves_nothing_behind_the_camera(tmp_path: Path) -> None:
+    scale = MetricScale(factor=1.0, shift_m=-3.0, source="lidar", frames=1, residual=0.0)
+    with DepthRuntime.load(store_scale(routed_bundle(tmp_path / "b"), {Route.LOW: scale})) as depth:
+        result = depth(_ramp(), route=Route.LOW)  # 1 m to 5 m without it
+    assert result.depth_m.min() == np.float32(0.01)
+    assert result.depth_m.max() == pytest.approx(2.0, abs=0.1)
 
 
 def test_a_table_that_is_none_is_told(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,52 @@ def test_device_that_fails_at_the_end_is_given_back_all_the_same(tmp_path: Path)
         session.close()
     assert bench.device.closed
     assert recorder.alive == 0
+
+
+def test_close_drops_the_engine_before_its_memory_while_the_context_is_current(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    session = bench.open()
+    session.run({"frame": FRAME})
+    bench.device.log.clear()
+    current = []
+    for part in (session._context, session._engine):
+        weakref.finalize(part, bench.device.log.append, type(part).__name__)
+        weakref.finalize(part, lambda: current.append(bench.device.depth))
+    del part
+    session.close()
+    assert bench.device.log == ["_Context", "_Engine", "free", "free"]
+    assert current == [1, 1]
+
+
+def test_recordings_go_when_the_stream_is_done_with_them(tmp_path: Path) -> None:
+    """A run that failed while it waited may have left one at work."""
+    bench = Bench(tmp_path)
+    recorder = FakeRecorder(bench.device)
+    session = _dynamic(bench, recorder)
+    small = {"frame": np.full((1, 2, 2, 3), 50, np.uint8)}
+    for reuse in (True, False):
+        for _ in range(2):
+            session.run(small)
+        bench.device.lost = True
+        with pytest.raises(BackendError, match="lost"):
+            session.run(small)
+        bench.device.lost = False
+        if reuse:
+            np.testing.assert_array_equal(session.run({"frame": np.full((1, 4, 4, 3), 70, np.uint8)})["depth_m"], 7)
+    session.close()
+    assert recorder.alive == 0
+
+
+def test_outputs_that_are_not_asked_for_are_not_copied(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    both = [{"name": name, "shape": [1, 1, 2, 4], "dtype": "float32"} for name in ("depth_m", "confidence")]
+    with bench.open(FakeRecorder(bench.device), outputs=both) as session:
+        for _ in range(3):  # plainly, recorded, launched
+            assert list(session.run({"frame": FRAME}, ["depth_m"])) == ["depth_m"]
+        assert bench.device.log.count("download") == 2
+        answer = session.run({"frame": FRAME})
+        assert list(answer) == ["depth_m", "confidence"]
+        assert (answer["confidence"].view(np.uint8) == 0x55).all(), "what lies on the device"
 
 
 def test_threads_take_turns_on_the_one_stream(tmp_path: Path) -> None:
