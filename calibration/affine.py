@@ -49,10 +49,6 @@ class Affine:
         integers: NDArray[Any] = np.clip(steps, self.low, self.high).astype(self.dtype)
         return integers
 
-    def dequantise(self, integers: NDArray[Any]) -> NDArray[np.float32]:
-        """Back to real numbers."""
-        return ((integers.astype(np.float64) - self.zero_point) * self.scale).astype(np.float32)
-
 
 def affine_of(span: Range, dtype: Signedness) -> Affine:
     """The numbers for an activation whose values lie in [low, high]; zero is always exact.

@@ -103,12 +103,6 @@ def test_figures_on_two_images_worked_out_by_hand() -> None:
     assert list(report.alignment) == ["none", "median", "lsq", "log_lsq"]
 
 
-def test_pooled_averaging_weighs_pixels() -> None:
-    protocol = PROTOCOLS["native"].__class__(name="pooled", what="", crop=NATIVE.crop, range_m=None, average="pooled")
-    report = evaluate(constant(3), [sample([[2, 4]]), sample([[6, np.nan]], id="b")], protocol)
-    assert report.alignment["none"]["abs_rel"] == pytest.approx((0.5 + 0.25 + 0.5) / 3)
-
-
 def test_the_prediction_is_resized_to_the_truth_before_masking() -> None:
     truth = np.full((8, 8), np.nan, np.float32)
     truth[:, :4], truth[0, 0] = 2, np.nan

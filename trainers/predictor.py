@@ -21,7 +21,7 @@ from edgedepth.trainers.checkpoint import load_checkpoint
 from edgedepth.trainers.losses.regions import true_guidance
 from edgedepth.trainers.models.rsn import RSN
 from edgedepth.trainers.regions.data import HIGHEST_CLASS
-from edgedepth.trainers.regions.support import region_support
+from edgedepth.trainers.regions.support import regions_of
 from edgedepth.trainers.splits import route_of
 
 
@@ -73,7 +73,7 @@ def _guidance(sample: DepthSample, placement: Placement, spec: DepthSpec, scale:
     if not truth:
         return torch.from_numpy(semantic.astype(np.float32) / HIGHEST_CLASS)[None, None]
     depth_m = placement.labels_to_input(sample.depth_m, fill=np.nan).astype(np.float32)
-    regions = torch.from_numpy(region_support(semantic, depth_m).regions)[None, None].long()
+    regions = torch.from_numpy(regions_of(semantic, depth_m))[None, None].long()
     focal = torch.tensor([scale])
     return true_guidance(torch.from_numpy(depth_m)[None, None], focal, regions, min_m=spec.min_m, max_m=spec.max_m)
 

@@ -1,8 +1,7 @@
 """Depth metrics, one definition for training, evaluation, calibration and reports.
 
-Every metric is a function of sums over pixels, so the two ways of averaging share formulas: per image
-(`DepthErrors.of` for each image, then the mean of the values, as the literature does) and pooled (add the
-sums of all images, then take the values).
+Every metric is a function of sums over pixels. Figures of data sets are means over images (`mean_metrics`), as in the
+literature; errors by distance, and those of golden frames, pool the pixels of all images (add the sums).
 
 Sources: Eigen et al. 2014 for the seven standard ones (natural logarithm in rmse_log); the KITTI depth
 development kit (evaluate_depth.cpp) for silog, irmse, abs_error_rel_pct and sq_error_rel_pct, whose squared

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from edgedepth.core.alignment import ALIGNMENTS, fit_alignment
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError, UnknownNameError
-from edgedepth.core.metrics import DepthErrors, mean_metrics
+from edgedepth.core.metrics import DepthErrors, depth_metrics, mean_metrics
 from edgedepth.core.routing import Route
 from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M
 from edgedepth.datasets import DepthSample
 from edgedepth.evaluation.baseline import MeanDepth
 from edgedepth.evaluation.histogram import ErrorHistogram
-from edgedepth.evaluation.protocols import Average, Protocol
+from edgedepth.evaluation.protocols import Protocol
 from edgedepth.evaluation.report import DistanceBand, EvaluationReport, ImageScore, Metrics
 from edgedepth.evaluation.router import score_routes
 
@@ -135,8 +135,8 @@ def evaluate_samples(
         )
     return EvaluationReport(
         protocol=protocol,
-        alignment=network.values(protocol.average),
-        baseline=mean.values(protocol.average) if baselines else None,
+        alignment=network.values(),
+        baseline=mean.values() if baselines else None,
         images=tuple(scores),
         skipped=tuple(skipped),
         bands=tuple(DistanceBand(*ends, errors) for ends, errors in bands.items() if errors.count),
@@ -147,26 +147,21 @@ def evaluate_samples(
 
 @dataclass
 class _Tally:
-    """Errors of all images so far, per alignment: each image's values, and the sums of all pixels."""
+    """Each image's errors so far, per alignment."""
 
     alignments: tuple[str, ...]
     images: dict[str, list[Metrics]] = field(default_factory=dict)
-    pooled: dict[str, DepthErrors] = field(default_factory=dict)
 
     def add(self, predicted: NDArray[Any], truth: NDArray[Any], range_m: Range) -> dict[str, Metrics]:
         """Align, clamp and sum one image's valid pixels; returns the image's own values."""
         values = {}
         for name in self.alignments:
             aligned = fit_alignment(name, predicted, truth)(predicted)
-            errors = DepthErrors.of(np.clip(aligned, *range_m), truth)
-            self.pooled[name] = self.pooled.get(name, DepthErrors.NONE) + errors
-            values[name] = errors.values()
+            values[name] = depth_metrics(np.clip(aligned, *range_m), truth)
             self.images.setdefault(name, []).append(values[name])
         return values
 
-    def values(self, average: Average) -> dict[str, Metrics]:
-        if average == "pooled":
-            return {name: errors.values() for name, errors in self.pooled.items()}
+    def values(self) -> dict[str, Metrics]:
         return {name: mean_metrics(rows) for name, rows in self.images.items()}
 
 

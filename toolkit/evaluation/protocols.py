@@ -1,14 +1,15 @@
-"""Evaluation protocols: which pixels of the truth count, over which range, and how images are averaged.
+"""Evaluation protocols: which pixels of the truth count, and over which range.
 
 Every protocol works the same way: the prediction is resized (bilinear) to the size of the truth before anything is
-masked, truth outside the range is excluded, aligned predictions are clamped to the range, no test-time augmentation.
+masked, truth outside the range is excluded, aligned predictions are clamped to the range, and figures are means over
+images, without test-time augmentation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,6 @@ from numpy.typing import NDArray
 from edgedepth.core.errors import InputError, UnknownNameError
 
 Region = tuple[slice, slice]  # rows, columns
-Average = Literal["image", "pooled"]
 
 
 def _whole(height: int, width: int) -> Region:
@@ -52,14 +52,12 @@ class Protocol:
     crop: the rows and columns that count, for truth of a height and width.
     range_m: truth outside it (ends included) is left out and predictions are clamped to it; None means the range
         of the network for the sample's route.
-    average: "image" takes the mean over images, "pooled" over all pixels.
     """
 
     name: str
     what: str
     crop: Callable[[int, int], Region]
     range_m: tuple[float, float] | None
-    average: Average = "image"
 
     def valid(self, truth_m: NDArray[Any], range_m: tuple[float, float]) -> NDArray[np.bool_]:
         """Which pixels of the (H, W) truth count: inside the crop, measured, and strictly inside the range."""

@@ -71,7 +71,7 @@ class EvaluationReport:
         """Plain data, the form of `edgedepth eval --json`."""
         return {
             "protocol": self.protocol.name,
-            "average": self.protocol.average,
+            "average": "image",
             "range_m": None if self.protocol.range_m is None else list(self.protocol.range_m),
             "tta": False,
             "alignment": {name: dict(values) for name, values in self.alignment.items()},
@@ -105,8 +105,8 @@ class EvaluationReport:
     def headline(self) -> str:
         """One line that says what the figures are figures of."""
         line = (
-            f"Protocol {self.protocol.name} ({self.protocol.what}), averaged per"
-            f" {'image' if self.protocol.average == 'image' else 'pixel'}, no TTA, {len(self.images)} images"
+            f"Protocol {self.protocol.name} ({self.protocol.what}), averaged per image, no TTA,"
+            f" {len(self.images)} images"
         )
         if self.skipped:
             line += f", {len(self.skipped)} without a valid pixel left out"

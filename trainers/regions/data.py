@@ -17,7 +17,7 @@ from edgedepth.datasets import DepthDataset
 from edgedepth.trainers.config import AugmentConfig
 from edgedepth.trainers.data import DepthBatch, DepthItem, Key, collate
 from edgedepth.trainers.fitting import camera_or_canonical, fit_frame
-from edgedepth.trainers.regions.support import region_support
+from edgedepth.trainers.regions.support import regions_of
 
 HIGHEST_CLASS = np.float32(1000)  # NYU's labelled file has 894 classes
 
@@ -87,7 +87,7 @@ class RegionFrames(Dataset[RegionItem]):
             depth_m=fitted.depth_m,
             focal=fitted.f_px / self.spec.f_canonical_px,
             content=fitted.content,
-            regions=region_support(fitted.labels, fitted.depth_m).regions,
+            regions=regions_of(fitted.labels, fitted.depth_m),
             semantic=fitted.labels.astype(np.float32) / HIGHEST_CLASS,
             id=sample.id,
         )

@@ -10,12 +10,10 @@ reading taken here keeps each step's evident purpose:
 2. An instance whose depths span less than two slices is one region. A slice is a tenth of the image's depth range.
 3. A wider instance is cut from its nearest depth on, slice by slice; slices that hold no more than their average share
    of its pixels are joined to the next, and the last region reaches to the instance's farthest depth.
-4. The region support of a pixel is the mean depth of its region.
+4. The region support of a pixel is the mean depth of its region (`edgedepth.trainers.losses.regions.region_means`).
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -24,20 +22,8 @@ from numpy.typing import NDArray
 SLICES = 10
 
 
-@dataclass(frozen=True, kw_only=True)
-class RegionSupport:
-    """Regions of an image.
-
-    regions: (H, W) int32, 0 where there is none, else 1..M.
-    support_m: (H, W) float32, mean depth of the pixel's region in metres, NaN where there is none.
-    """
-
-    regions: NDArray[np.int32]
-    support_m: NDArray[np.float32]
-
-
-def region_support(semantic: NDArray[np.integer], depth_m: NDArray[np.float32]) -> RegionSupport:
-    """Algorithm 1, as read above.
+def regions_of(semantic: NDArray[np.integer], depth_m: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Steps 1 to 3 of Algorithm 1, as read above: (H, W) regions 1..M, 0 where there is none.
 
     Args:
         semantic: (H, W) category per pixel; 0 is none and gets no region, as in the paper.
@@ -51,16 +37,11 @@ def region_support(semantic: NDArray[np.integer], depth_m: NDArray[np.float32]) 
     instances = instances_of(semantic)
     known = (instances > 0) & np.isfinite(depth_m) & (depth_m > 0)
     regions = np.zeros(semantic.shape, np.int32)
-    support_m = np.full(semantic.shape, np.nan, np.float32)
     if known.any():
         measured = depth_m[np.isfinite(depth_m) & (depth_m > 0)]
         slice_m = (float(measured.max()) - float(measured.min())) / SLICES
-        labels = _slice_instances(instances[known], depth_m[known].astype(np.float64), slice_m)
-        counts = np.bincount(labels)
-        means = np.bincount(labels, weights=depth_m[known].astype(np.float64)) / np.maximum(counts, 1)
-        regions[known] = labels
-        support_m[known] = means[labels]
-    return RegionSupport(regions=regions, support_m=support_m)
+        regions[known] = _slice_instances(instances[known], depth_m[known].astype(np.float64), slice_m)
+    return regions
 
 
 def instances_of(semantic: NDArray[np.integer]) -> NDArray[np.int32]:
