@@ -128,7 +128,14 @@ def test_photos_of_phones_bring_their_focal_length(
     report, arrays = depth_of(capsys, bundle, tmp_path / "3", phone, "--camera", "assumed")
     assert (report["camera"], arrays["intrinsics"][0]) == ("assumed", 52)
     report, _ = depth_of(capsys, bundle, tmp_path / "4", phone, "--no-rectify")
-    assert report["warnings"] == ["--no-rectify has no use without a calibration"]
+    unused = "--no-rectify has no use without a calibration"
+    assert report["warnings"] == [unused]
+    for place, camera in enumerate(("104,104,31.5,23.5", "hfov:60", "assumed")):
+        report, _ = depth_of(capsys, bundle, tmp_path / f"5{place}", phone, "--camera", camera, "--no-rectify")
+        assert report["warnings"] == [unused]
+    (tmp_path / "ost.yaml").write_text(OST)
+    report, _ = depth_of(capsys, bundle, tmp_path / "6", phone, "--camera", tmp_path / "ost.yaml", "--no-rectify")
+    assert report["warnings"] == []
     with edgedepth.DepthRuntime.load(bundle) as depth:
         (result,) = depth.stream(phone)
     assert result.camera_given
@@ -138,6 +145,9 @@ def test_scale_takes_a_photo_as_run_does(bundle: Path, tmp_path: Path, capsys: p
     phone = photo(tmp_path / "photos" / "1.jpg", (64, 48), tiff({FILM_MM: (SHORT, 43)}))
     arguments = ("scale", bundle, phone, "--route", "low", "--distance", "6.7")
     assert run(capsys, *arguments)[0] == 0
+    code, _, err = run(capsys, *arguments, "--camera", "hfov:60", "--no-rectify", "-o", tmp_path / "other")
+    assert code == 0, err
+    assert "warning: --no-rectify has no use without a calibration" in err
     scale = Bundle.load(bundle).manifest.networks[Route.LOW].scale
     assert scale is not None
     assert scale.camera_given

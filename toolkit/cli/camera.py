@@ -31,6 +31,13 @@ def view_of_source(source: Source, *, rectify: bool) -> View | None:
     return None if source.lens is None else _view_of_lens(source.lens, rectify)
 
 
+def nothing_to_rectify(camera: str | None, source: Source) -> bool:
+    """Whether `--no-rectify` changes nothing, for want of a calibration in `--camera` or of the source."""
+    if camera is None:
+        return source.lens is None
+    return camera == "assumed" or camera.startswith(_HFOV) or len(_numbers(camera)) == 4
+
+
 def parse_camera(text: str, *, rectify: bool = True) -> View:
     """Read intrinsics from "fx,fy,cx,cy", "hfov:DEG", a calibration file or "assumed".
 

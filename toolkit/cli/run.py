@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from edgedepth.cli.camera import CAMERA_HELP, RECTIFY_HELP, parse_camera, view_of_source
+from edgedepth.cli.camera import CAMERA_HELP, RECTIFY_HELP, nothing_to_rectify, parse_camera, view_of_source
 from edgedepth.cli.common import JSON_HELP, RouteChoice, forced_route, print_json, say
 
 if TYPE_CHECKING:
@@ -129,8 +129,7 @@ def run(
                 and not backend_named(runtime.backend).gpu
                 and f"has no use on {runtime.backend}, which resizes any frame on the CPU",
                 "--no-rectify": no_rectify
-                and camera is None
-                and opened.lens is None
+                and nothing_to_rectify(camera, opened)
                 and "has no use without a calibration",
                 "--range": colour_range is not None and not pictures and "has no use without pictures",
                 "--colormap": colormap != "turbo" and not pictures and "has no use without pictures",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgedepth.cli.camera import CAMERA_HELP, RECTIFY_HELP, parse_camera, view_of_source
+from edgedepth.cli.camera import CAMERA_HELP, RECTIFY_HELP, nothing_to_rectify, parse_camera, view_of_source
 from edgedepth.cli.common import JSON_HELP, RouteChoice, forced_route, print_json, say
 from edgedepth.core.errors import InputError
 
@@ -83,6 +83,8 @@ def scale(
         )
         given = None if camera is None else parse_camera(camera, rectify=rectify)
         with open_source(source) as frames:
+            if no_rectify and nothing_to_rectify(camera, frames):
+                say("warning: --no-rectify has no use without a calibration")
             view = given or view_of_source(frames, rectify=rectify)
             seen = islice(frames if view is None else map(view, frames), max_frames)
             stored = dict([measured.fit(read, seen, forced_route(route), source)])
