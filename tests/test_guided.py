@@ -80,12 +80,13 @@ def test_specks_take_no_depth_that_is_not_around_them() -> None:
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, 0.0, -1.0])
-def test_a_map_without_a_logarithm_is_resized_as_it_is(odd: float) -> None:
+def test_a_map_without_a_logarithm_is_not_taken(odd: float) -> None:
     depth_m = np.full(NETWORK_WH[::-1], 2.0, np.float32)
     depth_m[10, 10] = odd
-    frame = grey(np.tile(np.linspace(0, 255, FRAME_WH[0]), (FRAME_WH[1], 1)))
     placement = Placement.of(FRAME_WH, NETWORK_WH, "stretch")
-    np.testing.assert_array_equal(GuidedUpsampler()(depth_m, placement, frame), placement.to_frame(depth_m))
+    assert not GuidedUpsampler.takes(depth_m, placement)
+    depth_m[10, 10] = 1e-6
+    assert GuidedUpsampler.takes(depth_m, placement)
 
 
 @pytest.mark.parametrize("frame_wh", [(300, 101), (101, 300), (40, 31)])
@@ -109,6 +110,9 @@ def test_the_bundle_says_how_and_the_caller_may_say_otherwise(tmp_path: Path) ->
         with DepthRuntime.load(bundle, upsampling=how) as depth:
             assert depth.upsampling(Route.LOW) == (how or "linear")
             found[how] = depth(frame, route="low").raw_depth_m
+            black = depth(np.zeros_like(frame), route="low")  # 0 m has no logarithm
+            assert black.upsampling == "linear"
+            assert not black.raw_depth_m.any()
     np.testing.assert_array_equal(found[None], found["linear"])
     assert np.abs(found["guided"] - found["linear"]).max() > 0.01
     with pytest.raises(UnknownNameError, match="known: linear, guided"):

@@ -111,6 +111,16 @@ def test_options(runtime: DepthRuntime) -> None:
     assert all(result.route is Route.HIGH and result.confidence is not None for result in sink.results)
 
 
+def test_the_report_says_how_depth_was_upsampled_not_how_it_should_have_been(runtime: DepthRuntime) -> None:
+    low, high = Route.LOW, Route.HIGH
+    with DepthRuntime.load(runtime.bundle, backend="onnxruntime", threads=1, upsampling="guided") as guided:
+        for levels, route, low_is in (([0, 0], low, "linear"), ([0, NEAR], low, "mixed"), ([NEAR], low, "guided")):
+            report = run_stream(guided, Levels(levels), Memory(), StreamOptions(route=route))
+            assert report.as_dict()["upsampling"] == {"low": low_is, "high": "guided"}
+        report = run_stream(guided, Levels([0]), Memory(), StreamOptions(route=high))
+        assert report.upsampling == {"low": "guided", "high": "linear"}
+
+
 def test_frames_are_rectified_before_inference(runtime: DepthRuntime) -> None:
     sink = Memory()
     camera = Camera(fx=52, fy=52, cx=31.5, cy=23.5, width=64, height=48)

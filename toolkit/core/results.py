@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgedepth.core.camera import Camera
 from edgedepth.core.geometry import point_cloud
 from edgedepth.core.routing import Route
+from edgedepth.core.spec import Upsampling
 
 
 class PixelState(IntEnum):
@@ -31,6 +32,8 @@ class DepthResult:
     raw_depth_m: (H, W) float32 the network's finite answer everywhere, before validity is marked; for evaluation.
     confidence: (H, W) float32 0..1, the probability near the answered depth, or None if not asked for or not
         answered by the network.
+    upsampling: how depth came to the frame's size: "guided" by the edges of the picture, or "linear", as a map with
+        unknown depths always does.
     route, score, votes: the router's decision in force (see `Decision`).
     camera: intrinsics that scale was taken from, in pixels of the frame; `camera_given` is False when they were
         assumed (the network's canonical field of view).
@@ -46,6 +49,7 @@ class DepthResult:
     score: float
     camera: Camera
     camera_given: bool
+    upsampling: Upsampling = "linear"
     votes: tuple[int, int] | None = None
     confidence: NDArray[np.float32] | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)

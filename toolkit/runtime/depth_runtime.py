@@ -133,7 +133,7 @@ class DepthRuntime:
         return self._entry(route).spec
 
     def upsampling(self, route: Route) -> Upsampling:
-        """How the depth of a route comes to the frame's size."""
+        """How the depth of a route comes to the frame's size; a map with unknown depths always comes linearly."""
         return self._upsampling or self._entry(route).spec.upsampling
 
     def keeper(self) -> RouteKeeper:
@@ -349,10 +349,9 @@ class DepthRuntime:
         if out is not None and out.depth_m.shape != shape:
             raise InputError(f"out is for {out.depth_m.shape}, but the frame is {shape}; pass a result of this size")
         raw_out = None if out is None else out.raw_depth_m
-        if self.upsampling(decision.route) == "guided":
-            raw = self._guided(answer["depth_m"][0, 0], placement, frame_bgr, raw_out)
-        else:
-            raw = placement.to_frame(answer["depth_m"][0, 0], out=raw_out)
+        small = answer["depth_m"][0, 0]
+        guided = self.upsampling(decision.route) == "guided" and self._guided.takes(small, placement)
+        raw = self._guided(small, placement, frame_bgr, raw_out) if guided else placement.to_frame(small, out=raw_out)
         depth = np.empty(shape, np.float32) if out is None else out.depth_m
         valid = np.empty(shape, np.uint8) if out is None else out.valid
         self._mark(raw, entry.spec, valid)
@@ -372,6 +371,7 @@ class DepthRuntime:
             valid=valid,
             raw_depth_m=raw,
             confidence=sure,
+            upsampling="guided" if guided else "linear",
             route=decision.route,
             score=decision.score,
             votes=decision.votes,

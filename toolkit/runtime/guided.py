@@ -28,6 +28,12 @@ class GuidedUpsampler:
     size are kept from call to call.
     """
 
+    @staticmethod
+    def takes(depth_m: NDArray[np.float32], placement: Placement) -> bool:
+        """Whether a network's map has a logarithm, which unknown and negative depths have not."""
+        inner = np.ascontiguousarray(depth_m[placement.content])
+        return bool(cv2.checkRange(inner, minVal=_TINY_M, maxVal=np.inf)[0])
+
     def __init__(self) -> None:
         self._grey = np.empty((0, 0), np.uint8)
         self._slope = np.empty((0, 0), np.float32)
@@ -39,13 +45,11 @@ class GuidedUpsampler:
         frame_bgr: NDArray[np.uint8],
         out: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
-        """The depth (H, W) of a (H, W, 3) frame from its network's, (h, w) with padding; `out` is reused.
+        """The depth (H, W) of a (H, W, 3) frame from its network's, (h, w) with padding, if it `takes` that.
 
-        A map with unknown or negative depth has no logarithm: it is resized as `Placement.to_frame` does.
+        out: is reused.
         """
         inner = np.ascontiguousarray(depth_m[placement.content])
-        if not cv2.checkRange(inner, minVal=_TINY_M, maxVal=np.inf)[0]:
-            return placement.to_frame(depth_m, out=out)
         width, height = placement.frame_wh
         if self._grey.shape != (height, width):
             self._grey, self._slope = np.empty((height, width), np.uint8), np.empty((height, width), np.float32)

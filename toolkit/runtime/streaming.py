@@ -41,6 +41,8 @@ class StreamOptions:
 class StreamReport:
     """What a run did; `as_dict` is the content of run.json.
 
+    upsampling: by route, how depth came to the frame's size, "mixed" where frames differ in that; of a route that never
+        ran, how it would have.
     cameras: frames by where their intrinsics come from. lens: the model of the lens that was undone, None if none was.
     error: what ended the run, in one line; None if nothing went wrong.
     """
@@ -101,6 +103,15 @@ class StreamReport:
             "outputs": self.outputs,
         }
 
+    def count(self, result: DepthResult) -> None:
+        """Count a frame by its route, and note how its depth was upsampled."""
+        route = result.route.value
+        if not self.routes[route]:
+            self.upsampling[route] = result.upsampling
+        elif self.upsampling[route] != result.upsampling:
+            self.upsampling[route] = "mixed"
+        self.routes[route] += 1
+
     def fail(self, error: Exception | KeyboardInterrupt) -> None:
         """Note what ended the run; the first error stays."""
         text = " ".join(str(error).split())
@@ -153,7 +164,7 @@ def run_stream(
                 report.times.add(result.timings_ms)
                 if frame.taken_s is not None:
                     report.times.add({AGE: (time.monotonic() - frame.taken_s) * 1e3})
-                report.routes[result.route.value] += 1
+                report.count(result)
                 report.cameras[frame.camera_source if result.camera_given else "assumed"] += 1
                 report.lens = frame.rectified
                 writer.put((frame, result))
