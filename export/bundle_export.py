@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edgedepth
-from edgedepth.core.bundle import MANIFEST_NAME, Bundle, file_entry, write_manifest
-from edgedepth.core.errors import OutputError
-from edgedepth.core.files import SCRATCH_PREFIX, output_error, scratch_in, write_atomic
+from edgedepth.core.bundle import Bundle, file_entry, write_manifest
+from edgedepth.core.bundle_install import files_to_replace, install
+from edgedepth.core.files import scratch_in, write_atomic
 from edgedepth.core.manifest import (
     BundleFile,
     DepthNetwork,
@@ -22,7 +22,6 @@ from edgedepth.core.manifest import (
     Manifest,
     Router,
     SceneNetwork,
-    parse_manifest,
 )
 from edgedepth.core.preprocess import BgrFrame, Placement
 from edgedepth.core.routing import CoarseRule, FixedRule, Hysteresis, Route, SceneRule
@@ -59,7 +58,7 @@ def export_bundle(request: BundleRequest, output: str | Path) -> ExportReport:
         InputError: the request does not make a bundle.
     """
     folder = Path(output)
-    earlier = _files_of(folder)
+    earlier = files_to_replace(folder)
     with scratch_in(folder) as made:
         writer = _Writer(request, made)
         networks = {route: writer.depth_network(route, exportable(source)) for route, source in request.depth.items()}
@@ -73,7 +72,7 @@ def export_bundle(request: BundleRequest, output: str | Path) -> ExportReport:
             licence=request.licence,
         )
         write_manifest(made, manifest)
-        _replace(earlier, made, folder)
+        install(made, folder, earlier)
     return ExportReport(bundle=Bundle.load(folder), passes=writer.passes, unfit=writer.unfit)
 
 
@@ -180,39 +179,6 @@ class _Writer:
         file = f"baseline/{route}.npy"
         write_atomic(self.folder / file, _npy(map_at_size(log_depth, spec.input_wh)))
         return file_entry(self.folder, file)
-
-
-def _files_of(folder: Path) -> list[Path]:
-    """The files of the bundle that lies in a folder, manifest first; none where the folder is empty or missing.
-
-    Raises:
-        OutputError: the folder holds something that is not a bundle.
-    """
-    if not folder.exists():
-        return []
-    if not folder.is_dir():
-        raise OutputError(f"{folder} is a file; choose a folder with -o/--output")
-    if all(path.name.startswith(SCRATCH_PREFIX) for path in folder.iterdir()):  # of an export that was killed
-        return []
-    manifest = folder / MANIFEST_NAME
-    if not manifest.is_file():
-        raise OutputError(f"{folder} is not empty and is not a bundle; choose another folder with -o/--output")
-    listed = parse_manifest(manifest.read_text(), where=str(manifest)).files()
-    return [manifest, *(folder / entry.file for entry in listed)]
-
-
-def _replace(earlier: Sequence[Path], made: Path, folder: Path) -> None:
-    """Take the files of the bundle that was there away and move those in `made` to `folder`, the manifest last."""
-    try:
-        for old in earlier:
-            old.unlink(missing_ok=True)
-        files = sorted(path for path in made.rglob("*") if path.is_file())
-        for path in sorted(files, key=lambda path: path.name == MANIFEST_NAME):
-            target = folder / path.relative_to(made)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
-    except OSError as error:
-        raise output_error(folder, error) from error
 
 
 def _place(frame: BgrFrame, spec: DepthSpec | ClassifierSpec) -> BgrFrame:

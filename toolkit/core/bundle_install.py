@@ -1,0 +1,82 @@
+"""A finished bundle takes the place of the one in a folder, so that at every moment a whole bundle lies there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgedepth.core.bundle import MANIFEST_NAME
+from edgedepth.core.errors import OutputError
+from edgedepth.core.files import SCRATCH_PREFIX, atomic_path, output_error
+from edgedepth.core.manifest import parse_manifest
+
+
+def files_to_replace(folder: Path) -> list[Path]:
+    """What the manifest of a bundle's folder lists; nothing where the folder is empty or missing.
+
+    Raises:
+        OutputError: the folder holds something that is not a bundle.
+        BundleError: its manifest cannot be read.
+    """
+    if not folder.exists():
+        return []
+    if not folder.is_dir():
+        raise OutputError(f"{folder} is a file; choose a folder with -o/--output")
+    if all(path.name.startswith(SCRATCH_PREFIX) for path in folder.iterdir()):  # of an export that was killed
+        return []
+    manifest = folder / MANIFEST_NAME
+    if not manifest.is_file():
+        raise OutputError(f"{folder} is not empty and is not a bundle; choose another folder with -o/--output")
+    return [folder / entry.file for entry in parse_manifest(manifest.read_text(), where=str(manifest)).files()]
+
+
+def install(made: Path, folder: Path, earlier: Sequence[Path]) -> None:
+    """Put the bundle in `made`, a scratch folder in `folder`, in the place of the files `earlier`.
+
+    The manifest changes twice: from the old bundle's to one that names the new files where they were made, and, once
+    they have their own names too, to the new bundle's own. What is killed in between is a bundle all the same.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    aside = made.with_name(f"{made.name}-done")
+    manifest = json.loads((made / MANIFEST_NAME).read_bytes())
+    with atomic_path(folder / MANIFEST_NAME) as temporary:
+        temporary.write_text(json.dumps(_inside(aside.name, manifest)))
+        made.rename(aside)  # who made it clears up `made`, also after a failure in what follows
+    try:
+        for old in earlier:
+            old.unlink(missing_ok=True)
+        for path in sorted(path for path in aside.rglob("*") if path.is_file() and path != aside / MANIFEST_NAME):
+            target = folder / path.relative_to(aside)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            _link(path, target)
+        (aside / MANIFEST_NAME).replace(folder / MANIFEST_NAME)
+    except OSError as error:
+        raise output_error(folder, error) from error
+    killed = {folder / old.relative_to(folder).parts[0] for old in earlier if old.parent != folder}
+    for scratch in (aside, *(path for path in killed if path.name.startswith(SCRATCH_PREFIX))):
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _inside(place: str, part: Any) -> Any:
+    """A part of a manifest whose files lie in a folder of the bundle's."""
+    if isinstance(part, list):
+        return [_inside(place, each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    moved = {key: _inside(place, value) for key, value in part.items()}
+    return {**moved, "file": f"{place}/{part['file']}"} if "sha256" in part else moved
+
+
+def _link(path: Path, target: Path) -> None:
+    """Give a file a second name; a copy where the file system knows no links."""
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copyfile(path, target)
