@@ -105,6 +105,29 @@ def test_a_fault_is_named_and_counted(tmp_path: Path, change: Change, level: str
     assert found.usable is (level != "error")
 
 
+def test_every_malformed_entry_of_a_list_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = write_planes(tmp_path, 30)
+    records = json.loads(pairs.read_text())
+    del records[1]["depth"]
+    records[4]["depth_scale"] = "metres"
+    records[7] = "x" * 1000
+    pairs.write_text(json.dumps(records))
+    with pytest.raises(SystemExit) as stopped:
+        main(["data", "check", f"near:pairs:{pairs}"])
+    assert stopped.value.code == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("error: ")]
+    assert lines[:2] == [
+        "error: depth is missing: 1, first entry 1",
+        "error: depth_scale must be a positive number, but is 'metres': 1, first entry 4",
+    ]
+    assert lines[2].endswith("xxx: 1, first entry 7")
+    assert len(lines) == 3
+    assert len(lines[2]) < 200
+    pairs.write_text(json.dumps(["none"] * 30))
+    findings = check_dataset(f"pairs:{pairs}").findings
+    assert [finding.count for finding in findings] == [1] * 20 + [10]
+
+
 def test_faults_of_one_kind_are_one_finding(tmp_path: Path) -> None:
     pairs = write_planes(tmp_path, 4)
     records = json.loads(pairs.read_text())

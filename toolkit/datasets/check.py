@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgedepth.core.errors import InputError
 from edgedepth.datasets.derived import derivation_of
+from edgedepth.datasets.pairs import faults_of
 from edgedepth.datasets.registry import READERS, open_dataset, open_for_training, reader_of, training_splits_of
 from edgedepth.datasets.sample import DepthDataset, DepthSample
 
@@ -23,6 +24,7 @@ Level = Literal["error", "warning"]
 _VIEW_DEG = (15.0, 150.0)
 _NEAREST_M, _FARTHEST_M = 0.02, 1000.0
 _TYPICAL_M = (0.2, 200.0)  # median depth of a frame
+_MALFORMED = 20  # entries of a list that are told one by one
 _SPARSE = 0.005  # share of measured pixels; KITTI's laser gives 0.05 raw, 0.16 annotated
 
 
@@ -104,10 +106,14 @@ def check_dataset(
     """Read the samples of a data set (`limit` of them, evenly spread) and say what is missing or odd.
 
     Without a split, those of all splits that it is trained and evaluated on; one that is not there is told in a note.
+    A list of pairs with malformed entries cannot be used, and they are all that is told of it.
 
     Raises:
         InputError: the data set cannot be opened at all.
     """
+    malformed = faults_of(reader_of(name)[1]) if reader_of(name)[0] is READERS["pairs"] else {}
+    if malformed:
+        return _of_malformed(name, malformed)
     dataset = open_dataset(name, split) if split is not None else _whole(name)
     tally = _Tally()
     for sample, what in _of_the_list(dataset):
@@ -128,6 +134,17 @@ def check_dataset(
         depth_m=tally.depth_m,
         findings=tally.findings,
         notes=dataset.notes,
+    )
+
+
+def _of_malformed(name: str, faults: dict[int, str]) -> DataCheck:
+    """What is told of a list of pairs some of whose entries are none: them, each by itself up to a number."""
+    told = [Finding("error", fault, 1, f"entry {place}") for place, fault in list(faults.items())[:_MALFORMED]]
+    rest = list(faults)[_MALFORMED:]
+    if rest:
+        told.append(Finding("error", "other malformed entries", len(rest), f"entry {rest[0]}"))
+    return DataCheck(
+        name=name, samples=0, splits={}, looked_at=0, sizes={}, depth_m=None, findings=tuple(told), notes=()
     )
 
 

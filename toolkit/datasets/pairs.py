@@ -48,7 +48,7 @@ class PairRecord:
             ValueError: the first key that is missing or of the wrong kind.
         """
         if not isinstance(item, dict):
-            raise ValueError(f"expected an object with rgb, depth and depth_scale, but got {item!r}")
+            raise ValueError(f"expected an object with rgb, depth and depth_scale, but got {item!r:.60}")
         rgb, depth = _text(item, "rgb"), _text(item, "depth")
         if rgb is None or depth is None:
             raise ValueError(f"{'rgb' if rgb is None else 'depth'} is missing")
@@ -98,6 +98,28 @@ def read_records(path: Path) -> tuple[PairRecord, ...]:
     Raises:
         InputError: the file is missing, empty or not of this form; the message names the first fault.
     """
+    return tuple(_record(path, index, item) for index, item in enumerate(_items(path)))
+
+
+def faults_of(path: Path) -> dict[int, str]:
+    """What is wrong with the entries of a pairs file that are none, by their place in the list.
+
+    Raises:
+        InputError: the file is missing, empty or no list.
+    """
+    found = {index: _fault(item) for index, item in enumerate(_items(path))}
+    return {index: fault for index, fault in found.items() if fault}
+
+
+def _fault(item: Any) -> str:
+    try:
+        PairRecord.of(item)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _items(path: Path) -> list[Any]:
     try:
         content: Any = json.loads(path.read_bytes())
     except OSError as error:
@@ -106,7 +128,7 @@ def read_records(path: Path) -> tuple[PairRecord, ...]:
         raise InputError(f"{path} is not JSON ({error}); it must be a list of pairs") from None
     if not isinstance(content, list) or not content:
         raise InputError(f"{path} must be a list of objects with rgb, depth and depth_scale, and not empty")
-    return tuple(_record(path, index, item) for index, item in enumerate(content))
+    return content
 
 
 def _record(path: Path, index: int, item: Any) -> PairRecord:
@@ -119,14 +141,14 @@ def _record(path: Path, index: int, item: Any) -> PairRecord:
 def _text(item: dict[str, Any], key: str) -> str | None:
     value = item.get(key)
     if value is not None and not isinstance(value, str):
-        raise ValueError(f"{key} must be text, but is {value!r}")
+        raise ValueError(f"{key} must be text, but is {value!r:.60}")
     return value
 
 
 def _positive(item: dict[str, Any], key: str) -> float:
     value = item.get(key)
     if not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
-        raise ValueError(f"{key} must be a positive number, but is {value!r}")
+        raise ValueError(f"{key} must be a positive number, but is {value!r:.60}")
     return float(value)
 
 
@@ -135,7 +157,7 @@ def _intrinsics(item: dict[str, Any]) -> tuple[float, float, float, float] | Non
     if values is None:
         return None
     if not isinstance(values, list) or len(values) != 4 or not all(isinstance(v, (int, float)) for v in values):
-        raise ValueError(f"intrinsics must be [fx, fy, cx, cy] in pixels, but is {values!r}")
+        raise ValueError(f"intrinsics must be [fx, fy, cx, cy] in pixels, but is {values!r:.60}")
     fx, fy, cx, cy = (float(value) for value in values)
     # ICL-NUIM publishes a negative fy because its y axis points up; image rows still count down
     return fx, abs(fy), cx, cy
