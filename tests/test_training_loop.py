@@ -28,6 +28,7 @@ from edgedepth.trainers.config import AugmentConfig, TrainConfig  # noqa: E402
 from edgedepth.trainers.data import EndlessKeys  # noqa: E402
 from edgedepth.trainers.optimisers import learning_rate, optimizer_for  # noqa: E402
 from edgedepth.trainers.processes import fabric_for  # noqa: E402
+from edgedepth.trainers.train import train  # noqa: E402
 from edgedepth.trainers.train_depth import DepthTask, train_depth  # noqa: E402
 from tests.frames import write_planes  # noqa: E402
 from tests.two_processes import TINY, run  # noqa: E402
@@ -175,6 +176,22 @@ def test_patience_needs_something_to_judge_by(config: TrainConfig, monkeypatch: 
     monkeypatch.setattr(DepthTask, "evaluate", lambda *_: {})
     with pytest.raises(EdgeDepthError, match="patience needs validation data"):
         train_depth(replace(config, epochs=1, patience=1))
+
+
+@pytest.mark.parametrize(("network", "unfit"), [("edge-low", "high"), ("scene-small", None)])
+def test_patience_without_validation_data_is_told_before_anything_is_trained(
+    config: TrainConfig, network: str, unfit: str | None
+) -> None:
+    """All that is named to validate on is of a route that the network does not serve, or of none."""
+    path = Path(config.data[0].removeprefix("pairs:"))
+    records = [{**record, "split": "train", "route": "low", "domain": None} for record in json.loads(path.read_text())]
+    records[-1] |= {"split": "val", "route": unfit}
+    path.write_text(json.dumps(records))
+    options = config.options if network == "edge-low" else {}
+    with pytest.raises(InputError, match=r"patience needs validation data, .* as split val, or give --set patience=0"):
+        train(replace(config, network=network, options=options, patience=1))
+    with pytest.raises(InputError, match="patience judges by validation images, and eval_images is 0"):
+        replace(config, patience=1, eval_images=0)
 
 
 def test_sample_pictures_of_every_epoch(config: TrainConfig) -> None:

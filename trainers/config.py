@@ -189,6 +189,10 @@ class TrainConfig:
             _need(value is None or value > 0, f"{name} must be positive, but got {value}")
         for name in ("weight_decay", "workers", "eval_images", "patience", "pictures"):
             _need(getattr(self, name) >= 0, f"{name} must not be negative, but got {getattr(self, name)}")
+        _need(
+            self.patience == 0 or self.eval_images > 0,
+            "patience judges by validation images, and eval_images is 0; give --set eval_images=100 or patience=0",
+        )
         _need(0 <= self.seed < 2**32, f"seed must lie in 0..{2**32 - 1}, but got {self.seed}")
         _need(self.size is None or min(self.size) > 0, f"size must be two positive numbers, but got {self.size}")
         _need(0 <= self.warmup < 1, f"warmup is a share of the budget in [0, 1), but got {self.warmup}")

@@ -38,14 +38,16 @@ def serves(route: Route | None) -> Keep:
     return lambda info: route is None or info.route is None or info.route is route
 
 
-def training_split(names: Sequence[str], keep: Keep) -> tuple[list[DepthDataset], list[DepthDataset]]:
+def training_split(
+    names: Sequence[str], keep: Keep, *, patience: int = 0
+) -> tuple[list[DepthDataset], list[DepthDataset]]:
     """The training and validation parts of data sets named `kind:path`, of the samples that `keep` takes.
 
     See `edgedepth.datasets.open_for_training` for how a set is parted. A line of the log tells where nothing is left to
-    validate on.
+    validate on, which a run with `patience` cannot do without.
 
     Raises:
-        InputError: a data set cannot be opened, or nothing is left to train on.
+        InputError: a data set cannot be opened, or nothing is left to train on, or to judge by with patience.
     """
     parts = [open_for_training(name, keep) for name in names]
     train, validation = [part for part, _ in parts], [part for _, part in parts]
@@ -54,6 +56,11 @@ def training_split(names: Sequence[str], keep: Keep) -> tuple[list[DepthDataset]
             f"{', '.join(names)}: no sample to train this network on; check route, domain, category and split there"
         )
     if not any(len(dataset) for dataset in validation):
+        if patience:
+            raise InputError(
+                f"{', '.join(names)}: patience needs validation data, and there is no sample to validate this network"
+                " on; name some as split val, or give --set patience=0"
+            )
         _LOG.warning(
             "%s: no sample to validate this network on, so no figures tell how it learns; name some as split val",
             ", ".join(names),

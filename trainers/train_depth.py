@@ -80,7 +80,7 @@ class DepthTask:
 
     def _split(self) -> tuple[list[DepthDataset], list[DepthDataset]]:
         """What is trained on, and what is validated on."""
-        return training_split(self.config.data, self._keep)
+        return training_split(self.config.data, self._keep, patience=self.config.patience)
 
     def _open_data(self) -> None:
         config = self.config

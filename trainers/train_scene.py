@@ -81,7 +81,7 @@ class SceneTask:
         def keep(info: SampleInfo) -> bool:
             return info.category in names or info.route is not None
 
-        train, validation = training_split(config.data, keep)
+        train, validation = training_split(config.data, keep, patience=config.patience)
         with progress_bar() as bar:
             opened = partial(cached, config, self.training_spec, bar, need_depth=False)
             self.frames = SceneFrames(opened(train), self.training_spec, config.augment, config.seed)
