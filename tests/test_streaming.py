@@ -217,6 +217,22 @@ def test_the_first_error_of_a_sink_is_told(runtime: DepthRuntime) -> None:
     assert report.error == "unexpected ValueError: broken in two lines"
 
 
+def test_the_error_that_ended_a_run_is_told_not_what_came_of_it(runtime: DepthRuntime) -> None:
+    def unplugged(index: int) -> None:
+        if index == 3:
+            raise InputError("the camera is gone")
+
+    class Unclosable(Memory):
+        def close(self) -> list[Path]:
+            raise OutputError("nor is there space left")
+
+    report = StreamReport(source="levels")
+    with pytest.raises(InputError, match="the camera is gone"):
+        run_stream(runtime, Levels([NEAR] * 9, unplugged), Unclosable(), StreamOptions(), report=report)
+    assert report.error == "the camera is gone"
+    assert report.frames_written == 3
+
+
 def test_an_empty_source_is_an_error(runtime: DepthRuntime) -> None:
     with pytest.raises(InputError, match="holds no frame"):
         run_stream(runtime, Levels([]), Memory(), StreamOptions())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import threading
@@ -171,9 +172,13 @@ def run_stream(
                 on_frame(report, result)
         except KeyboardInterrupt:
             report.interrupted = True
-        finally:
+        except BaseException:
             reader.stop()
-            writer.finish()
+            with contextlib.suppress(Exception):  # the error under way came first
+                writer.finish()
+            raise
+        reader.stop()
+        writer.finish()
         if report.frames_read == 0 and not report.interrupted:
             raise InputError(f"{source.name} holds no frame that can be read")
     except Exception as error:
