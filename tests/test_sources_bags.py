@@ -93,6 +93,12 @@ def test_rectified_pictures_take_the_projection_matrix(tmp_path: Path) -> None:
     assert frames(write(tmp_path / "drive", topics))[0].camera.fx == pytest.approx(25.0)
 
 
+@pytest.mark.parametrize("encoding", ["bgr8", "rgb8", "mono8"])
+def test_pictures_belong_to_the_receiver(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path / "drive", {"/cam/image_raw": [image(STORE, 0, encoding)]})
+    assert frames(path)[0].image_bgr.flags.writeable
+
+
 def test_a_name_that_only_contains_rect_is_not_rectified(tmp_path: Path) -> None:
     topics = {"/direct/image_raw": [image(STORE, 0)], "/direct/camera_info": [info()]}
     assert frames(write(tmp_path / "drive", topics))[0].camera.fx == pytest.approx(30.0)

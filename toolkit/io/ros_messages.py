@@ -68,7 +68,9 @@ def bgr_of(message: ImageMessage) -> NDArray[np.uint8] | None:
     if len(message.data) < step * height or step < width * channels or min(width, height) < 1:
         return None
     pixels = np.frombuffer(message.data, np.uint8)[: step * height].reshape(height, step)[:, : width * channels]
-    pixels = np.ascontiguousarray(pixels).reshape((height, width, channels) if channels > 1 else (height, width))
+    # a picture has memory of its own, not the message's
+    pixels = np.array(pixels) if code is None else np.ascontiguousarray(pixels)
+    pixels = pixels.reshape((height, width, channels) if channels > 1 else (height, width))
     try:
         image = pixels if code is None else cv2.cvtColor(pixels, code)
     except cv2.error:  # packed YUV or a mosaic of an odd size
