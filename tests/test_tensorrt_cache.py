@@ -14,11 +14,12 @@ import pytest
 
 from edgedepth.core.bundle import Bundle, file_entry, write_manifest
 from edgedepth.core.errors import BackendError, BundleError, OutputError, UnknownNameError
-from edgedepth.core.files import SCRATCH_PREFIX
+from edgedepth.core.files import SCRATCH_PREFIX, write_atomic
 from edgedepth.core.manifest import Int8Record
 from edgedepth.core.routing import Route
 from edgedepth.engines.cache import Hit, Miss, PlanCache, cache_folder
 from edgedepth.engines.machine import Gpu
+from edgedepth.engines.tensorrt import bundle as bundle_module
 from edgedepth.engines.tensorrt import plans as plans_module
 from edgedepth.engines.tensorrt.bundle import (
     build_bundle,
@@ -555,6 +556,29 @@ def test_carried_plans_run_only_after_trust(bundle: Bundle, cache: PlanCache, fl
     trust_bundle(carrying, elsewhere)
     assert len(elsewhere.entries()) == 3
     assert carry_plans(carrying, build_bundle(carrying, flavour, gpu=ORIN, cache=cache)).manifest == carrying.manifest
+
+
+def test_plans_that_are_only_half_replaced_leave_a_bundle(
+    bundle: Bundle, cache: PlanCache, flavour: Flavour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carry_plans(bundle, build_bundle(bundle, flavour, gpu=ORIN, cache=cache))
+    carrying = Bundle.load(bundle.folder)
+    again = [
+        dataclasses.replace(entry, plan=dataclasses.replace(entry.plan, plan=entry.plan.plan + b" "))
+        for entry in build_bundle(carrying, flavour, gpu=ORIN, cache=cache)
+    ]
+    written: list[str] = []
+
+    def killed(path: Path, data: bytes | str) -> None:
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        written.append(path.name)
+        write_atomic(path, data)
+
+    monkeypatch.setattr(bundle_module, "write_atomic", killed)
+    with pytest.raises(KeyboardInterrupt):
+        carry_plans(carrying, again)
+    assert Bundle.load(bundle.folder).manifest.plans == ()
 
 
 def test_trust_refuses_what_does_not_belong_together(bundle: Bundle, cache: PlanCache, flavour: Flavour) -> None:

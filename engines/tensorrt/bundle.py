@@ -129,19 +129,24 @@ def carry_plans(bundle: Bundle, plans: Sequence[BuiltPlan]) -> Bundle:
     """Put plans into a bundle's folder, each with its sidecar, and list both by sha256 in its manifest.
 
     A plan of the same name, which says network, precision, size, library and GPUs, is replaced; those of files that the
-    bundle holds no more are left out.
+    bundle holds no more are left out. Whenever it is killed, a bundle lies there: one that is being replaced is not
+    listed.
 
     Raises:
         OutputError: the folder cannot be written.
     """
-    entries = {entry.file: entry for entry in current_plans(bundle, bundle.manifest)}
+    contents: dict[str, bytes | str] = {}
     for built in plans:
-        name = _plan_name(built)
-        for suffix, content in ((".plan", built.plan.plan), (".json", built.plan.sidecar.to_json())):
-            file = f"{PLAN_FOLDER}/{name}{suffix}"
-            write_atomic(bundle.folder / file, content)
-            entries[file] = file_entry(bundle.folder, file)
-    return write_manifest(bundle.folder, bundle.manifest.model_copy(update={"plans": tuple(entries.values())}))
+        name = f"{PLAN_FOLDER}/{_plan_name(built)}"
+        contents |= {f"{name}.plan": built.plan.plan, f"{name}.json": built.plan.sidecar.to_json()}
+    current = current_plans(bundle, bundle.manifest)
+    kept = {entry.file: entry for entry in current if entry.file not in contents}
+    if len(kept) < len(current):
+        write_manifest(bundle.folder, bundle.manifest.model_copy(update={"plans": tuple(kept.values())}))
+    for file, content in contents.items():
+        write_atomic(bundle.folder / file, content)
+    plans_now = (*kept.values(), *(file_entry(bundle.folder, file) for file in contents))
+    return write_manifest(bundle.folder, bundle.manifest.model_copy(update={"plans": plans_now}))
 
 
 def current_plans(bundle: Bundle, manifest: Manifest) -> tuple[BundleFile, ...]:
