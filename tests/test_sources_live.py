@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -172,6 +173,27 @@ def test_a_pipeline_that_stalls_is_an_error_and_leaves_no_process(
             for _ in source:
                 pass
     process.wait(timeout=5)
+
+
+def test_ctrl_c_while_a_pipeline_starts_leaves_no_process(gstreamer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[str]] = []
+    real_wait = threading.Event.wait
+
+    class Noted(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    def interrupted(event: threading.Event, timeout: float | None = None) -> bool:
+        if timeout == 10.0:
+            raise KeyboardInterrupt
+        return real_wait(event, timeout)
+
+    monkeypatch.setattr(subprocess, "Popen", Noted)
+    monkeypatch.setattr(threading.Event, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        open_source("gst:stall")
+    assert started[0].returncode is not None
 
 
 def test_a_pipeline_whose_pictures_change_their_size_is_an_error(gstreamer: Path) -> None:

@@ -74,7 +74,12 @@ class GStreamerCapture:
         self._ready = select.poll()  # unlike select, for any number of open files
         self._ready.register(self._pictures, select.POLLIN)
         threading.Thread(target=self._listen, name="gstreamer", daemon=True).start()
-        if not self._known.wait(_START_S) or self._wh is None:
+        try:
+            told = self._known.wait(_START_S)
+        except BaseException:  # Ctrl-C: a pipeline that is left behind would keep the camera
+            self.release()
+            raise
+        if not told or self._wh is None:
             self.release()
             raise InputError(f"{what} gives no picture: {self._reason()}; try it by itself: {COMMAND} {pipeline}")
 
