@@ -61,6 +61,10 @@ _FAR_LARGE = (
     "jam-large", "street-large", "crossing-large", "jam-single", "street-single", "crossing-single", "weather-single",
 )  # fmt: skip
 _NEAR_FRESH = ("indoor-fresh", "sunny-fresh", "close-fresh", "company-fresh", "gallery-fresh", "halls-fresh")
+_NEAR_LATER = (
+    "indoor-later", "halls-later", "close-later", "sunny-later", "company-later",
+    "indoor-fresh", "halls-fresh", "sunny-fresh", "company-fresh", "gallery-fresh",
+)  # fmt: skip
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
 _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
@@ -81,6 +85,8 @@ _WHOLE = {"half": False}
 _ROLLED = AugmentConfig(max_zoom=1.3, reshape=0.3, photometric=0.9, spectra=0.2, texture=0.25, roll_deg=6.0)
 # A wall that the sun shines on in part is one wall.
 _ROLLED_LIT = replace(_ROLLED, light=0.25)
+# Cameras in hands are turned further than that.
+_TURNED = replace(_ROLLED_LIT, roll_deg=10.0)
 _ROLLED_FINE = AugmentConfig(max_zoom=1.2, reshape=0.2, photometric=0.8, spectra=0.15, texture=0.15, roll_deg=4.0)
 _ROLLED_WIDE = replace(_ROLLED, reshape=0.4, aspects=_WIDE.aspects, roll_deg=2.0)
 _ROLLED_WIDER = replace(
@@ -452,6 +458,21 @@ STAGES: Mapping[str, Stage] = {
         augment=_ROLLED_LIT,
         loss=replace(_RELATIVE_AND_PLANES, foreground=1.0),
         optimizer="muon",
+    ),
+    "low-turned": Stage(
+        network="edge-low",
+        minutes=80,
+        lr=6e-4,
+        batch=16,
+        size=(160, 120),
+        after="low-sunny",
+        blend=0.8,
+        blend_from="low-sunny",
+        data=_NEAR_LATER,
+        augment=_TURNED,
+        loss=replace(_RELATIVE_AND_PLANES, foreground=1.0),
+        optimizer="muon",
+        precision="bf16",
     ),
     "high-third": Stage(
         network="edge-high",
