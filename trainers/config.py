@@ -127,8 +127,8 @@ class TrainConfig:
     patience: evaluations without a better figure after which the run ends early, 0 = never. The checkpoint is then that
         of the best evaluation.
     workers: processes that load data, 0 = none but this one; threads: of PyTorch on a CPU, None = its own choice.
-    device: auto, cpu or cuda; precision: fp32, or bf16 for mixed precision, 1.4 times as fast on a CPU with bfloat16
-        instructions (measured at 160x120).
+    device: auto, cpu or cuda; precision: fp32, or bf16 for mixed precision, 1.1 to 1.4 times as fast on a CPU with
+        bfloat16 instructions (measured at 160x120).
     ema: decay of the averaged weights that validation and the checkpoint use; blend: their share in those, the rest
         is of the checkpoint `blend_from`, or of the one the run started from.
     save_seconds, eval_seconds: how often the run is made safe and validated.
