@@ -24,6 +24,37 @@ def test_depthwise_computes_in_float32_and_pointwise_does_not() -> None:
     assert kinds == [torch.float32, torch.bfloat16]
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("hqmd", {"backbone": "small", "width": 32}),
+        ("hqmd", {"backbone": "small", "width": 32, "decoder": "baseline"}),
+        ("rside", {"backbone": "small"}),
+        ("rsn", {"width": 0.125}),
+        ("drnet", {"backbone": "small"}),
+        ("drnet", {"backbone": "small", "second_branch": False}),
+    ],
+)
+def test_depth_has_all_its_bits(name: str, options: dict[str, object]) -> None:
+    """bfloat16 has no 2 m in a range of 0.3 to 10 m: its nearest value is 4 mm away."""
+    network = create_network(name, **options)
+    for convolution in (m for m in network.modules() if isinstance(m, torch.nn.Conv2d) and m.out_channels == 1):
+        torch.nn.init.zeros_(convolution.weight)
+        if convolution.bias.any():  # the last one, or the guess that is corrected
+            torch.nn.init.constant_(convolution.bias, (2.0 - 0.3) / 9.7)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        heads = network(torch.rand(2, 3, 32, 48))
+    for level in heads.levels_m:
+        assert torch.allclose(level, torch.tensor(2.0), atol=1e-4)
+
+
+def test_fused_indices_have_all_their_bits() -> None:
+    network = create_network("ds-sidenet-high", width=0.125, fusion=True, num_bins=80)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        fused = network.fusion(torch.full((1, 1, 5, 5), 70.1), torch.full((1, 1, 5, 5), 70.1))
+    assert float(fused[0, 0, 2, 2].detach()) == pytest.approx(70.1, abs=1e-3)  # bfloat16 has 70 and 70.5
+
+
 def test_gradients_agree_with_full_precision() -> None:
     torch.manual_seed(0)
     network = create_network("scene-small", dropout=0.0)

@@ -34,6 +34,21 @@ class Normalise(nn.Module):
         return (image - self.mean) * self.inverse_std
 
 
+class DepthConv(nn.Conv2d):
+    """A convolution whose answer is depth: in float32 also where mixed precision trains the rest.
+
+    In a range of 10 m, bfloat16 has steps of 10 mm at 2 m and of 40 mm at 6 m, more than a wall recedes from one pixel
+    to the next: losses on gradients would see little else.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c_in, h, w) to (B, c_out, h, w)."""
+        if not self.training:
+            return super().forward(x)  # in the precision that the caller chose
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
 class ConvBN(nn.Sequential):
     """Convolution, batch norm and, unless `act` is False, ReLU; padding keeps ceil(n / stride)."""
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgedepth.trainers.models.backbones import check_backbone, create_backbone, stem_pool_of
-from edgedepth.trainers.models.blocks import ConvBN, Normalise, ShuffleUp, crop, halve, size_of, upsample
+from edgedepth.trainers.models.blocks import ConvBN, DepthConv, Normalise, ShuffleUp, crop, halve, size_of, upsample
 from edgedepth.trainers.models.metric import Metres, MetricHeads, MetricOptions, start_at
 
 _FULL_MAPS = 4  # "concatenate it with 4 activation maps"
@@ -59,7 +59,7 @@ class Level(nn.Module):
         self.up: nn.Module = ShuffleUp(c_in, c_up) if enlarge else ConvBN(c_in, c_up, 1)
         self.enlarge = enlarge
         self.channels = c_up + c_skip + int(self.diagonal)
-        self.correction = nn.Conv2d(self.channels - int(self.diagonal) + 4, 1, 1) if options.second_branch else None
+        self.correction = DepthConv(self.channels - int(self.diagonal) + 4, 1, 1) if options.second_branch else None
 
     def forward(self, x: Tensor, skip: Tensor, guess: Tensor | None, image: Tensor) -> tuple[Tensor, Tensor | None]:
         """Branch I and the guess of the level below, the backbone's map and the image of this size, to this level."""
@@ -80,7 +80,7 @@ class FullSize(nn.Module):
         super().__init__()
         self.up = ConvBN(c_in, 16 * _FULL_MAPS, 1)
         self.shuffle = nn.PixelShuffle(4)
-        self.correction = nn.Conv2d(_FULL_MAPS + 3 + int(options.second_branch), 1, 1)
+        self.correction = DepthConv(_FULL_MAPS + 3 + int(options.second_branch), 1, 1)
         weight = self.up[0].weight
         assert isinstance(weight, Tensor)
         with torch.no_grad():  # the sixteen sub-pixels of a map begin alike: no checkerboard
@@ -111,7 +111,7 @@ class DRNet(nn.Module):
         self.backbone = create_backbone(options.backbone)
         self.stem_pool = stem_pool_of(options.backbone)
         stem, c2, c3, c4, c5 = self.backbone.channels
-        self.guess = nn.Conv2d(c5, 1, 1) if options.second_branch else None
+        self.guess = DepthConv(c5, 1, 1) if options.second_branch else None
         self.level4 = Level(c5, c4, c4 // 2, options, enlarge=True)
         self.level3 = Level(self.level4.channels, c3, c3 // 2, options, enlarge=True)
         self.level2 = Level(self.level3.channels, c2, c2 // 2, options, enlarge=True)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from edgedepth.core.errors import InputError
 from edgedepth.trainers.models.blocks import (
     ConvBN,
+    DepthConv,
     DepthwiseSeparable,
     Normalise,
     crop,
@@ -236,7 +237,7 @@ class Fusion(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(nn.Conv2d(1, 1, 3, padding=1) for _ in range(2))
+        self.convs = nn.ModuleList(DepthConv(1, 1, 3, padding=1) for _ in range(2))
 
     def reset(self) -> None:
         """Start as the mean."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edgedepth.trainers.models.aspp import ConcatASPP, resize_to
 from edgedepth.trainers.models.backbones import check_backbone, create_backbone
-from edgedepth.trainers.models.blocks import ConvBN, Normalise, initialise, size_of
+from edgedepth.trainers.models.blocks import ConvBN, DepthConv, Normalise, initialise, size_of
 from edgedepth.trainers.models.metric import Metres, MetricHeads, MetricOptions, start_at
 
 # Dilation rates of DeepLab v3+ at its two output strides.
@@ -62,7 +62,7 @@ class HQMD(nn.Module):
         # Dense 3x3 convolutions, "without using atrous separable convolution in the decoder".
         self.decoder = nn.Sequential(ConvBN(width + 48, width), ConvBN(width, width))
         self.detail = ConvBN(width, 16, 1) if plus else nn.Identity()
-        self.last = nn.Conv2d(16 if plus else width, 1, 1)
+        self.last = DepthConv(16 if plus else width, 1, 1)
         initialise(self)
         start_at(self.last, self.metres.start)
         self.backbone = backbone  # after `initialise`: it has weights of its own

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from edgedepth.trainers.models.aspp import resize_to
 from edgedepth.trainers.models.backbones import check_backbone, create_backbone
-from edgedepth.trainers.models.blocks import ConvBN, Normalise, initialise, size_of
+from edgedepth.trainers.models.blocks import ConvBN, DepthConv, Normalise, initialise, size_of
 from edgedepth.trainers.models.metric import Metres, MetricHeads, MetricOptions, start_at
 
 _FUSED = 16  # channels that every level brings into the fusion
@@ -72,7 +72,7 @@ class RSIDE(nn.Module):
         self.fused = ConvBN(4 * _FUSED, 4 * _FUSED, 5)
         joined = widths[-1] + 4 * _FUSED
         self.refine = nn.Sequential(ConvBN(joined, joined, 5), ConvBN(joined, joined, 5))
-        self.last = nn.Conv2d(joined, 1, 5, padding=2)
+        self.last = DepthConv(joined, 1, 5, padding=2)
         initialise(self)
         start_at(self.last, self.metres.start)
         self.backbone = backbone  # after `initialise`: it has weights of its own

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from edgedepth.core.errors import InputError
 from edgedepth.trainers.models.aspp import resize_to
-from edgedepth.trainers.models.blocks import ConvBN, Normalise, crop, initialise, size_of
+from edgedepth.trainers.models.blocks import ConvBN, DepthConv, Normalise, crop, initialise, size_of
 from edgedepth.trainers.models.metric import Metres, MetricHeads, MetricOptions, start_at
 
 Guidance = Literal["region", "semantic", "truth"]
@@ -126,7 +126,7 @@ def _overhang(length: int, factor: int) -> list[float]:
 def _stack(channels: Sequence[int]) -> nn.Sequential:
     """3x3 convolutions from each width to the next; the last is bare."""
     pairs = list(itertools.pairwise(channels))
-    last = nn.Conv2d(*pairs[-1], 3, padding=1)
+    last = DepthConv(*pairs[-1], 3, padding=1)
     return nn.Sequential(*(ConvBN(c_in, c_out) for c_in, c_out in pairs[:-1]), last)
 
 
