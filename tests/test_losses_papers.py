@@ -269,6 +269,33 @@ def test_the_network_of_papers_5_is_trained_by_equation_4() -> None:
     assert float(inference["support"]) == pytest.approx((2 + 0) / 2)
 
 
+def test_depth_inference_is_learned_by_regions_from_each_pixels_own_depth() -> None:
+    """papers/5, section 4.2: L_r "on the depth map": three pixels of the first region and one of the second."""
+    depth, ones = torch.tensor([[[[2.0, 4.0, 6.0, 5.0]]]]), torch.ones(1, 1, 1, 4)
+    regions = torch.tensor([[[[1, 1, 1, 2]]]])
+    support = torch.full((1, 1, 1, 4), 4.0)
+    heads = MetricHeads.of((support,), support)
+    linear = metric_objective(heads, depth, ones, "region-linear-depth", regions)
+    assert float(linear["support"]) == pytest.approx(((2 + 0 + 2) / 3 + 1) / 2)
+    log = metric_objective(heads, depth, ones, "region-log-depth", regions)
+    assert float(log["support"]) == pytest.approx((math.log(3) / 3 + math.log(5 / 4)) / 2)
+    supported = metric_objective(heads, depth, ones, "region-linear", regions)
+    assert float(supported["support"]) == pytest.approx((0 + 1) / 2)
+    three, tall = (1, 1, 3, 4), support.expand(1, 1, 3, 4)
+    l2 = metric_objective(MetricHeads.of((tall,), tall), depth.expand(three), ones.expand(three), "l2-log")
+    squares = (math.log(2) ** 2 + math.log(1.5) ** 2 + math.log(5 / 4) ** 2) / 4
+    assert {name: float(value) for name, value in l2.items()} == {"depth": pytest.approx(squares)}
+
+
+def test_the_support_is_the_plain_mean_however_little_far_pixels_weigh() -> None:
+    """As the true guidance has it; a pixel beyond the range, clamped to its end, weighs less only as an error."""
+    depth, weight = torch.tensor([[[[2.0, 10.0]]]]), torch.tensor([[[[1.0, 0.25]]]])
+    support = torch.full((1, 1, 1, 2), 6.0)
+    regions = torch.ones(1, 1, 1, 2, dtype=torch.int64)
+    terms = metric_objective(MetricHeads.of((support,), support), depth, weight, "region-linear", regions)
+    assert float(terms["support"]) == pytest.approx(0.0)
+
+
 BANDS = torch.tensor([0, 1, 1, 2, 1, 3, 3, 1, 2, 2, 1, 1] * 2).view(2, 1, 3, 4)
 MAP_LOSSES = (
     metric.gradient_magnitude_loss,
@@ -278,6 +305,7 @@ MAP_LOSSES = (
     metric.hu_normal_loss,
     lambda *maps: regions.region_loss(*maps, BANDS, log=False),
     lambda *maps: regions.region_loss(*maps, BANDS, log=True),
+    regions.squared_log_loss,
     lambda d, g, w: regions.iteration_loss((d, d * d, d + 1), g, w, BANDS, log=True),
     lambda d, g, w: regions.region_loss(d, regions.region_means(g, w, BANDS), w, BANDS, log=False),
 )

@@ -16,6 +16,7 @@ from edgedepth.trainers.losses.regions import (
     iteration_loss,
     region_loss,
     region_means,
+    squared_log_loss,
 )
 from edgedepth.trainers.models.metric import MetricHeads
 from edgedepth.trainers.models.sid_deeplab import IntervalHeads
@@ -33,10 +34,15 @@ class MapLosses:
 
 @dataclass(frozen=True)
 class RegionLosses:
-    """L_r, L_i and L_c of papers/5, on depth or on its logarithm; `support` False leaves L_i alone."""
+    """L_r, L_i and L_c of papers/5, on depth or on its logarithm.
+
+    support: False leaves L_i alone. inference: the generation module learns each pixel's depth instead of its region's
+        mean.
+    """
 
     log: bool
     support: bool = True
+    inference: bool = False
 
 
 _BERHU = ("depth", metric.berhu_loss)
@@ -62,6 +68,9 @@ METRIC_LOSSES: Mapping[str, MapLosses | RegionLosses] = {
     "region-linear": RegionLosses(log=False),
     "region-log": RegionLosses(log=True),
     "region-log-refined": RegionLosses(log=True, support=False),
+    "region-log-depth": RegionLosses(log=True, inference=True),
+    "region-linear-depth": RegionLosses(log=False, inference=True),
+    "l2-log": MapLosses((("depth", squared_log_loss),)),
 }
 
 
@@ -114,13 +123,16 @@ def _region_terms(
 ) -> dict[str, Tensor]:
     """L_r on the support against the regions' mean depth, L_i on the iterations against depth; eq. 4 where both are.
 
-    Without regions the generation module learns depth itself ("for depth inference" in Table 3).
+    With `chosen.inference`, and where there are no regions, the generation module learns depth itself ("for depth
+    inference" in Table 3).
     """
     terms: dict[str, Tensor] = {}
     supported = heads.support_m if chosen.support else None
     both = supported is not None and heads.levels_m[-1] is not supported
     if supported is not None:
-        target = depth_m if regions is None else region_means(depth_m, weight, regions)
+        target = depth_m
+        if regions is not None and not chosen.inference:
+            target = region_means(depth_m, (weight > 0).to(weight.dtype), regions)
         support = region_loss(supported.float(), target, weight, regions, log=chosen.log)
         terms["support"] = support * (SUPPORT_WEIGHT if both else 1.0)
     if both or supported is None:

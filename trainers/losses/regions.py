@@ -43,6 +43,11 @@ def region_loss(prediction_m: Tensor, target_m: Tensor, weight: Tensor, regions:
     return weighted_mean(means, (mass > 0).to(error.dtype))
 
 
+def squared_log_loss(prediction_m: Tensor, depth_m: Tensor, weight: Tensor) -> Tensor:
+    """L2 (eq. 1) between logarithms of depth: section 4.2 compares it with L_r "in log space"."""
+    return weighted_mean((log_of_depth(prediction_m) - log_of_depth(depth_m)) ** 2, weight)
+
+
 def region_means(depth_m: Tensor, weight: Tensor, regions: Tensor, fill_m: float = 0.0) -> Tensor:
     """The region support: each pixel's region's mean depth, (B, 1, H, W); `fill_m` where there is no region."""
     means, mass, names = _per_region(depth_m, weight, regions)

@@ -30,7 +30,6 @@ from edgedepth.trainers.papers.tables import PaperTable, Routing, Row, Training
 from edgedepth.trainers.predictor import NetworkPredictor, baselines_beside, predictor_of
 from edgedepth.trainers.splits import Keep, route_of, route_served, serves, training_split
 from edgedepth.trainers.train import train
-from edgedepth.trainers.train_depth import train_depth
 
 if TYPE_CHECKING:
     from edgedepth.trainers.papers.reproduce import ReproduceConfig
@@ -91,7 +90,7 @@ class TableRuns:
             loss=training.loss,
             augment=_AUGMENT,
         )
-        result = (train_depth if training.plain else train)(run)
+        result = train(run)
         facts = {
             "steps": result.steps,
             "images": sum(map(len, train_sets)),
