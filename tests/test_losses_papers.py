@@ -345,6 +345,9 @@ def test_losses_that_a_network_has_no_outputs_for_are_refused() -> None:
         DepthObjective(side, default_spec("ds-sidenet-low"), LossConfig(metric="hu"))
     with pytest.raises(InputError, match=r"hard classification is a choice of ds-sidenet-low .*not of DRNet"):
         DepthObjective(drnet, default_spec("drnet"), LossConfig(hard=True))
+    regressing = create_network("ds-sidenet-low", branches="reg")
+    with pytest.raises(InputError, match="hard classification needs the classification branch, but branches is 'reg'"):
+        DepthObjective(regressing, default_spec("ds-sidenet-low"), LossConfig(hard=True))
     with pytest.raises(UnknownNameError, match="unknown metric loss 'huber'"):
         DepthObjective(drnet, default_spec("drnet"), LossConfig(metric="huber"))
 

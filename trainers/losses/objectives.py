@@ -189,6 +189,8 @@ def _check_choice(network: nn.Module, config: LossConfig) -> None:
             raise InputError(f"the losses {config.metric!r} are for networks that only regress depth, not for {name}")
     if config.hard and not isinstance(network, DSSideNet):
         raise InputError(f"hard classification is a choice of ds-sidenet-low and ds-sidenet-high, not of {name}")
+    if config.hard and network.classifier is None:
+        raise InputError("hard classification needs the classification branch, but branches is 'reg'")
     if isinstance(network, EdgeNet):
         read = _READ_BY_REFINEMENT
     elif isinstance(network, DSSideNet):
