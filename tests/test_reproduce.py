@@ -154,9 +154,9 @@ def test_the_two_stage_framework_is_repeated_with_either_router(tmp_path: Path) 
     # a network that answers both ranges routes nothing; the others say how many frames went right
     assert "near_routed_right" not in figures["cde only"]
     assert 0 <= figures["Ours-sc"]["far_routed_right"] <= 1
-    # what the threshold decides: all near below it, none above
-    low_only = figures["R1: sigma = 10 m"]
-    assert {low_only["near_routed_right"], low_only["far_routed_right"]} <= {0.0, 0.5, 1.0}
+    # after one step the coarse network still answers about the middle of its range, 5 m: below 10 m, everything is near
+    for row in ("R1: sigma = 10 m", "R2: sigma = 10 m, low retrained"):
+        assert (figures[row]["near_routed_right"], figures[row]["far_routed_right"]) == (1.0, 0.0)
 
 
 def _finished(config: ReproduceConfig, name: str) -> dict[str, int]:
