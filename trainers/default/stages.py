@@ -105,6 +105,7 @@ _RELATIVE_AND_EDGES = LossConfig(relative=2.0, gradient=2.0)
 _RELATIVE_AND_PLANES = LossConfig(relative=2.0, gradient=1.0)
 # People and cars are few pixels, and what matters.
 _RELATIVE_AND_THINGS = LossConfig(relative=2.0, gradient=2.0, foreground=2.0)
+_RELATIVE_PLANES_AND_THINGS = replace(_RELATIVE_AND_PLANES, foreground=1.0)
 
 # What is learned first, how large things are and how they lie, does not need many pixels: a step at a third of the size
 # costs a tenth. Each stage goes on from the one before; the size of the last one is the size that is shipped.
@@ -444,7 +445,7 @@ STAGES: Mapping[str, Stage] = {
         blend_from="low-company",
         data=(*_NEAR_WORLD, *_NEAR_LARGE, "close-world", "company-world", "gallery-world", "halls-world"),
         augment=_ROLLED_LIT,
-        loss=replace(_RELATIVE_AND_PLANES, foreground=1.0),
+        loss=_RELATIVE_PLANES_AND_THINGS,
         optimizer="muon",
     ),
     "low-sunny": Stage(
@@ -456,7 +457,7 @@ STAGES: Mapping[str, Stage] = {
         after="low-things",
         data=_NEAR_FRESH,
         augment=_ROLLED_LIT,
-        loss=replace(_RELATIVE_AND_PLANES, foreground=1.0),
+        loss=_RELATIVE_PLANES_AND_THINGS,
         optimizer="muon",
     ),
     "low-turned": Stage(
@@ -470,7 +471,7 @@ STAGES: Mapping[str, Stage] = {
         blend_from="low-sunny",
         data=_NEAR_LATER,
         augment=_TURNED,
-        loss=replace(_RELATIVE_AND_PLANES, foreground=1.0),
+        loss=_RELATIVE_PLANES_AND_THINGS,
         optimizer="muon",
         precision="bf16",
     ),
