@@ -57,13 +57,18 @@ def accuracy(bundle: Bundle, data: Sequence[str], limit: int | None) -> Iterator
                     continue
                 score = _score(bundle, route, bundle.path(network.variants[key]), backend, samples)
                 fp32 = fp32 or score
-                cells = [name.rpartition("/")[2], network.network, str(len(samples)), key]
+                cells = [_short(name), network.network, str(len(samples)), key]
                 yield f"| {' | '.join(cells)} | {_cells(fp32, score)} |"
+
+
+def _short(name: str) -> str:
+    """The last part of a data set's `kind:path`."""
+    return name.rpartition(":")[2].rpartition("/")[2]
 
 
 def recipes(bundle: Bundle, data: Sequence[str], limit: int | None, calib: str) -> Iterator[str]:
     """Every method for ranges with all layers in INT8, and each correction of the chosen method, in OpenVINO."""
-    sets = [(name.rpartition("/")[2], name) for name in data]
+    sets = [(_short(name), name) for name in data]
     yield "| network | data | recipe | abs_rel | delta1 | abs_rel against FP32's | in the budget |"
     yield "|---|---|---|---:|---:|---:|---|"
     gathered = gather(bundle, calib)
