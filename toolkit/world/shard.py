@@ -26,7 +26,19 @@ from edgedepth.world.street.storm import is_dark, sensor_in
 
 # Seeds depend on the order: append only.
 World = Literal[
-    "indoor", "street", "walk", "bare", "gallery", "company", "crossing", "jam", "weather", "halls", "close", "sunny"
+    "indoor",
+    "street",
+    "walk",
+    "bare",
+    "gallery",
+    "company",
+    "crossing",
+    "jam",
+    "weather",
+    "halls",
+    "close",
+    "sunny",
+    "scan",
 ]
 WORLDS: tuple[World, ...] = get_args(World)
 
@@ -38,7 +50,7 @@ _LENS_STREAM = 7
 _WEATHER_STREAM = 11
 
 # Worlds of near scenes and of far ones; a walk passes through both, and halls are of either kind.
-ROOMS: tuple[World, ...] = ("indoor", "bare", "gallery", "company", "close", "sunny")
+ROOMS: tuple[World, ...] = ("indoor", "bare", "gallery", "company", "close", "sunny", "scan")
 STREETS: tuple[World, ...] = ("street", "crossing", "jam", "weather")
 
 # 16-bit units per metre: 0.2 mm to 13.1 m indoors, 2 mm to 131 m outdoors and where there is both.
@@ -99,7 +111,7 @@ def recipes(world: World) -> dict[str, Build]:
     from edgedepth.world.halls import HALL_RECIPES
     from edgedepth.world.indoor.bare import bare, gallery
     from edgedepth.world.indoor.close import CLOSE_RECIPES
-    from edgedepth.world.indoor.recipes import INDOOR_RECIPES, inhabited_recipes, sunny_recipes
+    from edgedepth.world.indoor.recipes import INDOOR_RECIPES, inhabited_recipes, scanned_recipes, sunny_recipes
     from edgedepth.world.street.recipes import JAM_RECIPES, STREET_RECIPES
     from edgedepth.world.street.storm import weather
 
@@ -115,6 +127,8 @@ def recipes(world: World) -> dict[str, Build]:
         return dict(HALL_RECIPES)
     if world == "sunny":
         return sunny_recipes()
+    if world == "scan":
+        return scanned_recipes()
     if world == "weather":
         return {name: weather(build) for name, build in STREET_RECIPES.items()}
     if world in ROOMS:

@@ -15,8 +15,8 @@ from edgedepth.world.scene import Texture
 # -- kitchen -------------------------------------------------------------------------------------------------
 
 
-def kitchen_run(dice: Dice, length: float) -> Piece:
-    """A row of base units with sink, stove and hood, wall units above and things on the counter."""
+def kitchen_run(dice: Dice, length: float, things: int = 3) -> Piece:
+    """A row of base units with sink, stove and hood, wall units above and up to thrice `things` on the counter."""
     d, h = dice.uniform(0.58, 0.66), dice.uniform(0.86, 0.94)
     upper = dice.chance(0.75)
 
@@ -37,7 +37,7 @@ def kitchen_run(dice: Dice, length: float) -> Piece:
         stove_x = -math.copysign(dice.uniform(0.12, 0.33) * length, sink_x)
         _stove(kit, pose.at(stove_x, 0, h), d)
         for x in (-0.42, 0.0, 0.42):
-            count = dice.integer(0, 3)
+            count = dice.integer(0, things)
             if abs(x * length - sink_x) > 0.45 and abs(x * length - stove_x) > 0.45:
                 props.scatter(kit, pose.at(x * length, -0.05, h), 0.5, d - 0.1, count, props.KITCHEN_PROPS)
         if upper:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from edgedepth.world import palette
 from edgedepth.world.builder import Dice, SceneBuilder
 from edgedepth.world.indoor import dressing, fixtures, furniture, props
 from edgedepth.world.indoor.placing import Kit, Piece, Pose
 from edgedepth.world.indoor.rooms import Room, Shape, build_room
-from edgedepth.world.indoor.viewpoints import close_views, room_views, towards_windows
+from edgedepth.world.indoor.viewpoints import Sampler, close_views, room_views, scanning_views, window_views
 from edgedepth.world.recipe import Build, BuiltScene
+from edgedepth.world.scene import Scene
 
 Maker = Callable[[Dice], Piece]
 
@@ -68,12 +70,11 @@ def _furnished(dice: Dice, category: _Category, segments: int = 10) -> Room:
     return room
 
 
-def _recipe(name: str, category: _Category) -> Build:
+def _recipe(name: str, category: _Category, views: Callable[[Scene, Room], Sampler] = room_views) -> Build:
     def build(dice: Dice) -> BuiltScene:
         room = _furnished(dice, category)
         scene = room.kit.b.finish(name)
-        views = room_views(scene, room)
-        return BuiltScene(scene, towards_windows(views, room) if category.sunny else views)
+        return BuiltScene(scene, views(scene, room))
 
     return build
 
@@ -212,32 +213,34 @@ def _living_room(room: Room) -> None:
         _table_with_chairs(room, furniture.table(dice), furniture.chair, 0.8, 0.05)
 
 
-def _corner_kitchen(room: Room) -> bool:
+def _corner_kitchen(room: Room, things: int) -> bool:
     """Two runs that meet in a corner of the room; False where no corner is free."""
     kit, dice, plan = room.kit, room.kit.dice, room.plan
     for _ in range(6):
         first = dice.integer(0, len(plan.walls) - 1)
         wall, beside = plan.walls[first], plan.walls[(first + 1) % len(plan.walls)]
         lengths = [dice.uniform(1.3, max(1.31, min(3.4, side.length - 0.7))) for side in (wall, beside)]
-        run = fixtures.kitchen_run(dice, lengths[0])
+        run = fixtures.kitchen_run(dice, lengths[0], things)
         if not plan.at_wall(kit, run, first, wall.length - lengths[0] / 2 - 0.03):
             continue
-        other = fixtures.kitchen_run(dice, lengths[1])
+        other = fixtures.kitchen_run(dice, lengths[1], things)
         plan.at_wall(kit, other, (first + 1) % len(plan.walls), run.depth + 0.04 + lengths[1] / 2)
         return True
     return False
 
 
-def _kitchen(room: Room) -> None:
+def _kitchen(room: Room, things: int = 3) -> None:
     kit, dice = room.kit, room.kit.dice
-    if dice.chance(0.55) and _corner_kitchen(room):
+    if dice.chance(0.55) and _corner_kitchen(room, things):
         order = []
     else:
         order = sorted(range(len(room.plan.walls)), key=lambda i: -room.plan.walls[i].length + dice.uniform(0, 1.5))
     for index in order[: dice.choice((1, 2, 2))]:
         for _ in range(10):
             length = min(dice.uniform(1.3, 3.6), room.plan.walls[index].length - 0.12)
-            if length > 1.2 and room.plan.against_wall(kit, fixtures.kitchen_run(dice, length), wall=index, tries=3):
+            if length <= 1.2:
+                continue
+            if room.plan.against_wall(kit, fixtures.kitchen_run(dice, length, things), wall=index, tries=3):
                 break
     room.plan.against_wall(kit, fixtures.fridge(dice), tries=20)
     if dice.chance(0.6) and room.width * room.length > 7:
@@ -495,7 +498,7 @@ def inhabited_recipes() -> dict[str, Build]:
 def sunny_recipes() -> dict[str, Build]:
     """Rooms of homes and offices with glass doors to a terrace, the sun before one of them, and lounge chairs."""
     names = ("living_room", "bedroom", "dining_room", "kitchen", "office", "meeting_room")
-    return {name: _recipe(name, _made_sunny(_CATEGORIES[name])) for name in names}
+    return {name: _recipe(name, _made_sunny(_CATEGORIES[name]), window_views) for name in names}
 
 
 def _made_sunny(category: _Category) -> _Category:
@@ -506,3 +509,12 @@ def _made_sunny(category: _Category) -> _Category:
 
     glazed = tuple(replace(shape, glass_doors=True, windows=(1, 2), sloped=0.05) for shape in category.shapes)
     return replace(category, shapes=glazed, furnish=furnish, sunny=True)
+
+
+def scanned_recipes() -> dict[str, Build]:
+    """Furnished rooms with more on their walls and counters, as somebody who scans them with a camera sees them."""
+    names = ("bedroom", "living_room", "kitchen", "bathroom", "office", "meeting_room", "dining_room", "workshop",
+             "store_room")  # fmt: skip
+    full = {name: replace(_CATEGORIES[name], wall_things=(3, 16), people=0.08) for name in names}
+    full["kitchen"] = replace(full["kitchen"], furnish=partial(_kitchen, things=9))
+    return {name: _recipe(name, category, scanning_views) for name, category in full.items()}

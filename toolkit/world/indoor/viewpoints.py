@@ -14,6 +14,8 @@ from edgedepth.world.indoor.placing import FloorPlan
 from edgedepth.world.indoor.rooms import Room
 from edgedepth.world.scene import Scene, View
 
+Sampler = Callable[[Dice], View]
+
 _COLUMNS, _ROWS = 7, 4  # the coarse grid of probing rays
 _FLOOR_ROBOTS = 0.1  # share of the views of rooms
 _FLOOR_M = (0.06, 0.25)  # height of their cameras
@@ -91,7 +93,7 @@ def _height_and_pitch(dice: Dice, ceiling: float) -> tuple[float, float]:
     return min(z, ceiling - 0.25), math.radians(pitch)
 
 
-def room_views(scene: Scene, room: Room) -> Callable[[Dice], View]:
+def room_views(scene: Scene, room: Room) -> Sampler:
     """A sampler of views across the room, from near its walls or from its middle."""
 
     def sample(dice: Dice) -> View:
@@ -108,8 +110,9 @@ def room_views(scene: Scene, room: Room) -> Callable[[Dice], View]:
     return sample
 
 
-def towards_windows(sample: Callable[[Dice], View], room: Room) -> Callable[[Dice], View]:
-    """A sampler of the same views, most of them turned to where they show a window or what is beside it."""
+def window_views(scene: Scene, room: Room) -> Sampler:
+    """A sampler of views across the room, most of them turned to where they show a window or what is beside it."""
+    sample = room_views(scene, room)
 
     def turned(dice: Dice) -> View:
         view = sample(dice)
@@ -181,9 +184,50 @@ def _aim(dice: Dice, room: Room, x: float, y: float, z: float, pitch: float) -> 
     return math.atan2(*across) + dice.normal(0.35), pitch
 
 
-def close_views(
-    scene: Scene, room: Room, top: tuple[float, float, float], size: tuple[float, float]
-) -> Callable[[Dice], View]:
+def scanning_views(scene: Scene, room: Room) -> Sampler:
+    """A sampler of views from a camera in the hand that goes over a room's furniture and walls, 0.8-2.6 m before them.
+
+    It looks mostly downwards and is held askew; what it sees is one side of a room and seldom the whole.
+    """
+
+    def candidate(dice: Dice) -> View:
+        x, y, z = room.width / 2, room.length / 2, 1.4
+        for attempt in range(60):
+            x, y, z = dice.uniform(0, room.width), dice.uniform(0, room.length), dice.uniform(1.0, 1.8)
+            z = min(z, room.height_at(x) - 0.3)
+            if stands_free(room.plan, x, y, z, 0.25 if attempt < 40 else 0.15):
+                break
+        yaw, far, rise = _before(dice, room, x, y, z)
+        pitch = min(max(math.atan2(rise, far) + dice.normal(0.12), math.radians(-60)), math.radians(10))
+        return View(
+            position=(x, y, z), yaw=yaw + dice.normal(0.25), pitch=pitch, roll=math.radians(dice.normal(6.0)),
+            hfov_deg=dice.uniform(50, 76),
+        )  # fmt: skip
+
+    def sample(dice: Dice) -> View:
+        view = candidate(dice)
+        for attempt in range(24):
+            if clear_view(scene, view, 0.5, (0.9, 2.8), objects=4 if attempt < 16 else 2):
+                break
+            view = candidate(dice)
+        return view
+
+    return sample
+
+
+def _before(dice: Dice, room: Room, x: float, y: float, z: float) -> tuple[float, float, float]:
+    """Heading to a piece of furniture or a wall 0.8-2.6 m away, how far it is, and how much higher than `z` the aim."""
+    subjects = [(f.x, f.y, f.top) for f in room.plan.footprints if f.solid]
+    for wall in room.plan.walls:
+        place = wall.pose(dice.uniform(0.1, 0.9) * wall.length)
+        subjects.append((place.x, place.y, 2.2))
+    near = [s for s in subjects if 0.8 < math.hypot(s[0] - x, s[1] - y) < 2.6]
+    to_x, to_y, top = dice.choice(near or subjects)
+    aim = dice.uniform(0.2, 1.1) * min(top, 1.6)
+    return math.atan2(to_y - y, to_x - x), max(math.hypot(to_x - x, to_y - y), 0.1), aim - z
+
+
+def close_views(scene: Scene, room: Room, top: tuple[float, float, float], size: tuple[float, float]) -> Sampler:
     """A sampler of views of a table top from 0.3-1.5 m; `top` is its middle, `size` its extent in metres."""
 
     def candidate(dice: Dice) -> View:
