@@ -6,11 +6,12 @@
     edgedepth synth walk --world walk --count 72 --size 384x216 --seed 11
     edgedepth synth company --world company --count 2400 --size 320x240 --seed 7 --views-per-scene 2 --split test
     edgedepth synth crossing --world crossing --count 2400 --size 384x220 --seed 7 --views-per-scene 2 --split test
+    edgedepth synth scan --world scan --count 2400 --size 320x240 --seed 7 --views-per-scene 2 --split test
     edgedepth synth close --world close --count 2400 --size 320x240 --seed 7 --views-per-scene 2 --split test
     edgedepth synth weather --world weather --count 2400 --size 384x220 --seed 7 --views-per-scene 2 --split test
     edgedepth synth halls --world halls --count 2400 --size 320x240 --seed 7 --views-per-scene 2 --split test
     python benchmarks/accuracy.py all default --unseen synth:rooms --unseen synth:streets --unseen synth:company \
-        --unseen synth:crossing --unseen synth:weather --unseen synth:halls --unseen synth:close \
+        --unseen synth:crossing --unseen synth:weather --unseen synth:halls --unseen synth:scan --unseen synth:close \
         --style synth:plain --style synth:walk --write docs/accuracy.md
 
 Or one of them: `rendered` (test splits of sets that were trained on, and sets of styles that were not), `real`

@@ -17,7 +17,8 @@ def synth(
     world: Annotated[
         str,
         typer.Option(
-            help="indoor, sunny, close, street, jam, weather, halls, walk; for routers bare, gallery, company, crossing"
+            help="indoor, scan, sunny, close, street, jam, weather, halls, walk; "
+            "for routers bare, gallery, company, crossing"
         ),
     ],
     count: Annotated[int, typer.Option(min=1, help="How many views (of a walk: frames).")] = 100,
