@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -158,6 +159,17 @@ def test_good_data_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert (found["samples"], found["looked_at"], found["findings"]) == (4, 3, [])
     assert found["sizes"] == {"64x48": 3}
     assert 0.8 < found["depth_m"][0] < found["depth_m"][1] < found["depth_m"][2] < 8
+
+
+def test_no_frame_is_kept_in_memory(tmp_path: Path) -> None:
+    pairs = write_planes(tmp_path, 12, size_wh=(320, 240))
+    held: list[int] = []
+    tracemalloc.start()
+    try:
+        check_dataset(f"pairs:{pairs}", progress=lambda: held.append(tracemalloc.get_traced_memory()[0]))
+    finally:
+        tracemalloc.stop()
+    assert held[-1] - held[1] < 320 * 240 * 4  # ten frames later, less than the depth of one
 
 
 def test_the_command_fails_on_errors_and_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

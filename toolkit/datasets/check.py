@@ -25,6 +25,7 @@ _VIEW_DEG = (15.0, 150.0)
 _NEAREST_M, _FARTHEST_M = 0.02, 1000.0
 _TYPICAL_M = (0.2, 200.0)  # median depth of a frame
 _MALFORMED = 20  # entries of a list that are told one by one
+_KEPT = 1_000_000  # depths that percentiles are taken of, of all samples together
 _SPARSE = 0.005  # share of measured pixels; KITTI's laser gives 0.05 raw, 0.16 annotated
 
 
@@ -115,10 +116,10 @@ def check_dataset(
     if malformed:
         return _of_malformed(name, malformed)
     dataset = open_dataset(name, split) if split is not None else _whole(name)
-    tally = _Tally()
+    chosen = dataset.limited(limit)
+    tally = _Tally(len(chosen))
     for sample, what in _of_the_list(dataset):
         tally.add("warning", what, sample)
-    chosen = dataset.limited(limit)
     for entry in chosen.entries:
         try:
             tally.look(entry.load())
@@ -199,9 +200,10 @@ def _of_the_list(dataset: DepthDataset) -> Iterator[tuple[str, str]]:
 
 
 class _Tally:
-    """Findings so far."""
+    """Findings so far, of `samples` that will be looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, samples: int) -> None:
+        self._kept = min(1000, max(1, _KEPT // max(1, samples)))  # of each: memory must not grow with the set
         self.sizes: Counter[str] = Counter()
         self._found: dict[tuple[Level, str], list[str]] = {}
         self._depths: list[NDArray[np.float32]] = []
@@ -217,7 +219,8 @@ class _Tally:
         if known.size == 0:
             self.add("error", "not one pixel of depth", sample.id)
             return
-        self._depths.append(known[:: max(1, known.size // 1000)])
+        step = max(1, known.size // self._kept)
+        self._depths.append(known[step // 2 :: step].copy())  # a view would keep the whole frame
         for wrong, what in (
             (known.size < _SPARSE * sample.depth_m.size, f"less than {100 * _SPARSE:g} % of the pixels have depth"),
             (known.min() < _NEAREST_M, f"depth below {_NEAREST_M} m: negative, or in another unit"),
