@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import InputError
+from edgedepth.core.preprocess import canonical_camera, focal_scale, placement_for
+from edgedepth.core.spec import DepthSpec
 from edgedepth.datasets import DepthSample
 from edgedepth.datasets.transforms import cropped, resized, turned, zero_padded
 
@@ -81,10 +85,22 @@ def test_what_the_frame_does_not_show_is_unknown() -> None:
     assert np.isnan(rolled.depth_m).mean() < 0.1
 
 
-def test_without_a_camera_a_zoom_brings_the_scene_nearer() -> None:
+def test_without_a_camera_a_narrower_view_brings_the_scene_nearer() -> None:
     after = turned(marked(camera=False), zoom=1.25, roll_deg=0.0, mirrored=False, offset=(0.0, 0.0), wh=(114, 76))
     assert after.camera is None
-    assert np.unique(after.depth_m).tolist() == pytest.approx([2.0 / 1.25, 4.0 / 1.25, 8.0 / 1.25])
+    narrower = 1.25 / 0.95
+    assert np.unique(after.depth_m).tolist() == pytest.approx([2 / narrower, 4 / narrower, 8 / narrower])
+
+
+def test_without_a_camera_a_network_learns_what_it_learns_of_the_canonical_one() -> None:
+    spec = DepthSpec(input_wh=(60, 40), min_m=0.3, max_m=10, f_canonical_px=50)
+    bare = marked(camera=False)
+    known = replace(bare, camera=canonical_camera(placement_for((120, 80), spec), spec))
+    learned = []
+    for sample in (bare, known):
+        after = turned(sample, zoom=1.25, roll_deg=0.0, mirrored=False, offset=(0.0, 0.0), wh=(114, 76))
+        learned.append(after.depth_m / focal_scale(after.camera, placement_for((114, 76), spec), spec))
+    np.testing.assert_allclose(learned[0], learned[1], rtol=1e-5)
 
 
 def test_windows_and_sizes_that_cannot_be_are_refused() -> None:

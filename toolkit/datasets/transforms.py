@@ -81,8 +81,8 @@ def turned(
     """The view of a camera that is rolled about its axis, `zoom` times as long, and perhaps in a mirrored world.
 
     A roll and a longer lens leave every point's depth along the axis as it is, so metres stay true and the camera of
-    the new frame says how it was taken. Of a sample without a camera nobody knows the lens: there, depth is divided by
-    the zoom, as Eigen et al. do, for a camera of the old focal length that stands nearer.
+    the new frame says how it was taken. A sample without a camera is taken to be from the canonical one, whatever its
+    size: there, depth is divided by how much narrower the view is, for a camera of the old view that stands nearer.
 
     Args:
         sample: what is seen.
@@ -108,7 +108,7 @@ def turned(
     return replace(
         sample,
         image_bgr=_warped(sample.image_bgr, change, wh, cv2.INTER_LINEAR, 0),
-        depth_m=depth_m if sample.camera is not None else depth_m / np.float32(zoom),
+        depth_m=depth_m if sample.camera is not None else depth_m / np.float32(zoom * width / wh[0]),
         camera=None if sample.camera is None else camera,
         semantic=None if sample.semantic is None else _warped(sample.semantic, change, wh, cv2.INTER_NEAREST, 0),
     )
