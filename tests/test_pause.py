@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs PyTorch: pip install 'edgedepth[train]'")
 
 from edgedepth.core.errors import CheckpointError, InputError
+from edgedepth.trainers import loop
 from edgedepth.trainers.checkpoint import load_checkpoint
 from edgedepth.trainers.config import TrainConfig
 from edgedepth.trainers.default import recipe as recipes
@@ -20,7 +22,9 @@ from edgedepth.trainers.default.recipe import Recipe, run_recipe
 from edgedepth.trainers.default.stages import Stage
 from edgedepth.trainers.pause import Deadline, Paused, pack, unpack
 from edgedepth.trainers.train import train
+from edgedepth.trainers.train_depth import DepthTask
 from tests.frames import write_planes
+from tests.stopped import stopped_at
 from tests.test_cli import call
 from tests.test_training import TINY
 
@@ -111,6 +115,31 @@ def test_the_command_pauses_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFi
     assert went_on[0]["seconds"] >= before[-1]["seconds"]  # of tenths
 
 
+def test_evaluations_come_as_often_in_short_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that are shorter than the time between two evaluations would else never see one, nor lose patience."""
+    clock = iter(range(10_000))
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: next(clock)))  # a step takes a second
+    config = TrainConfig(
+        network="edge-low", data=(f"pairs:{write_planes(tmp_path / 'pairs', 30)}",), out=tmp_path / "run",
+        size=(64, 48), batch=9, epochs=6, threads=1, options=TINY, eval_seconds=6,
+    )  # fmt: skip
+    for step in (4, 8):
+        with stopped_at(DepthTask, step):
+            train(replace(config, resume=True))
+    train(replace(config, resume=True))
+    assert [line["step"] for line in logged(config.out, "evaluation")] == [7, 14, 18]
+
+
+def test_a_pause_at_the_end_of_an_epoch_leaves_its_picture(tmp_path: Path) -> None:
+    config = TrainConfig(
+        network="edge-low", data=(f"pairs:{write_planes(tmp_path / 'pairs', 10)}",), out=tmp_path / "run",
+        size=(64, 48), batch=9, epochs=2, threads=1, options=TINY, pictures=1,
+    )  # fmt: skip
+    with pytest.raises(Paused):
+        train(replace(config, deadline=Deadline(1e-9)))
+    assert [path.name for path in (config.out / "pictures").iterdir()] == ["epoch-0001.jpg"]
+
+
 def test_a_run_in_pieces_is_resumed_and_not_begun_anew(tmp_path: Path) -> None:
     config = TrainConfig(
         network="edge-low", data=(f"pairs:{write_planes(tmp_path / 'pairs', 30)}",), out=tmp_path / "run",
@@ -125,6 +154,6 @@ def test_a_run_in_pieces_is_resumed_and_not_begun_anew(tmp_path: Path) -> None:
     assert [line["step"] for line in logged(config.out)] == [1, steps + 1]  # the first of each call
 
 
-def logged(folder: Path) -> list[dict[str, Any]]:
+def logged(folder: Path, event: str = "step") -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [line for line in lines if line["event"] == "step"]
+    return [line for line in lines if line["event"] == event]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -193,6 +194,33 @@ def test_an_interrupt_before_the_optimizers_step_loses_no_step(config: TrainConf
         with pytest.raises(KeyboardInterrupt):
             train_depth(short)
     assert torch.load(config.out / "state.pt", weights_only=True)["step"] == 0
+
+
+def test_an_interrupt_within_the_optimizers_step_waits_for_its_end(config: TrainConfig, tmp_path: Path) -> None:
+    """Weights of one step saved under the number of another would not go on as they would have."""
+    short = replace(config, epochs=1)
+    train_depth(replace(short, out=tmp_path / "whole"))
+    step = torch.optim.AdamW.step
+
+    def interrupted(optimizer: torch.optim.AdamW, *arguments: object) -> None:
+        step(optimizer, *arguments)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train_depth(short)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert torch.load(config.out / "state.pt", weights_only=True)["step"] == 1
+    train_depth(replace(short, resume=True))
+    states = [torch.load(folder / "state.pt", weights_only=True) for folder in (tmp_path / "whole", short.out)]
+    for name, tensor in states[0]["average"].items():
+        assert torch.equal(tensor, states[1]["average"][name]), name
+
+
+def test_epochs_that_are_so_many_steps_are_no_step_more(config: TrainConfig) -> None:
+    assert 29 / (29 / 7 * 7) < 1
+    assert train_depth(replace(config, batch=5, epochs=29 / 7)).steps == 29
 
 
 def test_fine_tuning_starts_from_the_given_weights(config: TrainConfig, tmp_path: Path) -> None:

@@ -37,9 +37,10 @@ from edgedepth.trainers.processes import (
     world_size,
 )
 from edgedepth.trainers.start import blended_checkpoint, prepare_folder
-from edgedepth.trainers.state import Averaged, RunState
+from edgedepth.trainers.state import Averaged, RunState, unbroken
 
 _LOG_SECONDS = 10.0
+_ROUNDING = 1e-9  # of epochs that are so many steps over those of an epoch, which must not make one step more
 _MAX_BAD_STEPS = 50  # in a row, before a run that only gives NaN is given up
 # figures that tell a better network, the first that a task has; True where larger is better
 _JUDGED_BY = (("abs_rel", False), ("routing_best", True), ("accuracy", True))
@@ -174,7 +175,8 @@ class _Run:
             shares.append(self.state.seconds / (60 * self.config.minutes))
         if self.config.epochs is not None:
             shares.append(self.state.step / (self.config.epochs * self.task.steps_per_epoch))
-        return max(shares)
+        spent = max(shares)
+        return spent if spent < 1 - _ROUNDING else 1.0
 
     @property
     def impatient(self) -> bool:
@@ -202,7 +204,7 @@ class _Run:
 
     def _train(self) -> None:
         started = time.monotonic() - self.state.seconds
-        saved = evaluated = self.state.seconds
+        saved = self.state.seconds
         logged = -math.inf
         batches = iter(self.task.batches(self.state.step))
         with progress_bar() as bar:
@@ -215,12 +217,12 @@ class _Run:
                     self._log("step", mean_over_processes(terms))
                     bar.update(shown, completed=self.progress, description=self._description(terms))
                     logged = now
-                self._pause_in_time()
                 if self.state.step // self.task.steps_per_epoch > epoch:
                     self._draw(epoch + 1)
-                if now - evaluated > self.config.eval_seconds:
+                self._pause_in_time()
+                if now - self.state.evaluated > self.config.eval_seconds:
                     self._evaluate()
-                    evaluated = now
+                    self.state.evaluated = now
                 if now - saved > self.config.save_seconds:
                     self._save_state()
                     saved = now
@@ -263,11 +265,12 @@ class _Run:
             self.objective, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
         )
         if norm is None or bool(torch.isfinite(norm)):
-            self.optimizer.step()
-            self.average.update(self.state.step + 1)
-            self.state.step += 1  # not before: a step that was broken off is taken again
+            with unbroken():  # a step that was broken off before is taken again
+                self.optimizer.step()
+                self.average.update(self.state.step + 1)
+                self.state.step += 1
+                self._copy(self.task.objective.buffers(), self.buffers)
             self.bad_in_a_row = 0
-            self._copy(self.task.objective.buffers(), self.buffers)
         else:
             self.state.step += 1
             self._leave_out(seen)

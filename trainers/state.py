@@ -1,8 +1,10 @@
-"""What survives an interruption: averaged weights, and the whole state of a run in one file."""
+"""What survives an interruption: averaged weights, the whole state of a run in one file, and what is not broken off."""
 
 from __future__ import annotations
 
 import pickle
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,27 @@ from torch import Tensor, nn
 
 from edgedepth.core.errors import CheckpointError, InputError, OutputError
 from edgedepth.core.files import atomic_path
+
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # what a run is stopped with; the CLI makes all of them Ctrl-C
+
+
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """What would stop the run inside the block stops it at its end, so that weights and their step belong together."""
+    if threading.current_thread() is not threading.main_thread():  # no other is interrupted
+        yield
+        return
+    late: list[signal.Signals] = []
+    before = {number: handler for number in _ENDS if callable(handler := signal.getsignal(number))}
+    for number in before:
+        signal.signal(number, lambda came, _frame: late.append(signal.Signals(came)))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if late:
+            signal.raise_signal(late[0])
 
 
 class Averaged:
@@ -77,8 +100,8 @@ class Averaged:
 class RunState:
     """Step, seconds, weights, averaged weights and optimizer of a run, in one file that is replaced whole.
 
-    kind: the optimizer's name. bad_steps: steps that were left out. best_figures, waited: of the best evaluation, and
-    how many came after it.
+    kind: the optimizer's name. bad_steps: steps that were left out. evaluated: seconds at the last evaluation.
+    best_figures, waited: of the best evaluation, and how many came after it.
     The file holds plain tensors and numbers only and is loaded as such, so that it cannot run code.
     """
 
@@ -89,6 +112,7 @@ class RunState:
         self.step = 0
         self.seconds = 0.0
         self.bad_steps = 0
+        self.evaluated = 0.0
         self.best_figures: dict[str, float] = {}
         self.waited = 0
         self._objective, self._average, self._optimizer = objective, average, optimizer
@@ -103,6 +127,7 @@ class RunState:
             "step": self.step,
             "seconds": self.seconds,
             "bad_steps": self.bad_steps,
+            "evaluated": self.evaluated,
             "best_figures": self.best_figures,
             "waited": self.waited,
             "objective": self._objective.state_dict(),
@@ -148,6 +173,7 @@ class RunState:
                 group.update(settings)
             self.step, self.seconds = state["step"], state["seconds"]
             self.bad_steps, self.waited = state.get("bad_steps", 0), state.get("waited", 0)
+            self.evaluated = state.get("evaluated", self.seconds)
             self.best_figures = state.get("best_figures", {})
         except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
             why = type(error).__name__ if isinstance(error, pickle.UnpicklingError) else str(error).splitlines()[0]
