@@ -3,7 +3,9 @@
 Strongly typed engines take precision from the graph alone. Convolutions and everything between them become float16;
 float32 islands stay where half precision's 11 bits or its range of 65504 are not enough:
 
-- softmax, exp, log, powers, normalisations and reductions, and what reads a softmax: the expectation over bins;
+- softmax, exp, log, powers, normalisations and reductions, and what reads a softmax: the expectation over bins. The
+  product of an attention is none: a mean of values keeps their range, and in float32 engines would not fuse it with
+  the softmax;
 - thin maps (at most 4 channels) between convolutions: the image while it is normalised, bin indices while they are
   upsampled and corrected, depth while it is decoded. They cost next to nothing, and one step of float16 near index
   64 would be 1/32 of a bin;
@@ -31,6 +33,7 @@ FLOAT_OPS = frozenset(
         "ReduceMean", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceSumSquare", "ReduceProd", "CumSum",
         "GlobalAveragePool", "InstanceNormalization", "LayerNormalization", "GroupNormalization",
         "BatchNormalization", "LpNormalization", "MeanVarianceNormalization",
+        "ConstantOfShape", "Range",  # which say their type themselves, or know no float16
     }
 )  # fmt: skip
 # Element by element or close to it: what happens to a thin map between convolutions.
@@ -93,7 +96,7 @@ def float_islands(graph: Graph, keep: Collection[str] = ()) -> frozenset[str]:
             moves_float = (
                 node.op_type in FLOAT_OPS
                 or (node.op_type in CARRIERS and _is_thin(graph, name))
-                or any(source in softmaxes for source in node.input)
+                or (any(source in softmaxes for source in node.input) and not _is_attention(graph, node))
                 or _unfit_constant(graph, node)
                 or (node.op_type == "Cast" and graph.dtype(name) == TensorProto.FLOAT)
             )
@@ -193,6 +196,13 @@ def _is_float_input(graph: Graph, name: str) -> bool:
 def _is_thin(graph: Graph, name: str) -> bool:
     dims = graph.dims(name)
     return dims is not None and len(dims) == 4 and dims[1] is not None and dims[1] <= THIN_CHANNELS
+
+
+def _is_attention(graph: Graph, node: NodeProto) -> bool:
+    """True for a product of probabilities and computed vectors; one of few numbers is an expectation."""
+    dims = graph.dims(node.output[0])
+    wide = bool(dims) and (dims[-1] or 0) > THIN_CHANNELS
+    return node.op_type == "MatMul" and wide and not any(graph.is_constant(name) for name in node.input)
 
 
 def _unfit_constant(graph: Graph, node: NodeProto) -> bool:

@@ -14,6 +14,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from edgedepth.core.errors import InputError
+from edgedepth.engines.tensorrt.build import engine_from_onnx
+from edgedepth.engines.tensorrt.config import BuildConfig
+from edgedepth.engines.tensorrt.flavour import load_flavour
 from edgedepth.export.emulation import emulated_float16
 from edgedepth.export.passes.graph import Graph
 from edgedepth.export.precision import float_islands, to_float16
@@ -138,6 +141,46 @@ def test_what_keeps_a_divisor_from_zero_stays_float(tiny: float) -> None:
     assert (types(typed)["Add"] == FLOAT) == (tiny < 1e-7)
 
 
+def attention(values: int) -> onnx.ModelProto:
+    """Two heads of 64 queries, and keys of as many numbers: a mean of `values` computed numbers for each query."""
+    net = Net(dtype=np.float32)
+    x = net.input("x", 1, 2, 64, 64)
+    query, value = net.op("MatMul", x, net.random(64, 64)), net.op("MatMul", x, net.random(64, values))
+    key = net.op("Transpose", net.op("MatMul", x, net.random(64, 64)), perm=[0, 1, 3, 2])
+    weights = net.op("Softmax", net.op("MatMul", query, key), axis=-1)
+    return net.model(net.op("MatMul", weights, value))
+
+
+@pytest.mark.parametrize(("values", "kind"), [(64, HALF), (1, FLOAT)])
+def test_attention_is_half_and_an_expectation_of_computed_depths_is_not(values: int, kind: int) -> None:
+    graph = Graph(to_float16(attention(values)))
+    (softmax,) = graph.of_type("Softmax")
+    assert graph.dtype(softmax.output[0]) == FLOAT
+    assert graph.dtype(graph.of_type("MatMul")[-1].output[0]) == kind
+
+
+def made_of_a_size(maker: str) -> onnx.ModelProto:
+    """A convolution, plus what `maker` makes of its size."""
+    net = Net(dtype=np.float32)
+    features = net.conv(net.input("x", 1, 8, 4, 6), 8, 8)
+    if maker == "Range":
+        width = net.op("Cast", net.op("Squeeze", net.op("Shape", features, start=3, end=4)), to=FLOAT)
+        extra = net.op("Range", net.const(0.0), width, net.const(1.0))
+    else:
+        value = numpy_helper.from_array(np.array([0.5], np.float32))
+        extra = net.op("ConstantOfShape", net.op("Shape", features), value=value)
+    return net.model(net.op("Add", features, extra))
+
+
+@pytest.mark.parametrize("maker", ["Range", "ConstantOfShape"])
+def test_what_knows_no_half_precision_is_made_in_float_and_cast(maker: str) -> None:
+    model = made_of_a_size(maker)
+    typed = to_float16(model)
+    assert types(typed)["Add"] == HALF
+    x = np.random.default_rng(0).normal(size=(1, 8, 4, 6)).astype(np.float32)
+    np.testing.assert_allclose(run(typed, {"x": x}), run(model, {"x": x}), rtol=1e-2, atol=0.05)
+
+
 def control_flow() -> onnx.ModelProto:
     branch = helper.make_graph(
         [helper.make_node("Relu", ["x"], ["b"])], "b", [], [helper.make_tensor_value_info("b", FLOAT, [1])]
@@ -254,6 +297,14 @@ def test_builds_strongly_typed(tmp_path: Path) -> None:
     layers = [network.get_layer(number) for number in range(network.num_layers)]
     convolutions = [layer for layer in layers if layer.type == trt.LayerType.CONVOLUTION]
     assert {layer.get_output(0).dtype for layer in convolutions} == {trt.DataType.HALF}
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorrt_rtx") is None, reason="tensorrt-rtx is not installed")
+def test_attention_becomes_one_kernel(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    onnx.save(to_float16(attention(64)), path)
+    engine = engine_from_onnx(path, BuildConfig(targets=("sm89",)), load_flavour("tensorrt-rtx"))
+    assert [kernel.name for kernel in engine.kernels if "mha" in kernel.name]
 
 
 # -- emulation -------------------------------------------------------------------------------------------------
