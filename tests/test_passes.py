@@ -358,6 +358,25 @@ def widening(net: Net) -> Sequence[str]:
     return [net.op("Add", net.op("Add", x, net.random(1, 3, 4, 4)), net.const(1.0))]
 
 
+def divided_by_zero(net: Net) -> Sequence[str]:
+    return [net.op("Mul", net.op("Div", net.input("x", 1, 3, 2, 2), net.const(0.0)), net.const(0.5))]
+
+
+def beyond_the_largest_number(net: Net) -> Sequence[str]:
+    """Zero stays zero step by step, but is no number times infinity."""
+    return [net.op("Mul", net.op("Mul", net.input("x", 1, 3, 2, 2), net.const(1e200)), net.const(1e200))]
+
+
+def rounded_by_a_large_number(net: Net) -> Sequence[str]:
+    """What rounds float32 to whole numbers."""
+    large = net.const(2.0**23)
+    return [net.op("Sub", net.op("Add", net.input("x", 1, 3, 2, 2), large), large)]
+
+
+def rows_and_columns(net: Net) -> Sequence[str]:
+    return [net.op("Add", net.op("Add", net.input("x", 1, 3, 4, 5), net.random(4, 1)), net.random(1, 5))]
+
+
 def constant_divided(net: Net) -> Sequence[str]:
     x = net.input("x", 2, 3)
     return [net.op("Mul", net.op("Mul", net.op("Div", net.const(1.0), x), net.const(2.0)), net.const(2.0))]
@@ -373,6 +392,12 @@ def sum_over_rows(net: Net) -> Sequence[str]:
     x = net.input("x", 1, 4, 4, 4)
     product = net.op("Mul", net.op("Softmax", x, axis=1), net.const(np.arange(4.0).reshape(1, 4, 1, 1)))
     return [net.op("ReduceSum", product, net.const(np.array([2])))]
+
+
+def index_of_another_axis(net: Net) -> Sequence[str]:
+    """Of five axes, of which the sum takes another."""
+    weighted = net.op("Mul", net.op("Softmax", net.input("x", 1, 5, 2, 3), axis=1), net.random(1, 1, 5, 1, 1))
+    return [net.op("ReduceSum", weighted, net.const(np.array([1])))]
 
 
 def weights_per_pixel(net: Net) -> Sequence[str]:
@@ -534,9 +559,14 @@ def joined_with_an_open_map(net: Net) -> Sequence[str]:
 REFUSES: list[tuple[Rewrite[Any], Build, str]] = [
     (MERGE_AFFINE, widening, "widens"),
     (MERGE_AFFINE, constant_divided, "divided by the tensor"),
+    (MERGE_AFFINE, divided_by_zero, "not finite"),
+    (MERGE_AFFINE, beyond_the_largest_number, "not finite"),
+    (MERGE_AFFINE, rounded_by_a_large_number, "which rounds"),
+    (MERGE_AFFINE, rows_and_columns, "widen one another"),
     (SOFT_ARGMAX, softmax_over_rows, "softmax is not over the channels"),
     (SOFT_ARGMAX, sum_over_rows, "sum is not over the channels"),
     (SOFT_ARGMAX, weights_per_pixel, "not one number per channel"),
+    (SOFT_ARGMAX, index_of_another_axis, "not one number per channel"),
     (UNPOOL_CONV, unpooled_3x3, "not a constant 5x5"),
     (UNPOOL_CONV, unpooled_grouped, "grouped"),
     (UNPOOL_CONV, unpooled_strided, "strided"),

@@ -22,6 +22,8 @@ from onnx import NodeProto, TensorProto, helper
 from edgedepth.export.passes.graph import Graph
 from edgedepth.export.passes.machine import Rewrite
 
+_LARGEST = 2.0**16  # how many times a number added and taken off again may be what is left of it
+
 _STEPS = ("Mul", "Div", "Add", "Sub")
 
 
@@ -71,7 +73,21 @@ def _refuse(graph: Graph, match: _Match) -> str | None:
             return "a constant widens the tensor"
         if node.op_type == "Div" and graph.is_constant(node.input[0]):
             return "a constant is divided by the tensor"
-    return None
+    return _refuse_numbers(graph, match)
+
+
+def _refuse_numbers(graph: Graph, match: _Match) -> str | None:
+    """Why the constants of a chain must not become two, or None."""
+    limit = np.finfo(helper.tensor_dtype_to_np_dtype(graph.dtype(_variable(graph, match.chain[0])))).max
+    shifts = []  # in units of the input
+    for factor, offset in _composed(graph, match):
+        if not max(np.abs(factor).max(), np.abs(offset).max()) <= limit:  # NaN is not
+            return "a factor or an offset is not finite"
+        shifts.append(np.abs(offset / np.where(factor == 0, 1, factor)).max())
+    if max(shifts) > _LARGEST * max(1.0, shifts[-1]):
+        return "a large number is added and taken off again, which rounds"
+    largest = max(value.size for node in match.chain if (value := _operand(graph, node)) is not None)
+    return "the constants widen one another" if max(factor.size, offset.size) > largest else None
 
 
 def _widens(dims: tuple[int | None, ...], constant: tuple[int, ...]) -> bool:
@@ -85,10 +101,7 @@ def _widens(dims: tuple[int | None, ...], constant: tuple[int, ...]) -> bool:
 def _rewrite(graph: Graph, match: _Match) -> None:
     source = _variable(graph, match.chain[0])
     dtype = helper.tensor_dtype_to_np_dtype(graph.dtype(source))
-    factor: NDArray[Any] = np.ones((), np.float64)
-    offset: NDArray[Any] = np.zeros((), np.float64)
-    for node in match.chain:
-        factor, offset = _compose(graph, node, factor, offset)
+    *_, (factor, offset) = _composed(graph, match)
     graph.remove(match.chain)
     result = source
     if np.any(factor != 1):
@@ -98,6 +111,16 @@ def _rewrite(graph: Graph, match: _Match) -> None:
         name = graph.add_constant(offset.astype(dtype), f"{match.where}/offset")
         result = graph.add("Add", [result, name], f"{match.where}/shifted")
     graph.redirect(match.where, result)
+
+
+def _composed(graph: Graph, match: _Match) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Factor and offset after each step."""
+    factor: NDArray[Any] = np.ones((), np.float64)
+    offset: NDArray[Any] = np.zeros((), np.float64)
+    with np.errstate(all="ignore"):  # a chain that divides by zero is not merged
+        for node in match.chain:
+            factor, offset = _compose(graph, node, factor, offset)
+            yield factor, offset
 
 
 def _compose(

@@ -60,7 +60,7 @@ def _refuse(graph: Graph, match: _Match) -> str | None:
     if axes is None or axes.tolist() not in ([1], [-3]):
         return "the sum is not over the channels"
     index = graph.constant(match.index)
-    if index is None or index.size != shape[1] or index.shape[-3:] != (shape[1], 1, 1):
+    if index is None or index.shape not in ((shape[1], 1, 1), (1, shape[1], 1, 1)):
         return "the bin indices are not one number per channel"
     return None
 
