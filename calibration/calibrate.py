@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,8 +13,9 @@ from edgedepth.calibration.network import NetworkCalibration
 from edgedepth.calibration.record import CalibrationRecord
 from edgedepth.calibration.report import CalibrationReport, NetworkReport
 from edgedepth.core.bundle import Bundle, edited, write_manifest
+from edgedepth.core.bundle_install import bring_along, files_to_replace, install
 from edgedepth.core.errors import InputError
-from edgedepth.core.files import atomic_path
+from edgedepth.core.files import scratch_in
 from edgedepth.core.manifest import DepthNetwork
 from edgedepth.core.routing import Route
 from edgedepth.engines.tensorrt.bundle import current_plans
@@ -38,29 +36,26 @@ def calibrate_bundle(
 
     source: frames: anything `edgedepth run` reads, or a labelled data set `kind:path`, whose truth the result is then
         checked against; without labels it is checked against FP32.
-    output: folder of the calibrated bundle; None changes the bundle in place.
+    output: folder of the calibrated bundle; None changes the bundle in place, which is whole whenever this is killed.
     reuse: calibration files of an earlier run, one per network, instead of observing again.
 
     Raises:
         InputError: the source gives no network enough distinct frames, or a calibration file is of other graphs, or
             the bundle's sizes are open.
         BundleError: the bundle is missing, malformed, or cannot be changed in place.
+        OutputError: the folder cannot be written.
     """
     chosen = config or CalibrationConfig()
-    with edited(bundle_folder, output) as bundle:
+    with edited(bundle_folder, output) as bundle, scratch_in(bundle.folder) as made:
         _refuse_open(bundle)
         records = _records(bundle, reuse)
         gathered = gather(bundle, source, limit=chosen.limit, progress=lambda read: progress("reading frames", read, 0))
-        with tempfile.TemporaryDirectory() as folder:
-            networks, reports = _networks(bundle, gathered, records, chosen, Path(folder), progress)
-            with contextlib.ExitStack() as new:  # all are written before the first takes its place
-                for path in Path(folder).iterdir():
-                    shutil.copyfile(path, new.enter_context(atomic_path(bundle.folder / path.name)))
+        networks, reports = _networks(bundle, gathered, records, chosen, made, progress)
         manifest = bundle.manifest.model_copy(update={"networks": networks})
         manifest = manifest.model_copy(update={"plans": current_plans(bundle, manifest)})
-        changed = write_manifest(bundle.folder, manifest)
-        for name in {file.file for file in bundle.manifest.files()} - {file.file for file in manifest.files()}:
-            (bundle.folder / name).unlink(missing_ok=True)  # of an earlier calibration
+        write_manifest(made, bring_along(manifest, bundle.folder, made))
+        install(made, bundle.folder, files_to_replace(bundle.folder))
+        changed = Bundle.load(bundle.folder)
     return CalibrationReport(
         bundle=changed, networks=reports, warnings=(*gathered.warnings, *gathered.refused.values())
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -326,26 +328,50 @@ def test_a_later_calibration_takes_its_place(tmp_path: Path, pictures: Path, spe
     assert not (bundle.folder / "small.int8@onnxruntime.onnx").exists()
 
 
+def test_a_calibration_in_place_is_a_whole_bundle_at_every_moment(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever changes the disk, what lies there after it is the earlier bundle or the new one."""
+    bundle = int8_bundle(tmp_path / "b")
+    calibrate_bundle(bundle.folder, str(pictures), config=FAST)
+    (bundle.folder / "notes.txt").write_text("mine")
+    recipes: list[str] = []
+
+    def looked_after(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            answer = real(*arguments, **options)
+            recipes.append(Bundle.load(bundle.folder).manifest.networks[Route.LOW].int8["int8@onnxruntime"].recipe)
+            return answer
+
+        return call
+
+    for name in ("link", "mkdir", "rename", "replace", "rmdir", "unlink"):
+        monkeypatch.setattr(os, name, looked_after(getattr(os, name)))
+    other = dataclasses.replace(FAST, methods=("entropy",))
+    report = calibrate_bundle(bundle.folder, str(pictures), config=other)
+    assert [recipe.startswith("entropy") for recipe in recipes] == sorted(r.startswith("entropy") for r in recipes)
+    assert recipes[-1] == report.bundle.manifest.networks[Route.LOW].int8["int8@onnxruntime"].recipe != recipes[0]
+    there = {path.relative_to(bundle.folder).as_posix() for path in bundle.folder.rglob("*") if path.is_file()}
+    assert there == {"bundle.json", "notes.txt", *(file.file for file in report.bundle.manifest.files())}
+    assert not list(bundle.folder.glob(".*"))
+
+
 def test_a_full_disk_leaves_a_calibrated_bundle_as_it_was(
     tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files of the same names are replaced: none of them before all are written."""
+    """Files of the same names are replaced: none of them before all that the new bundle needs are there."""
     bundle = int8_bundle(tmp_path / "b")
     calibrate_bundle(bundle.folder, str(pictures), config=FAST)
     before = {path.name: path.read_bytes() for path in bundle.folder.rglob("*") if path.is_file()}
-    copied: list[Path] = []
 
-    def full(source: Path, target: Path) -> None:
-        copied.append(target)
-        if len(copied) == 2:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        target.write_bytes(source.read_bytes())
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("edgedepth.calibration.calibrate.shutil.copyfile", full)
+    monkeypatch.setattr("os.link", full)
+    monkeypatch.setattr("shutil.copyfile", full)
     other = dataclasses.replace(FAST, methods=("entropy",))
     with pytest.raises(OutputError, match="no space left on the disk"):
         calibrate_bundle(bundle.folder, str(pictures), config=other)
-    assert len(copied) == 2
     assert before == {path.name: path.read_bytes() for path in bundle.folder.rglob("*") if path.is_file()}
     Bundle.load(bundle.folder)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from edgedepth.core.bundle import Bundle
-from edgedepth.core.bundle_install import files_to_replace, install
+from edgedepth.core.bundle import Bundle, write_manifest
+from edgedepth.core.bundle_install import bring_along, files_to_replace, install
 from edgedepth.core.errors import OutputError
 from edgedepth.core.routing import Route
 from tests.bundles import file_entry, write_bundle
@@ -89,6 +89,27 @@ def test_a_kill_at_any_step_leaves_a_bundle_that_can_be_replaced(tmp_path: Path)
         install(again.folder, folder, files_to_replace(folder))
         assert Bundle.load(folder).digest == again.digest
     assert step > 10
+
+
+def test_a_bundle_whose_installation_was_killed_can_be_changed_in_part(tmp_path: Path) -> None:
+    for step in range(4, 11):
+        folder = tmp_path / str(step)
+        write_old(folder)
+        write_new(folder)
+        with pytest.MonkeyPatch.context() as patch:
+            killed_at(step, patch)
+            with pytest.raises(Killed):
+                install(folder / ".edgedepth-made", folder, files_to_replace(folder))
+        manifest = Bundle.load(folder).manifest
+        assert all(entry.file.startswith(".edgedepth-") for entry in manifest.files())
+        made = folder / ".edgedepth-again"
+        made.mkdir()
+        new = write_manifest(made, bring_along(manifest, folder, made))
+        install(made, folder, files_to_replace(folder))
+        found = Bundle.load(folder)
+        assert found.digest == new.digest
+        assert low_of(found) == b"another network"
+        assert not list(folder.glob(".*"))
 
 
 def test_a_file_system_without_links_gets_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgedepth.core.bundle import MANIFEST_NAME
 from edgedepth.core.errors import OutputError
 from edgedepth.core.files import SCRATCH_PREFIX, atomic_path, output_error
-from edgedepth.core.manifest import parse_manifest
+from edgedepth.core.manifest import Manifest, parse_manifest
 
 
 def files_to_replace(folder: Path) -> list[Path]:
@@ -34,6 +34,25 @@ def files_to_replace(folder: Path) -> list[Path]:
     return [folder / entry.file for entry in parse_manifest(manifest.read_text(), where=str(manifest)).files()]
 
 
+def bring_along(manifest: Manifest, folder: Path, made: Path) -> Manifest:
+    """Put into `made` what a manifest lists and only the bundle in `folder` has; answers the manifest of `made`.
+
+    Names differ where that bundle is one whose installation was killed: its files get their own.
+
+    Raises:
+        OutputError: `made` cannot be written.
+    """
+    try:
+        for name in {entry.file for entry in manifest.files()}:
+            target = made / _own_name(name)
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _link((folder / name).resolve(), target)
+    except OSError as error:
+        raise output_error(folder, error) from error
+    return Manifest.model_validate(_renamed(_own_name, manifest.model_dump(mode="json")))
+
+
 def install(made: Path, folder: Path, earlier: Sequence[Path]) -> None:
     """Put the bundle in `made`, a scratch folder in `folder`, in the place of the files `earlier`.
 
@@ -46,7 +65,7 @@ def install(made: Path, folder: Path, earlier: Sequence[Path]) -> None:
     aside = made.with_name(f"{made.name}-done")
     manifest = json.loads((made / MANIFEST_NAME).read_bytes())
     with atomic_path(folder / MANIFEST_NAME) as temporary:
-        temporary.write_text(json.dumps(_inside(aside.name, manifest)))
+        temporary.write_text(json.dumps(_renamed(lambda name: f"{aside.name}/{name}", manifest)))
         made.rename(aside)  # who made it clears up `made`, also after a failure in what follows
     try:
         for old in earlier:
@@ -64,14 +83,20 @@ def install(made: Path, folder: Path, earlier: Sequence[Path]) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _inside(place: str, part: Any) -> Any:
-    """A part of a manifest whose files lie in a folder of the bundle's."""
+def _renamed(rename: Callable[[str], str], part: Any) -> Any:
+    """A part of a manifest whose files have other names."""
     if isinstance(part, list):
-        return [_inside(place, each) for each in part]
+        return [_renamed(rename, each) for each in part]
     if not isinstance(part, dict):
         return part
-    moved = {key: _inside(place, value) for key, value in part.items()}
-    return {**moved, "file": f"{place}/{part['file']}"} if "sha256" in part else moved
+    renamed = {key: _renamed(rename, value) for key, value in part.items()}
+    return {**renamed, "file": rename(part["file"])} if "sha256" in part else renamed
+
+
+def _own_name(name: str) -> str:
+    """The name of a bundle's file without the scratch folder that it was made in."""
+    first, _, rest = name.partition("/")
+    return rest if first.startswith(SCRATCH_PREFIX) else name
 
 
 def _link(path: Path, target: Path) -> None:
