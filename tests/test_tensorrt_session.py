@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import threading
 import weakref
@@ -342,15 +344,35 @@ def test_threads_take_turns_on_the_one_stream(tmp_path: Path) -> None:
     assert recorder.recorded == 2
 
 
-def test_damaged_plan_is_refused_with_the_librarys_words(tmp_path: Path) -> None:
+def test_plan_that_the_library_refuses_is_told_with_its_words_and_with_what_helps(tmp_path: Path) -> None:
+    """It fits by all that the cache knows, so that whoever builds finds it again until the cache is cleared."""
     bench = Bench(tmp_path)
     bench.open().close()
     path = tmp_path / "0.onnx"
-    plan = plan_for(path, BuildConfig(), bench.flavour, gpu=GPU, cache=bench.cache)
-    object.__setattr__(plan, "plan", plan.plan[:-5])
-    with pytest.raises(BackendError, match=r"cannot open the engine of 0.onnx: .*magicTag.*build it again"):
+    (entry,) = bench.cache.entries()
+    cut = bench.cache.folder.joinpath(f"{entry.key}.plan").read_bytes()[:-5]
+    digest = hashlib.sha256(cut).hexdigest()
+    bench.cache.put(entry.key, cut, dataclasses.replace(entry.sidecar, plan_sha256=digest, plan_bytes=len(cut)))
+    plan = plan_for(path, BuildConfig(), bench.flavour, gpu=GPU, cache=bench.cache, again=True)
+    assert plan.why_built == ""
+    with pytest.raises(BackendError, match=r"cannot open the engine of 0.onnx: .*magicTag.*edgedepth cache clear"):
         TensorRtSession(bench.flavour, plan, bench.devices, precision="fp16")
     assert bench.devices._device is None
+    bench.cache.clear()
+    again = plan_for(path, BuildConfig(), bench.flavour, gpu=GPU, cache=bench.cache)
+    with TensorRtSession(bench.flavour, again, bench.devices, precision="fp16") as session:
+        np.testing.assert_array_equal(session.run({"frame": FRAME})["depth_m"], DEPTH)
+
+
+def test_address_that_was_refused_is_given_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    with bench.open() as session:
+        give = session._context.set_tensor_address
+        session._context.set_tensor_address = lambda name, pointer: False
+        with pytest.raises(BackendError, match=r"refuses the memory of frame"):
+            session.run({"frame": FRAME})
+        session._context.set_tensor_address = give
+        np.testing.assert_array_equal(session.run({"frame": FRAME})["depth_m"], DEPTH)
 
 
 def test_open_session_builds_once_and_refuses_to_build_when_told(

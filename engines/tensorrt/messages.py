@@ -10,6 +10,8 @@ from edgedepth.engines.tensorrt.flavour import Flavour, ParserFault
 from edgedepth.engines.tensorrt.logger import ERRORS, LogLine
 
 _LIMIT = 320
+# A build alone would find the plan that the library refuses, as all that the cache knows of it fits.
+_DROP = "drop the kept engines with: edgedepth cache clear, and run again"
 _EXPORT_AGAIN = "export the network again with: edgedepth export"
 # What the library says -> what to do about it; the first that matches.
 REMEDIES: tuple[tuple[str, str], ...] = (
@@ -19,9 +21,9 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"within workspace limit|insufficient workspace", "allow more workspace with --workspace MiB, or leave it out"),
     (r"OutOfMemory|out of memory", "free device memory, or give less workspace with --workspace MiB"),
     (r"magicTag|header\.size == blobSize|bufferSize >= minBufferSize|empty memory buffer",
-     "the plan is damaged or not one of this flavour; build it again with: edgedepth build"),
+     f"the plan is damaged or not one of this flavour; {_DROP}"),
     (r"generated on an incompatible device|serialization version|Version tag|older plan file|expecting compute",
-     "the plan was built for another version or GPU; build it again with: edgedepth build"),
+     f"the plan was built for another version or GPU; {_DROP}"),
     (r"generateForCurrent", "no NVIDIA driver is at hand to ask for this GPU; give --target sm86,sm89,sm120"),
     (r"catchCudaError|cudaError|Cuda Runtime|CUDA_ERROR|CUDA initialization failure|CUDA GPU properties"
      r"|ScopedCudaStream",

@@ -207,9 +207,8 @@ class TensorRtSession:
         for tensor in self._tensors:
             shape = given[tensor.name] if tensor.is_input else tuple(self._context.get_tensor_shape(tensor.name))
             self._shapes[tensor.name] = shape
-            if self._memory.reserve(tensor, shape) and not self._context.set_tensor_address(
-                tensor.name, self._memory.pointer(tensor.name)
-            ):
+            # always: after a run that failed half-way nobody knows which address the engine has
+            if not self._context.set_tensor_address(tensor.name, self._memory.reserve(tensor, shape)):
                 self._fail(f"refuses the memory of {tensor.name}")
         self._runs = 0
 

@@ -72,21 +72,16 @@ class Memory:
         self._device = device
         self._buffers: dict[str, Buffer] = {}
 
-    def reserve(self, tensor: EngineTensor, shape: Shape) -> bool:
-        """Make room for a tensor at a shape; True where its address changed."""
+    def reserve(self, tensor: EngineTensor, shape: Shape) -> int:
+        """Make room for a tensor at a shape; the address that the device uses."""
         needed = max(tensor.nbytes(shape), 1)
         known = self._buffers.get(tensor.name)
-        if known is not None and known.host.nbytes >= needed:
-            return False
-        if known is not None:
-            del self._buffers[tensor.name]
-            self._device.free(known)
-        self._buffers[tensor.name] = self._device.allocate(needed)
-        return True
-
-    def pointer(self, name: str) -> int:
-        """The address the device uses."""
-        return self._buffers[name].pointer
+        if known is None or known.host.nbytes < needed:
+            if known is not None:
+                del self._buffers[tensor.name]
+                self._device.free(known)
+            self._buffers[tensor.name] = self._device.allocate(needed)
+        return self._buffers[tensor.name].pointer
 
     def view(self, tensor: EngineTensor, shape: Shape) -> NDArray[Any]:
         """The host side of a tensor as an array of a shape."""
