@@ -148,8 +148,8 @@ class PlanCache:
             write_atomic(self._sidecar(key), sidecar.to_json())
             self._evict(keep=key)
 
-    def note(self, key: str, *, checked: str = "", rejected: str = "") -> None:
-        """Write down what the golden check found of a plan; nothing where it has been dropped meanwhile.
+    def note(self, key: str, checked_plan: Sidecar, *, checked: str = "", rejected: str = "") -> None:
+        """Write down what the golden check found of a plan; nothing where it has been dropped or replaced meanwhile.
 
         Raises:
             OutputError: the disk is full or the folder cannot be written.
@@ -158,6 +158,8 @@ class PlanCache:
         with self.lock(_WHOLE):
             if path.is_file():
                 sidecar = Sidecar.from_json(_read_private(path).decode(), str(path))
+                if sidecar.plan_sha256 != checked_plan.plan_sha256:
+                    return
                 write_atomic(path, dataclasses.replace(sidecar, checked=checked, rejected=rejected).to_json())
 
     def entries(self) -> list[Entry]:

@@ -264,6 +264,7 @@ def test_an_engine_for_several_sizes_is_checked_at_each(
 
         monkeypatch.setattr(golden, "open_plan", open_plan)
         monkeypatch.setattr(bad, "key", good.key)
+        monkeypatch.setattr(bad, "sidecar", good.sidecar)
         built: Any = SimpleNamespace(role="low", precision="fp32", sizes=sizes, plan=plan)
         if spoiled is None:
             results = check_built(bundle, [built])

@@ -246,9 +246,9 @@ def test_folder_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
 
 def test_rejected_engine_is_not_run_again(cache: PlanCache, flavour: Flavour) -> None:
     cache.put("k", b"plan", sidecar())
-    cache.note("k", checked="low: fine")
+    cache.note("k", sidecar(), checked="low: fine")
     assert cache.entries()[0].sidecar.checked == "low: fine"
-    cache.note("k", rejected="3 pixels are not finite")
+    cache.note("k", sidecar(), rejected="3 pixels are not finite")
     with pytest.raises(BackendError, match=r"tensorrt engine of low.onnx was rejected .*3 pixels are not finite"):
         cache.find(request(flavour))
     again = cache.find(request(flavour), again=True)
@@ -256,11 +256,18 @@ def test_rejected_engine_is_not_run_again(cache: PlanCache, flavour: Flavour) ->
     assert again.why == "the one there was rejected by its golden check: 3 pixels are not finite"
 
 
+def test_what_is_found_of_a_plan_says_nothing_of_the_one_that_has_replaced_it(cache: PlanCache) -> None:
+    cache.put("k", b"plan", sidecar())
+    cache.put("k", b"another", sidecar(b"another"))
+    cache.note("k", sidecar(), checked="low: fine")
+    assert cache.entries()[0].sidecar.checked == ""
+
+
 def test_rejected_engine_does_not_stand_before_another_that_fits(cache: PlanCache, flavour: Flavour) -> None:
     cache.put("old", b"plan", sidecar())
     os.utime(cache.folder / "old.plan", (1, 1))
     cache.put("new", b"tuned", sidecar(b"tuned", config={**CONFIG, "workspace_mib": 1}))
-    cache.note("new", rejected="3 pixels are not finite")
+    cache.note("new", sidecar(b"tuned"), rejected="3 pixels are not finite")
     assert isinstance(cache.find(request(flavour)), Hit)
     found = cache.find(request(flavour, strict=False))
     assert isinstance(found, Hit)
@@ -275,7 +282,7 @@ def test_plan_that_vanishes_between_list_and_read_is_a_miss(
     cache.clear()
     monkeypatch.setattr(cache, "entries", lambda: entries)
     assert cache.find(request(flavour)) == Miss(why="its plan cannot be read (No such file or directory)")
-    cache.note("k", checked="fine")  # nobody is left to be told
+    cache.note("k", sidecar(), checked="fine")  # nobody is left to be told
     assert list(cache.folder.glob("*.plan")) == []
     assert list(cache.folder.glob("*.json")) == []
 
@@ -451,7 +458,7 @@ def test_built_once_then_found_and_rebuilt_when_something_differs(
 def test_rejected_engine_is_built_again_when_asked(cache: PlanCache, flavour: Flavour, tmp_path: Path) -> None:
     onnx = network(tmp_path)
     first = plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache)
-    cache.note(first.key, rejected="3 pixels are not finite")
+    cache.note(first.key, first.sidecar, rejected="3 pixels are not finite")
     with pytest.raises(BackendError, match=r"was rejected .* or build it again: edgedepth build"):
         plan_for(onnx, BuildConfig(), flavour, gpu=ORIN, cache=cache)
     assert (
@@ -693,7 +700,7 @@ def test_trust_mends_what_is_damaged_and_tells_what_was_rejected(
     assert isinstance(elsewhere.read(first), Miss)
     trust_bundle(carrying, elsewhere)
     assert isinstance(elsewhere.read(elsewhere.entries()[0]), Hit)
-    elsewhere.note(first.key, checked="low: wrong", rejected="48 pixels are not finite")
+    elsewhere.note(first.key, first.sidecar, checked="low: wrong", rejected="48 pixels are not finite")
     with pytest.raises(BundleError, match=r"was rejected by its golden check on this machine; build it again"):
         trust_bundle(carrying, elsewhere)
 

@@ -33,6 +33,7 @@ from edgedepth.engines.cache import PlanCache
 from edgedepth.engines.registry import open_session
 from edgedepth.engines.session import Session, as_precision
 from edgedepth.engines.tensorrt.bundle import BuiltPlan
+from edgedepth.engines.tensorrt.plans import Plan
 from edgedepth.engines.tensorrt.session import TensorRtSession, open_plan
 from edgedepth.io.image_source import read_image
 from edgedepth.runtime.network import FrameNetwork
@@ -125,7 +126,7 @@ def check_network(bundle: Bundle, role: str, open_network: OpenNetwork) -> Golde
     with open_network(network) as session:
         result = check_session(bundle, role, session)
         if isinstance(session, TensorRtSession) and (session.profiles == 1 or not result.passed):
-            _write_down(session.key, [result])
+            _write_down(session, [result])
         return result
 
 
@@ -180,7 +181,7 @@ def check_new_engines(bundle: Bundle, sessions: Mapping[str, Session]) -> list[G
         if isinstance(session, TensorRtSession) and not session.sidecar.checked and _frames(bundle, role):
             results.append(_accepted(bundle, role, session))
             if session.profiles == 1:  # of the others nobody knows yet
-                _write_down(session.key, results[-1:])
+                _write_down(session, results[-1:])
     return results
 
 
@@ -201,7 +202,7 @@ def check_built(bundle: Bundle, built: Sequence[BuiltPlan]) -> list[GoldenResult
                 entry.plan.sidecar.flavour, entry.plan, precision=as_precision(entry.precision), frame_wh=frame_wh
             ) as session:
                 found.append(_accepted(bundle, entry.role, session))
-        _write_down(entry.plan.key, found)
+        _write_down(entry.plan, found)
         results += found
     return results
 
@@ -214,7 +215,7 @@ def _accepted(bundle: Bundle, role: str, session: TensorRtSession) -> GoldenResu
     """
     result = check_session(bundle, role, session)
     if not result.passed:
-        _write_down(session.key, [result])
+        _write_down(session, [result])
         raise BackendError(f"engine rejected: {result}; use another precision or backend")
     return result
 
@@ -254,11 +255,11 @@ def _check_reference(network: Network, truth: Answers, stored: Answers) -> None:
             )
 
 
-def _write_down(key: str, results: Sequence[GoldenResult]) -> None:
+def _write_down(engine: TensorRtSession | Plan, results: Sequence[GoldenResult]) -> None:
     """Note what was found of an engine; where the cache is only read, it is found anew the next time."""
     rejected = next((result.fault for result in results if not result.passed), "")
     try:
-        PlanCache().note(key, checked="; ".join(map(str, results)), rejected=rejected)
+        PlanCache().note(engine.key, engine.sidecar, checked="; ".join(map(str, results)), rejected=rejected)
     except OutputError as error:
         _LOG.warning("the golden check of an engine was not written down: %s", error)
 
