@@ -81,7 +81,7 @@ def _refuse_numbers(graph: Graph, match: _Match) -> str | None:
     limit = np.finfo(helper.tensor_dtype_to_np_dtype(graph.dtype(_variable(graph, match.chain[0])))).max
     shifts = []  # in units of the input
     for factor, offset in _composed(graph, match):
-        if not max(np.abs(factor).max(), np.abs(offset).max()) <= limit:  # NaN is not
+        if not np.maximum(np.abs(factor).max(), np.abs(offset).max()) <= limit:  # NaN is not
             return "a factor or an offset is not finite"
         shifts.append(np.abs(offset / np.where(factor == 0, 1, factor)).max())
     if max(shifts) > _LARGEST * max(1.0, shifts[-1]):
