@@ -89,7 +89,7 @@ class CalibrationRecord:
             data: Any = json.loads(path.read_bytes())
             if data["format"] != FORMAT or data["version"] != VERSION:
                 raise InputError(f"{path} has the form {data['format']} {data['version']}, not {FORMAT} {VERSION}")
-            return cls(
+            record = cls(
                 network=str(data["network"]),
                 graph_sha256=str(data["graph_sha256"]),
                 source=str(data["data"]["source"]),
@@ -103,12 +103,31 @@ class CalibrationRecord:
                 scales={name: [float(v) for v in values] for name, values in data["scales"].items()},
                 means={name: np.asarray(values, np.float64) for name, values in data["means"].items()},
             )
+            _check_values(record)
+            return record
         except OSError as error:
             raise InputError(f"cannot read the calibration file {path}: {error.strerror}") from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"{path} is not a calibration file ({error!r}); make one with: edgedepth calibrate"
             ) from None
+
+
+def _check_values(record: CalibrationRecord) -> None:
+    """Refuse what a file made by hand may hold and `save` never wrote.
+
+    Raises:
+        ValueError: naming the first.
+    """
+    for name, methods in record.ranges.items():
+        if record.method not in methods:
+            raise ValueError(f"{name} has no range by {record.method}, but by {', '.join(methods)}")
+    for name, scales in record.scales.items():
+        if not all(0 < scale < np.inf for scale in scales):
+            raise ValueError(f"a scale of {name} is not a positive number")
+    for name, means in record.means.items():
+        if not np.isfinite(means).all():
+            raise ValueError(f"a mean of {name} is not a number")
 
 
 def all_ranges(statistics: Mapping[str, Statistics]) -> dict[str, dict[str, Range]]:

@@ -303,6 +303,27 @@ def test_calibration_file_is_reused_and_checked(tmp_path: Path, pictures: Path) 
         CalibrationRecord.load(tmp_path / "a" / "bundle.json")
 
 
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"method": "mime"}, "x has no range by mime, but by minmax"),
+        ({"scales": {"y": [1.0, 0.0]}}, "a scale of y is not a positive number"),
+        ({"means": {"x": [float("nan")]}}, "a mean of x is not a number"),
+    ],
+)
+def test_calibration_file_with_numbers_that_cannot_be_is_refused(
+    tmp_path: Path, changes: dict[str, object], what: str
+) -> None:
+    CalibrationRecord(
+        network="n", graph_sha256="a", source="s", digest="d", frames=32, method="minmax",
+        ranges={"x": {"minmax": (0.0, 1.0)}}, scales={"y": [1.0, 2.0]}, means={"x": np.zeros(1)},
+    ).save(tmp_path / "n.json")  # fmt: skip
+    CalibrationRecord.load(tmp_path / "n.json")
+    (tmp_path / "n.json").write_text(json.dumps({**json.loads((tmp_path / "n.json").read_text()), **changes}))
+    with pytest.raises(InputError, match=rf"n\.json is not a calibration file.*{what}"):
+        CalibrationRecord.load(tmp_path / "n.json")
+
+
 def test_a_failed_calibration_changes_nothing(tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = int8_bundle(tmp_path / "b")
     before = {path.name: path.read_bytes() for path in bundle.folder.iterdir()}
