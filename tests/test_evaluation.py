@@ -86,7 +86,7 @@ def test_a_crop_that_cannot_be_taken_is_refused(name: str) -> None:
 
 
 def test_an_unknown_protocol_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownNameError, match="known: native, synth, nyu-eigen"):
+    with pytest.raises(UnknownNameError, match="known: native, nyu-eigen"):
         protocol_named("eigen")
 
 

@@ -214,7 +214,7 @@ def test_the_report_counts_every_pixel_once(pairs: Path) -> None:
     from edgedepth.evaluation import Prediction
 
     samples = open_dataset(f"pairs:{pairs}")
-    report = evaluate_samples(lambda sample: Prediction(sample.depth_m), samples, protocol_named("synth"))
+    report = evaluate_samples(lambda sample: Prediction(sample.depth_m), samples, protocol_named("native"))
     assert int(report.histogram.counts.sum()) == sum(image.pixels for image in report.images)
 
 

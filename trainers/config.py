@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from edgedepth.core.errors import InputError, UnknownNameError
 from edgedepth.trainers.pause import Deadline
@@ -15,9 +15,9 @@ Schedule = Literal["cosine", "poly", "constant", "exponential"]
 Optimizer = Literal["adamw", "adam", "amsgrad", "sgd", "muon"]
 
 DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
-SCHEDULES: tuple[Schedule, ...] = ("cosine", "poly", "constant", "exponential")
-OPTIMIZERS: tuple[Optimizer, ...] = ("adamw", "adam", "amsgrad", "sgd", "muon")
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
+OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 
 
 _POSITIVE = (

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from edgedepth.core.routing import Route, SceneCategory, SceneRule
-from edgedepth.core.spec import ClassifierSpec
+from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, ClassifierSpec
 from edgedepth.trainers.cache import FrameCache
 from edgedepth.trainers.config import AugmentConfig
 from edgedepth.trainers.data import Key
@@ -103,7 +103,7 @@ def side_smoothed(label: Tensor, far: Tensor, *, side: float, whole: float) -> T
 
 
 _GEOMETRY_LEVEL = 3  # the map at 1/16 of the image; (8, 6) cells of the working size
-_RANGE_M = (0.3, 80.0)
+_RANGE_M = (LOW_RANGE_M[0], HIGH_RANGE_M[1])
 
 
 def mean_log_depth(depth_m: Tensor, size_hw: tuple[int, int]) -> Tensor:

@@ -77,7 +77,6 @@ PROTOCOLS: Mapping[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
         Protocol(name="native", what="no crop, range of the sample's network", crop=_whole, range_m=None),
-        Protocol(name="synth", what="no crop, range of the sample's network", crop=_whole, range_m=None),
         Protocol(name="nyu-eigen", what="crop 45:471, 41:601, to 10 m", crop=_nyu_eigen, range_m=_NYU_M),
         Protocol(name="nyu-full", what="no crop, to 10 m", crop=_whole, range_m=_NYU_M),
         Protocol(name="scannet-rob", what="no crop, to 10 m", crop=_whole, range_m=_NYU_M),
