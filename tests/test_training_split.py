@@ -7,6 +7,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="training needs torch: pip install 'edgedepth[train]'")
@@ -85,3 +87,17 @@ def test_one_set_to_validate_on_is_enough(tmp_path: Path, caplog: pytest.LogCapt
 def test_nothing_to_train_on_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no sample to train this network on"):
         training_split([listed(tmp_path, [{"route": "low"}] * 4)], serves(Route.HIGH))
+
+
+def test_what_a_set_named_twice_holds_out_is_not_trained_on(tmp_path: Path) -> None:
+    """near: holds out a tenth of fewer frames, so other ones."""
+    name = listed(tmp_path, [{"route": "low"}] * 20)
+    for number in range(20):
+        cv2.imwrite(str(tmp_path / f"{number}.depth.png"), np.full((4, 4), 1000 * (number + 1), np.uint16))
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((4, 4, 3), np.uint8))
+    records = json.loads((tmp_path / "pairs.json").read_text())
+    far = [{**record, "depth": f"{number}.depth.png"} for number, record in enumerate(records)]
+    (tmp_path / "pairs.json").write_text(json.dumps(far))
+    train, validation = training_split([name, f"near:{name}"], serves(Route.LOW))
+    assert ids(validation) == ["18", "19", "8"]
+    assert ids(train) == [str(n) for n in (*range(8), *range(9, 18), *range(8))]

@@ -9,6 +9,7 @@ from edgedepth.core.errors import InputError
 from edgedepth.core.routing import Route
 from edgedepth.core.spec import HIGH_RANGE_M, LOW_RANGE_M, DepthSpec
 from edgedepth.datasets import DepthDataset, SampleInfo, open_for_training
+from edgedepth.datasets.derived import derivation_of
 
 _LOG = logging.getLogger("edgedepth.training")
 
@@ -43,14 +44,16 @@ def training_split(
 ) -> tuple[list[DepthDataset], list[DepthDataset]]:
     """The training and validation parts of data sets named `kind:path`, of the samples that `keep` takes.
 
-    See `edgedepth.datasets.open_for_training` for how a set is parted. A line of the log tells where nothing is left to
-    validate on, which a run with `patience` cannot do without.
+    See `edgedepth.datasets.open_for_training` for how a set is parted; of one that is named twice, what either part
+    validates on is not trained on. A line of the log tells where nothing is left to validate on, which a run with
+    `patience` cannot do without.
 
     Raises:
         InputError: a data set cannot be opened, or nothing is left to train on, or to judge by with patience.
     """
     parts = [open_for_training(name, keep) for name in names]
-    train, validation = [part for part, _ in parts], [part for _, part in parts]
+    validation = [part for _, part in parts]
+    train = [_apart(part, _held_elsewhere(names, validation, number)) for number, (part, _) in enumerate(parts)]
     if not any(len(dataset) for dataset in train):
         raise InputError(
             f"{', '.join(names)}: no sample to train this network on; check route, domain, category and split there"
@@ -66,3 +69,14 @@ def training_split(
             ", ".join(names),
         )
     return train, validation
+
+
+def _held_elsewhere(names: Sequence[str], validation: Sequence[DepthDataset], number: int) -> frozenset[str]:
+    """What a data set that is named more than once, as `near:pairs:X` and `pairs:X`, holds out under its other names."""
+    bases = [derivation_of(name)[1] for name in names]
+    others = [part for place, part in enumerate(validation) if place != number and bases[place] == bases[number]]
+    return frozenset(info.id for part in others for info in part.infos)
+
+
+def _apart(part: DepthDataset, held: frozenset[str]) -> DepthDataset:
+    return part.where(lambda info: info.id not in held) if held else part
