@@ -1,4 +1,7 @@
-"""A checkpoint as a predictor for `edgedepth.evaluation`: the same frame in, the same metres out as from a bundle."""
+"""A checkpoint as a predictor for `edgedepth.evaluation`: the same frame in, the same metres out as from a bundle.
+
+Depth comes to the frame's size linearly, as with `--upsampling linear`, whatever the spec says.
+"""
 
 from __future__ import annotations
 

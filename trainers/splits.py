@@ -72,7 +72,7 @@ def training_split(
 
 
 def _held_elsewhere(names: Sequence[str], validation: Sequence[DepthDataset], number: int) -> frozenset[str]:
-    """What a data set that is named more than once, as `near:pairs:X` and `pairs:X`, holds out under its other names."""
+    """What a set that is named more than once, as `near:pairs:X` and `pairs:X`, holds out under its other names."""
     bases = [derivation_of(name)[1] for name in names]
     others = [part for place, part in enumerate(validation) if place != number and bases[place] == bases[number]]
     return frozenset(info.id for part in others for info in part.infos)
