@@ -11,6 +11,8 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch: pip install
 from edgedepth.trainers import create_network  # noqa: E402
 from edgedepth.trainers.mixed import depthwise_in_float32  # noqa: E402
 from edgedepth.trainers.models.blocks import DepthwiseSeparable  # noqa: E402
+from edgedepth.trainers.models.registry import network_names  # noqa: E402
+from tests.two_processes import TINY  # noqa: E402
 
 
 def test_depthwise_computes_in_float32_and_pointwise_does_not() -> None:
@@ -33,6 +35,8 @@ def test_depthwise_computes_in_float32_and_pointwise_does_not() -> None:
         ("rsn", {"width": 0.125}),
         ("drnet", {"backbone": "small"}),
         ("drnet", {"backbone": "small", "second_branch": False}),
+        ("ds-sidenet-low", {"width": 0.125}),
+        ("edge-low", {**TINY, "regression": True}),
     ],
 )
 def test_depth_has_all_its_bits(name: str, options: dict[str, object]) -> None:
@@ -44,8 +48,32 @@ def test_depth_has_all_its_bits(name: str, options: dict[str, object]) -> None:
             torch.nn.init.constant_(convolution.bias, (2.0 - 0.3) / 9.7)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         heads = network(torch.rand(2, 3, 32, 48))
-    for level in heads.levels_m:
+    for level in getattr(heads, "levels_m", (heads.depth_m,)):
         assert torch.allclose(level, torch.tensor(2.0), atol=1e-4)
+
+
+SMALLEST: dict[str, dict[str, object]] = {
+    "ds-sidenet-low": {"width": 0.125, "fusion": True, "rgbd": True},
+    "ds-sidenet-high": {"width": 0.125},
+    "edge-low": {**TINY, "regression": True},
+    "edge-high": TINY,
+    "sid-deeplab": {"backbone": "small"},
+    "hqmd": {"backbone": "small", "width": 8},
+    "drnet": {"backbone": "small"},
+    "rside": {"backbone": "small"},
+    "rsn": {"width": 0.125},
+}
+
+
+@pytest.mark.parametrize("name", network_names())
+def test_every_network_answers_depth_in_float32(name: str) -> None:
+    network = create_network(name, **SMALLEST[name])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        heads = network(torch.rand(2, 3, 32, 48))
+    regressed = () if heads.depth_m is None else (heads.depth_m,)
+    further = tuple(index for _, index in getattr(heads, "further", ()))
+    depths = (*heads.indices, *regressed, *further, *getattr(heads, "levels_m", ()))
+    assert {depth.dtype for depth in depths} == {torch.float32}
 
 
 def test_fused_indices_have_all_their_bits() -> None:

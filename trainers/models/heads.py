@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgedepth.core.bins import Bins
+from edgedepth.trainers.models.blocks import DepthConv
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,7 @@ class RegressionOutput(nn.Module):
 
     def __init__(self, c_in: int, bins: Bins) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(c_in, 1, 3, padding=1)
+        self.conv = DepthConv(c_in, 1, 3, padding=1)
         self.min_m = bins.min_m
         self.span_m = bins.max_m - bins.min_m
         self._middle = ((bins.min_m * bins.max_m) ** 0.5 - bins.min_m) / self.span_m
