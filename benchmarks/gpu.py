@@ -149,12 +149,13 @@ def _fill(row: Row, case: Case, file: Path, backend: str, truth: NDArray[np.floa
     frame = case.frame()
     try:
         with open_session(file, backend, precision=row.precision) as session:  # type: ignore[arg-type]
-            if isinstance(session, TensorRtSession):
-                if not row.graphs:
-                    session.record_graphs = False
-                row.device_mb = round(sum(session.memory_bytes.values()) / 1e6, 1)
+            if isinstance(session, TensorRtSession) and not row.graphs:
+                session.record_graphs = False
             _compare(row, session.run({"frame": frame}, ["depth_m"])["depth_m"], truth)
             row.p50_ms, row.p99_ms = measure(lambda: session.run({"frame": frame}, ["depth_m"]), runs)
+            if isinstance(session, TensorRtSession):  # now that its tensors have their memory
+                held = session.memory_bytes
+                row.device_mb = round((sum(held.values()) - held["tensors_host"]) / 1e6, 1)
             row.note = "; ".join(getattr(session, "notes", []) if row.graphs else [])
     except Exception as error:  # whatever a library throws, the others are still measured
         row.skipped = _reason(error)

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, load, save
 
 from tests.conftest import REPOSITORY
 from tests.networks import depth_network, routed_bundle
+from tests.test_tensorrt_session import Bench
 
 
 def script(name: str) -> ModuleType:
@@ -90,6 +91,25 @@ def test_weights_that_are_stored_narrow_are_not_cast_for_every_frame() -> None:
     script("gpu").store_weights(network, torch.bfloat16)
     assert casts() == 0
     assert torch.equal(*answers)  # the same rounding, once
+
+
+def test_gpu_benchmark_counts_what_an_engine_holds_on_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu, bench = script("gpu"), Bench(tmp_path)
+    monkeypatch.setattr(
+        gpu,
+        "open_session",
+        lambda *_, **__: bench.open(
+            inputs=[{"name": "frame", "shape": [1, 600, 800, 3], "dtype": "uint8"}],
+            outputs=[{"name": "depth_m", "shape": [1, 1, 600, 800], "dtype": "float32"}],
+        ),
+    )
+    case = gpu.Case(network="n", input_wh=(800, 600), files={})
+    row = gpu.Row(network="n", engine="tensorrt", precision="fp16")
+    gpu._fill(row, case, tmp_path, "tensorrt", np.ones((1, 1, 600, 800), np.float32), 1)
+    assert row.skipped == ""
+    assert row.device_mb == 3.4  # 0.48 M pixels of 3 bytes and of 4, each once
 
 
 def test_gpu_benchmark_goes_on_after_a_library_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
