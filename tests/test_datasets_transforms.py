@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from edgedepth.core.spec import DepthSpec
 from edgedepth.datasets import DepthSample
 from edgedepth.datasets.transforms import cropped, resized, turned, zero_padded
 
+Change = Callable[[DepthSample], DepthSample]
 MARKS = ((30, 20, 2.0), (90, 60, 4.0))  # column, row, metres
 
 
@@ -92,14 +94,24 @@ def test_without_a_camera_a_narrower_view_brings_the_scene_nearer() -> None:
     assert np.unique(after.depth_m).tolist() == pytest.approx([2 / narrower, 4 / narrower, 8 / narrower])
 
 
-def test_without_a_camera_a_network_learns_what_it_learns_of_the_canonical_one() -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: resized(s, (60, 40)),
+        lambda s: turned(s, zoom=1.25, roll_deg=0.0, mirrored=False, offset=(0.0, 0.0), wh=(114, 76)),
+        lambda s: cropped(s, 10, 5, (90, 60)),
+        lambda s: cropped(resized(zero_padded(s, (150, 96)), (100, 64)), 3, 2, (60, 40)),
+    ],
+)
+def test_without_a_camera_a_network_learns_what_it_learns_of_the_canonical_one(change: Change) -> None:
     spec = DepthSpec(input_wh=(60, 40), min_m=0.3, max_m=10, f_canonical_px=50)
     bare = marked(camera=False)
     known = replace(bare, camera=canonical_camera(placement_for((120, 80), spec), spec))
     learned = []
     for sample in (bare, known):
-        after = turned(sample, zoom=1.25, roll_deg=0.0, mirrored=False, offset=(0.0, 0.0), wh=(114, 76))
-        learned.append(after.depth_m / focal_scale(after.camera, placement_for((114, 76), spec), spec))
+        after = change(sample)
+        height, width = after.depth_m.shape
+        learned.append(after.depth_m / focal_scale(after.camera, placement_for((width, height), spec), spec))
     np.testing.assert_allclose(learned[0], learned[1], rtol=1e-5)
 
 

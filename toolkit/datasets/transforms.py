@@ -2,6 +2,9 @@
 
 All functions take a `DepthSample` and answer a new one of the same names. Images are sampled bilinearly, depth and
 labels by their nearest pixel; what the frame does not show is black, of unknown depth and of class 0.
+
+A sample without a camera is taken to be from the canonical one, whatever its size: there, depth is divided by how much
+narrower the view becomes across the width, for a camera of the old view that stands nearer.
 """
 
 from __future__ import annotations
@@ -41,10 +44,11 @@ def zero_padded(sample: DepthSample, wh: tuple[int, int]) -> DepthSample:
 def _placed(sample: DepthSample, wh: tuple[int, int], policy: ResizePolicy) -> DepthSample:
     height, width = sample.depth_m.shape
     placement = Placement.of((width, height), wh, policy)
+    depth_m = placement.labels_to_input(sample.depth_m, fill=np.nan)
     return replace(
         sample,
         image_bgr=placement.to_input(sample.image_bgr),
-        depth_m=placement.labels_to_input(sample.depth_m, fill=np.nan),
+        depth_m=_nearer(sample, depth_m, placement.content_wh[0] / wh[0]),
         camera=None if sample.camera is None else placement.camera_at_input(sample.camera),
         semantic=None if sample.semantic is None else placement.labels_to_input(sample.semantic),
     )
@@ -63,7 +67,7 @@ def cropped(sample: DepthSample, x: int, y: int, wh: tuple[int, int]) -> DepthSa
     return replace(
         sample,
         image_bgr=sample.image_bgr[rows, columns],
-        depth_m=sample.depth_m[rows, columns],
+        depth_m=_nearer(sample, sample.depth_m[rows, columns], width / wh[0]),
         camera=None if sample.camera is None else sample.camera.cropped(x, y, *wh),
         semantic=None if sample.semantic is None else sample.semantic[rows, columns],
     )
@@ -81,8 +85,7 @@ def turned(
     """The view of a camera that is rolled about its axis, `zoom` times as long, and perhaps in a mirrored world.
 
     A roll and a longer lens leave every point's depth along the axis as it is, so metres stay true and the camera of
-    the new frame says how it was taken. A sample without a camera is taken to be from the canonical one, whatever its
-    size: there, depth is divided by how much narrower the view is, for a camera of the old view that stands nearer.
+    the new frame says how it was taken.
 
     Args:
         sample: what is seen.
@@ -108,10 +111,15 @@ def turned(
     return replace(
         sample,
         image_bgr=_warped(sample.image_bgr, change, wh, cv2.INTER_LINEAR, 0),
-        depth_m=depth_m if sample.camera is not None else depth_m / np.float32(zoom * width / wh[0]),
+        depth_m=_nearer(sample, depth_m, zoom * width / wh[0]),
         camera=None if sample.camera is None else camera,
         semantic=None if sample.semantic is None else _warped(sample.semantic, change, wh, cv2.INTER_NEAREST, 0),
     )
+
+
+def _nearer(sample: DepthSample, depth_m: NDArray[np.float32], narrower: float) -> NDArray[np.float32]:
+    """Depth of a changed sample whose view is so many times narrower; only without a camera does that change it."""
+    return depth_m if sample.camera is not None else depth_m / np.float32(narrower)
 
 
 def _matrix(camera: Camera) -> NDArray[np.float64]:
