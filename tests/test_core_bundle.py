@@ -156,6 +156,12 @@ def test_no_bundle(tmp_path: Path) -> None:
         Bundle.load(tmp_path / "nothing")
 
 
+def test_a_file_is_no_bundle(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "b").folder
+    with pytest.raises(BundleError, match=r"is a file; a bundle is a folder with bundle\.json in it, or a \.zip"):
+        Bundle.load(folder / "bundle.json")
+
+
 def test_missing_file(tmp_path: Path) -> None:
     folder = write_bundle(tmp_path / "b").folder
     (folder / "high.onnx").unlink()

@@ -49,6 +49,8 @@ class Bundle:
         path = default_bundle_folder() if str(place) == DEFAULT_BUNDLE else Path(place)
         if path.is_file() and path.suffix == ".zip":
             return cls._load_zip(path)
+        if path.is_file():
+            raise BundleError(f"{place} is a file; a bundle is a folder with {MANIFEST_NAME} in it, or a .zip of one")
         return cls._load_folder(path, str(place))
 
     @classmethod
