@@ -151,12 +151,21 @@ def test_an_error_is_absent_where_there_is_none(
     assert json.loads(capsys.readouterr().out)["error"] is None
 
 
+@pytest.mark.parametrize(
+    ("save", "told"), [("pgn16", "unknown output 'pgn16'"), ("", "--save names no output: ''"), (" ,", "--save none")]
+)
 def test_a_mistyped_output_leaves_no_folder(
-    bundle: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    save: str,
+    told: str,
+    bundle: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    _, line = failed(capsys, bundle, photos, "--save", "pgn16")
-    assert "unknown output 'pgn16'" in line
+    _, line = failed(capsys, bundle, photos, "--save", save)
+    assert told in line
     assert not (tmp_path / "runs").exists()
 
 

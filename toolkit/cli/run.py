@@ -142,7 +142,11 @@ def run(
 
 
 def _names(save: str, show: bool) -> list[str]:
+    from edgedepth.core.errors import InputError
+
     names = [] if save == "none" else [name.strip() for name in save.split(",") if name.strip()]
+    if not names and save != "none":
+        raise InputError(f"--save names no output: {save!r}; for run.json alone it is: --save none")
     return [*names, "window"] if show else names
 
 
