@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -324,6 +326,53 @@ def test_what_is_no_camera_or_mask_is_refused_in_one_line(folder: Path) -> None:
             next(runtime.stream([grey(FAR)], camera="ost.yaml"))
     with pytest.raises(InputError, match=r"whole pixels, but got 64\.0x48"):
         edgedepth.Camera(fx=50, fy=50, cx=1, cy=1, width=64.0, height=48)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"steadier": 0.8}, r"steadier is what steadier\(\) gives, but got float"),
+        ({"keeper": "low"}, r"keeper is what keeper\(\) gives, but got str"),
+        ({"out": np.zeros((96, 128), np.float32)}, r"out is an earlier result, but got ndarray"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_in_one_line(
+    runtime: edgedepth.DepthRuntime, given: dict[str, object], told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
+        runtime(grey(NEAR), **given)
+
+
+class _Meanwhile(edgedepth.Steadier):
+    """Does something in another thread while a frame is being answered."""
+
+    def __init__(self, job: Callable[[], object]) -> None:
+        super().__init__()
+        self._job = job
+
+    def __call__(self, frame_bgr: np.ndarray, depth_m: np.ndarray, route: edgedepth.Route) -> np.ndarray:
+        with ThreadPoolExecutor(1) as other:
+            self.error = other.submit(self._job).exception()
+        return super().__call__(frame_bgr, depth_m, route)
+
+
+def test_a_second_thread_is_refused_while_the_first_is_answered(runtime: edgedepth.DepthRuntime) -> None:
+    for job in (lambda: runtime(grey(FAR)), lambda: runtime.decide(grey(FAR))):
+        meanwhile = _Meanwhile(job)
+        assert runtime(grey(NEAR), steadier=meanwhile).depth_m == pytest.approx(4.0, rel=1e-5)
+        assert isinstance(meanwhile.error, BackendError)
+        assert "is answering another thread; load a runtime for each thread" in str(meanwhile.error)
+    with pytest.raises(InputError):  # an error does not keep the others out
+        runtime(grey(NEAR), out=runtime(grey(NEAR, (64, 48))))
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(runtime, grey(FAR)).result().route == "high"
+
+
+def test_results_and_frames_can_be_looked_for_in_a_list(runtime: edgedepth.DepthRuntime) -> None:
+    pairs = list(runtime.stream_frames([grey(NEAR), grey(FAR)]))
+    assert pairs.index(pairs[1]) == 1
+    assert len(set(pairs)) == 2
+    assert pickle.loads(pickle.dumps(pairs[0][1])).depth_m == pytest.approx(4.0, rel=1e-5)
 
 
 def test_a_stream_can_leave_out_what_a_photo_says_of_its_camera(folder: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ class PixelState(IntEnum):
     NEARER = 3  # than the network's range, whose near end `depth_m` gives: an obstacle, and closer than that
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # arrays have no one truth: a result equals itself
 class DepthResult:
     """Metric depth of one frame of H x W pixels.
 

@@ -18,7 +18,7 @@ from edgedepth.core.lens import Lens
 _PLAUSIBLE_FPS = (1.0, 240.0)  # beyond it drivers and containers mean a clock, such as 90000
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # arrays have no one truth: a frame equals itself
 class Frame:
     """One picture of a source.
 

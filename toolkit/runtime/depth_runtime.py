@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgedepth.core.bundle import DEFAULT_BUNDLE, Bundle
 from edgedepth.core.camera import Camera
-from edgedepth.core.errors import InputError, UnknownNameError
+from edgedepth.core.errors import BackendError, InputError, UnknownNameError
 from edgedepth.core.manifest import BundleFile, DepthNetwork, MetricScale, variant_keys
 from edgedepth.core.preprocess import BgrFrame, Placement, canonical_camera, check_frame, focal_scale
 from edgedepth.core.results import DepthResult, PixelState
@@ -61,6 +62,7 @@ class DepthRuntime:
         self.precision = _choose_precision(bundle, precision, self.backend)
         self._threads, self._frame_wh, self._build = threads, frame_wh, build
         self._scratch = np.empty((0, 0), np.bool_)
+        self._turn = threading.Lock()
         self._upsampling, self._guided = upsampling, GuidedUpsampler()
         with ExitStack() as opened:
             self._router = opened.enter_context(FrameRouter.of(bundle, self._open_router))
@@ -147,7 +149,8 @@ class DepthRuntime:
     def decide(self, frame_bgr: NDArray[np.uint8]) -> Decision:
         """What the router says of one (H, W, 3) uint8 BGR frame by itself, without running a depth network."""
         check_frame(frame_bgr)
-        return self._router.decide(frame_bgr)
+        with self._alone():
+            return self._router.decide(frame_bgr)
 
     def __call__(
         self,
@@ -179,31 +182,13 @@ class DepthRuntime:
             UnknownNameError: there is no such route.
             InputError: the frame is not (H, W, 3) uint8, or the camera or `outside` is for another size, or the network
                 has no confidence, or the bundle's scale was measured without a camera and one is given.
+            BackendError: another thread is being answered, or the engine failed.
         """
         check_frame(frame_bgr)
         _check_beside(frame_bgr, camera, outside)
-        times: dict[str, float] = {}
-        with stopwatch(times, "route"):
-            decision = self._decide(frame_bgr, route, keeper)
-        entry = self._entry(decision.route)
-        network = self._networks[decision.route]
-        if confidence and not entry.confidence:
-            raise InputError(f"{entry.network} answers no confidence; export a network with bins")
-        _check_scale(entry, camera)
-        with stopwatch(times, "preprocess"):
-            placement = network.load(frame_bgr)
-        with stopwatch(times, "infer"):
-            answer = network.run(("depth_m", "confidence") if confidence else ("depth_m",))
-        with stopwatch(times, "postprocess"):
-            if steadier is not None:
-                depth_m = steadier(network.seen_bgr(), answer["depth_m"][0, 0], decision.route)
-                answer = {**answer, "depth_m": depth_m[None, None]}
-            scale = focal_scale(camera, placement, entry.spec)
-            result = self._result(
-                frame_bgr, answer, placement, entry, scale, decision, camera, confidence, outside, out
-            )
-        result.timings_ms.update(times)
-        return result
+        _check_kinds(keeper, steadier, out)
+        with self._alone():
+            return self._answer(frame_bgr, camera, route, keeper, steadier, confidence, outside, out)
 
     def stream(
         self,
@@ -296,6 +281,50 @@ class DepthRuntime:
         self.close()
 
     # -- inside ------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Refuse a second thread meanwhile: both would read the same buffers, and get each other's depth."""
+        if not self._turn.acquire(blocking=False):
+            raise BackendError("this runtime is answering another thread; load a runtime for each thread")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _answer(
+        self,
+        frame_bgr: NDArray[np.uint8],
+        camera: Camera | None,
+        route: Route | str | None,
+        keeper: RouteKeeper | None,
+        steadier: Steadier | None,
+        confidence: bool,
+        outside: NDArray[np.bool_] | None,
+        out: DepthResult | None,
+    ) -> DepthResult:
+        times: dict[str, float] = {}
+        with stopwatch(times, "route"):
+            decision = self._decide(frame_bgr, route, keeper)
+        entry = self._entry(decision.route)
+        network = self._networks[decision.route]
+        if confidence and not entry.confidence:
+            raise InputError(f"{entry.network} answers no confidence; export a network with bins")
+        _check_scale(entry, camera)
+        with stopwatch(times, "preprocess"):
+            placement = network.load(frame_bgr)
+        with stopwatch(times, "infer"):
+            answer = network.run(("depth_m", "confidence") if confidence else ("depth_m",))
+        with stopwatch(times, "postprocess"):
+            if steadier is not None:
+                depth_m = steadier(network.seen_bgr(), answer["depth_m"][0, 0], decision.route)
+                answer = {**answer, "depth_m": depth_m[None, None]}
+            scale = focal_scale(camera, placement, entry.spec)
+            result = self._result(
+                frame_bgr, answer, placement, entry, scale, decision, camera, confidence, outside, out
+            )
+        result.timings_ms.update(times)
+        return result
 
     def _entry(self, route: Route) -> DepthNetwork:
         networks = self.bundle.manifest.networks
@@ -437,6 +466,17 @@ def _check_beside(frame: BgrFrame, camera: Camera | None, outside: NDArray[np.bo
         raise InputError(f"outside must be bool, but got {got}; of a mask of 0 and 255 it is mask > 0")
     if outside.shape != frame.shape[:2]:
         raise InputError(f"outside must be {frame.shape[:2]} as the frame is, but got {outside.shape}")
+
+
+def _check_kinds(keeper: RouteKeeper | None, steadier: Steadier | None, out: DepthResult | None) -> None:
+    """Refuse in one line what is not of its kind, such as `steadier=0.8`."""
+    for name, given, kind, source in (
+        ("keeper", keeper, RouteKeeper, "what keeper() gives"),
+        ("steadier", steadier, Steadier, "what steadier() gives"),
+        ("out", out, DepthResult, "an earlier result"),
+    ):
+        if given is not None and not isinstance(given, kind):
+            raise InputError(f"{name} is {source}, but got {type(given).__name__}")
 
 
 def _check_scale(entry: DepthNetwork, camera: Camera | None) -> None:
