@@ -257,6 +257,12 @@ def test_weights_that_a_large_step_has_spoilt_end_the_run_with_advice(config: Tr
         train_depth(replace(config, lr=1e6, warmup=0.0))
 
 
+def test_a_batch_of_one_and_a_map_of_one_pixel_are_told_with_advice(config: TrainConfig) -> None:
+    with pytest.raises(InputError, match=r"edge-low reduces 64x48 to one pixel.* batches of 1 .*larger --batch or"):
+        train_depth(replace(config, batch=1))
+    train_depth(replace(config, batch=1, size=(128, 64), out=config.out / "larger", epochs=0.1))
+
+
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
     """Writes beyond `size` bytes of a file fail, as they do on a full disk."""

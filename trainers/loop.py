@@ -42,6 +42,7 @@ from edgedepth.trainers.state import Averaged, RunState, unbroken
 _LOG_SECONDS = 10.0
 _ROUNDING = 1e-9  # of epochs that are so many steps over those of an epoch, which must not make one step more
 _MAX_BAD_STEPS = 50  # in a row, before a run that only gives NaN is given up
+_ONE_VALUE = "more than 1 value per channel"  # in what torch's batch norm says
 # figures that tell a better network, the first that a task has; True where larger is better
 _JUDGED_BY = (("abs_rel", False), ("routing_best", True), ("accuracy", True))
 
@@ -115,6 +116,7 @@ def fit(task: Task, config: TrainConfig, fabric: Fabric) -> FitResult:
 
     Raises:
         EdgeDepthError: the loss, or the network's answer, is not finite any more.
+        InputError: batches and maps are too small for batch norm.
         OutputError: the run's folder cannot be written.
         KeyboardInterrupt: passed on after the state was saved.
         Paused: `config.deadline` has passed, and the state was saved.
@@ -256,7 +258,7 @@ class _Run:
             seen.extend(getattr(batch, "ids", ()))
             torch.manual_seed(self.config.seed_of(draw))  # dropout
             with self.fabric.no_backward_sync(self.objective, enabled=left > 0):
-                terms = self.objective(*self.task.prepare(batch, draw, self.fabric.device))
+                terms = self._terms(self.task.prepare(batch, draw, self.fabric.device))
                 self.fabric.backward(terms["loss"] / self.config.accumulate)
             for name, value in terms.items():
                 share = value.detach() / self.config.accumulate
@@ -276,6 +278,20 @@ class _Run:
             self._leave_out(seen)
         self.optimizer.zero_grad(set_to_none=True)
         return means
+
+    def _terms(self, prepared: tuple[Tensor, ...]) -> Mapping[str, Tensor]:
+        """The objective's terms; what batch norm says of too small a batch becomes advice."""
+        try:
+            terms: Mapping[str, Tensor] = self.objective(*prepared)
+        except ValueError as error:
+            if _ONE_VALUE not in str(error):
+                raise
+            height, width = prepared[0].shape[2:]
+            raise InputError(
+                f"{self.config.network} reduces {width}x{height} to one pixel, which in batches of {len(prepared[0])}"
+                " is too little for batch norm; give a larger --batch or a larger --size"
+            ) from error
+        return terms
 
     def _leave_out(self, seen: list[str]) -> None:
         """Count a step without a finite gradient and name its frames, of all processes; too many are no accident."""
