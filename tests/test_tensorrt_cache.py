@@ -146,6 +146,11 @@ def test_each_field_that_differs_is_named(flavour: Flavour, changes: dict[str, A
         assert strict.differences(sidecar(**changes)) == wanted
 
 
+def test_sidecar_that_does_not_say_for_which_hardware_is_of_one_model(flavour: Flavour) -> None:
+    foreign = sidecar(gpu="Orin Nano", config={"camera": None})
+    assert request(flavour, strict=False).differences(foreign) == ["gpu is Orin Nano, here Orin"]
+
+
 def test_camera_size_always_counts(flavour: Flavour) -> None:
     camera = {"frame_wh": [640, 480], "resize": "pad"}
     loose = request(flavour, strict=False)
@@ -551,8 +556,8 @@ def test_precision_is_fp16_where_the_depth_networks_have_it(bundle: Bundle, cach
 def test_carried_plans_run_only_after_trust(bundle: Bundle, cache: PlanCache, flavour: Flavour, tmp_path: Path) -> None:
     carrying = carry_plans(bundle, build_bundle(bundle, flavour, gpu=ORIN, cache=cache))
     assert [entry.file for entry in carrying.manifest.plans][:2] == [
-        "plans/low.depth-test.fp32.tensorrt-10.3.0.sm87.plan",
-        "plans/low.depth-test.fp32.tensorrt-10.3.0.sm87.json",
+        "plans/low.depth-test.fp32.tensorrt-10.3.0.sm87.Orin.plan",
+        "plans/low.depth-test.fp32.tensorrt-10.3.0.sm87.Orin.json",
     ]
     elsewhere = PlanCache(tmp_path / "elsewhere")
     with pytest.raises(BackendError, match="none was built of this file"):
@@ -563,6 +568,19 @@ def test_carried_plans_run_only_after_trust(bundle: Bundle, cache: PlanCache, fl
     trust_bundle(carrying, elsewhere)
     assert len(elsewhere.entries()) == 3
     assert carry_plans(carrying, build_bundle(carrying, flavour, gpu=ORIN, cache=cache)).manifest == carrying.manifest
+
+
+def test_plans_for_two_models_of_gpu_are_carried_side_by_side(
+    bundle: Bundle, cache: PlanCache, flavour: Flavour
+) -> None:
+    """Each runs on its own model only, although they have the same compute capability."""
+    cards = ["NVIDIA GeForce RTX 3060", "NVIDIA GeForce RTX 3090"]
+    for name in cards:
+        built = build_bundle(bundle, flavour, gpu=Gpu(name=name, capability="8.6"), cache=cache)
+        bundle = carry_plans(bundle, built)
+    accounts = [bundle.path(entry).read_text() for entry in bundle.manifest.plans if entry.file.endswith(".json")]
+    assert sorted(json.loads(text)["gpu"] for text in accounts) == sorted(cards * 3)
+    assert bundle.manifest.plans[0].file.endswith(".sm86.NVIDIA-GeForce-RTX-3060.plan")
 
 
 def test_plans_that_are_only_half_replaced_leave_a_bundle(

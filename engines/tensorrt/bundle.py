@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -128,9 +129,9 @@ def build_for_this_machine(bundle: Bundle, *, report: BundleReport | None = None
 def carry_plans(bundle: Bundle, plans: Sequence[BuiltPlan]) -> Bundle:
     """Put plans into a bundle's folder, each with its sidecar, and list both by sha256 in its manifest.
 
-    A plan of the same name, which says network, precision, size, library and GPUs, is replaced; those of files that the
-    bundle holds no more are left out. Whenever it is killed, a bundle lies there: one that is being replaced is not
-    listed.
+    A plan of the same name, which says network, precision, size, library and what GPUs it is for, is replaced; those of
+    files that the bundle holds no more are left out. Whenever it is killed, a bundle lies there: one that is being
+    replaced is not listed.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -257,4 +258,6 @@ def _plan_name(built: BuiltPlan) -> str:
     sidecar = built.plan.sidecar
     size = f".{built.sizes_text.replace('..', '-')}" if built.sizes else ""
     gpus = "+".join(f"sm{capability.replace('.', '')}" for capability in sidecar.compute_capabilities)
+    if sidecar.bound_to_gpu and sidecar.gpu:
+        gpus += "." + re.sub(r"[^A-Za-z0-9]+", "-", sidecar.gpu).strip("-")
     return f"{built.role}.{built.network}.{built.precision}{size}.{sidecar.flavour}-{sidecar.version}.{gpus}"

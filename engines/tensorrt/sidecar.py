@@ -62,6 +62,11 @@ class Sidecar:
     trusted_from: str = ""
     schema: int = SCHEMA
 
+    @property
+    def bound_to_gpu(self) -> bool:
+        """Whether it is for one model of GPU, and not for a class of them."""
+        return _bound_to_gpu(self.flavour, self.config)
+
     def to_json(self) -> str:
         """The text of the file."""
         return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
@@ -129,14 +134,10 @@ class PlanRequest:
             self.flavour.version_text,
             platform_tag(),
             list(self.compute_capabilities),
-            self.gpu if self._bound_to_gpu(self.config) else None,
+            self.gpu if _bound_to_gpu(self.flavour.name, self.config) else None,
             self.config,
         ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-    def _bound_to_gpu(self, config: dict[str, Any]) -> bool:
-        """TensorRT measures kernels on one GPU model; TensorRT-RTX and compatible engines are for a whole class."""
-        return not self.flavour.rtx and config.get("hardware") == "exact"
 
     def differences(self, sidecar: Sidecar) -> list[str]:
         """The fields in which a plan is not the wanted one, each as "field is X, here Y"; empty if it is."""
@@ -154,7 +155,7 @@ class PlanRequest:
         compare("platform", sidecar.platform, platform_tag())
         if not self._runs_on(sidecar):
             compare("compute_capability", "+".join(sidecar.compute_capabilities), "+".join(self.compute_capabilities))
-        if self._bound_to_gpu(sidecar.config):
+        if sidecar.bound_to_gpu:
             compare("gpu", sidecar.gpu, self.gpu)
         if not self.strict and _serves(sidecar.config.get("camera"), self.config["camera"]):
             return found
@@ -172,6 +173,11 @@ class PlanRequest:
         if sidecar.config.get("hardware") != "ampere+":
             return False
         return all(parse_version(capability) >= (8, 0) for capability in self.compute_capabilities)
+
+
+def _bound_to_gpu(flavour: str, config: dict[str, Any]) -> bool:
+    """TensorRT measures kernels on one GPU model; TensorRT-RTX and compatible engines are for a whole class."""
+    return flavour != "tensorrt-rtx" and config.get("hardware", "exact") == "exact"
 
 
 _NO_CAMERA = (TypeError, KeyError, ValueError, AttributeError, EdgeDepthError)  # or one that we did not write
