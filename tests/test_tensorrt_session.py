@@ -477,7 +477,11 @@ def test_cuda_python_recorder_leaves_the_stream_usable_after_a_failure() -> None
 
     with pytest.raises(ValueError, match="in the middle"):
         CudaPythonRecorder(driver).record(7, breaks)
-    assert driver.calls == ["cuStreamBeginCapture", "cuStreamEndCapture"]
+    assert driver.calls == ["cuStreamBeginCapture", "cuStreamEndCapture", "cuGraphDestroy"]
+    lost = FakeDriver("cuStreamEndCapture")
+    with pytest.raises(ValueError, match="in the middle"):
+        CudaPythonRecorder(lost).record(7, breaks)
+    assert "cuGraphDestroy" not in lost.calls
     with pytest.raises(BackendError, match="cuGraphInstantiate failed with 1"):
         CudaPythonRecorder(FakeDriver("cuGraphInstantiate")).record(7, lambda: None)
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from edgedepth.core.errors import BackendError, UnknownNameError
 from edgedepth.core.spec import ResizePolicy
 from edgedepth.engines.tensorrt.flavour import Hardware
 from edgedepth.engines.tensorrt.profiles import InputRange, Profile, Size, SizeRange
-
-_HARDWARE: tuple[Hardware, ...] = ("exact", "ampere+", "same-capability")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +84,8 @@ class BuildConfig:
             raise BackendError(f"workspace must be at least 1 MiB, but got {self.workspace_mib}")
         if self.optimization_level is not None and not 0 <= self.optimization_level <= 5:
             raise BackendError(f"the optimisation level is 0 to 5, but got {self.optimization_level}")
-        if self.hardware not in _HARDWARE:
-            raise UnknownNameError.of("hardware compatibility", self.hardware, _HARDWARE)
+        if self.hardware not in get_args(Hardware):
+            raise UnknownNameError.of("hardware compatibility", self.hardware, get_args(Hardware))
         names = [profile.name for profile in self.profiles]
         if len(set(names)) != len(names):
             raise BackendError(f"profiles need different names, but got {names}")

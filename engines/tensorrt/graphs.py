@@ -59,7 +59,11 @@ class CudaPythonRecorder:
         try:
             queue()
         except BaseException:
-            self._driver.cuStreamEndCapture(stream)  # the stream must leave capture, whatever was recorded
+            error, graph = self._driver.cuStreamEndCapture(
+                stream
+            )  # the stream must leave capture, whatever was recorded
+            if error == self._driver.CUresult.CUDA_SUCCESS:
+                self._driver.cuGraphDestroy(graph)
             raise
         graph = self._call("cuStreamEndCapture", stream)
         try:
