@@ -59,9 +59,8 @@ class CudaPythonRecorder:
         try:
             queue()
         except BaseException:
-            error, graph = self._driver.cuStreamEndCapture(
-                stream
-            )  # the stream must leave capture, whatever was recorded
+            # the stream must leave capture, whatever was recorded
+            error, graph = self._driver.cuStreamEndCapture(stream)
             if error == self._driver.CUresult.CUDA_SUCCESS:
                 self._driver.cuGraphDestroy(graph)
             raise
