@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -370,3 +373,17 @@ def test_rtx_plugin_is_registered_once_and_its_session_verified(
     if not why:
         assert fake.registered == [("onnxruntime-rtx", "/somewhere/libplugin.so")]
         assert [device.ep_name for device in fake.given] == [RTX, RTX]
+
+
+def test_looking_for_engines_tells_their_makers_nothing(tmp_path: Path) -> None:
+    """Both would leave an id of the machine in the home folder, to send it with what they tell."""
+    script = (
+        "from edgedepth.engines import probe_all\n"
+        "found = probe_all()\n"
+        "assert found['onnxruntime'].available and found['openvino'].available, found\n"
+        "import openvino_telemetry\n"  # a program that wants it can still have it
+    )
+    silent = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME")
+    env = {name: value for name, value in os.environ.items() if name not in silent} | {"HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], env=env, check=True)
+    assert list(tmp_path.iterdir()) == []

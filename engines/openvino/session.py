@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from edgedepth.core.errors import BackendError
+from edgedepth.engines.openvino import untold
 from edgedepth.engines.session import (
     Precision,
     Session,
@@ -21,6 +21,9 @@ from edgedepth.engines.session import (
     check_outputs,
     one_line,
 )
+
+with untold():
+    import openvino as ov
 
 # OpenVINO's own default is bf16 on a CPU that has it, so the arithmetic is always said: what a file does not
 # quantise is computed in float32 unless bf16 was asked for.
