@@ -201,7 +201,11 @@ def _is_thin(graph: Graph, name: str) -> bool:
 def _is_attention(graph: Graph, node: NodeProto) -> bool:
     """True for a product of probabilities and computed vectors; one of few numbers is an expectation."""
     *_, width = graph.dims(node.output[0]) or (None,)
-    return node.op_type == "MatMul" and (width or 0) > THIN_CHANNELS and not any(graph.is_constant(name) for name in node.input)
+    return (
+        node.op_type == "MatMul"
+        and (width or 0) > THIN_CHANNELS
+        and not any(graph.is_constant(name) for name in node.input)
+    )
 
 
 def _unfit_constant(graph: Graph, node: NodeProto) -> bool:
