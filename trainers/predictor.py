@@ -1,7 +1,4 @@
-"""A checkpoint as a predictor for `edgedepth.evaluation`: the same frame in, the same metres out as from a bundle.
-
-Depth comes to the frame's size linearly, as with `--upsampling linear`, whatever the spec says.
-"""
+"""A checkpoint as a predictor for `edgedepth.evaluation`: the same frame in, the same metres out as from a bundle."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ from edgedepth.core.errors import CheckpointError, InputError
 from edgedepth.core.preprocess import Placement, focal_scale, placement_for
 from edgedepth.core.routing import Route
 from edgedepth.core.spec import DepthSpec
+from edgedepth.core.upsampling import Upsampler
 from edgedepth.datasets import DepthSample
 from edgedepth.evaluation import MeanDepth, Prediction
 from edgedepth.trainers.augment import to_float
@@ -39,6 +37,7 @@ class NetworkPredictor:
         self.network = network.to(device).eval()
         self.spec = spec
         self.device = torch.device(device)
+        self._upsampler = Upsampler()
 
     def __call__(self, sample: DepthSample) -> Prediction:
         """Metres of the sample's own camera, at the size of its image.
@@ -47,7 +46,8 @@ class NetworkPredictor:
             InputError: the network is guided by labels that the sample does not have.
         """
         answer, placement, scale = self.answer(sample)
-        return Prediction(placement.to_frame(answer) * scale)
+        depth_m, _ = self._upsampler(answer, placement, sample.image_bgr, self.spec.upsampling)
+        return Prediction(depth_m * scale)
 
     def answer(self, sample: DepthSample) -> tuple[NDArray[np.float32], Placement, np.float32]:
         """The network's own (H, W) metres for the canonical camera, the sample's place in it, and what scales them.

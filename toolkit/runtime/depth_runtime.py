@@ -21,6 +21,7 @@ from edgedepth.core.preprocess import BgrFrame, Placement, canonical_camera, che
 from edgedepth.core.results import DepthResult, PixelState
 from edgedepth.core.routing import Decision, Route, RouteKeeper
 from edgedepth.core.spec import DepthSpec, ResizePolicy, Upsampling
+from edgedepth.core.upsampling import Upsampler
 from edgedepth.engines.registry import auto_backend, backend_named, open_session
 from edgedepth.engines.session import Session, as_precision
 from edgedepth.engines.tensorrt.bundle import default_precision
@@ -28,7 +29,6 @@ from edgedepth.io.frames import Frame, Source
 from edgedepth.io.rectify import Rectifier
 from edgedepth.io.sources import open_source
 from edgedepth.runtime.golden import ROUTER, check_new_engines
-from edgedepth.runtime.guided import GuidedUpsampler
 from edgedepth.runtime.network import FrameNetwork
 from edgedepth.runtime.profiling import stopwatch
 from edgedepth.runtime.router import FrameRouter
@@ -63,7 +63,7 @@ class DepthRuntime:
         self._threads, self._frame_wh, self._build = threads, frame_wh, build
         self._scratch = np.empty((0, 0), np.bool_)
         self._turn = threading.Lock()
-        self._upsampling, self._guided = upsampling, GuidedUpsampler()
+        self._upsampling, self._upsampler = upsampling, Upsampler()
         with ExitStack() as opened:
             self._router = opened.enter_context(FrameRouter.of(bundle, self._open_router))
             # All networks are opened at once: a stream must not stall when its route first changes.
@@ -100,7 +100,7 @@ class DepthRuntime:
         threads: CPU threads of a CPU backend; None takes all cores.
         frame_wh: size of the camera's frames, where all have it: TensorRT then resizes them on the GPU.
         build: False refuses where an engine would first have to be built.
-        upsampling: how depth comes to the frame's size, "linear" or "guided" (see `GuidedUpsampler`); None is what
+        upsampling: how depth comes to the frame's size, "linear" or "guided" (see `Upsampler`); None is what
             each network's contract says.
 
         Raises:
@@ -379,8 +379,7 @@ class DepthRuntime:
             raise InputError(f"out is for {out.depth_m.shape}, but the frame is {shape}; pass a result of this size")
         raw_out = None if out is None else out.raw_depth_m
         small = answer["depth_m"][0, 0]
-        guided = self.upsampling(decision.route) == "guided" and self._guided.takes(small, placement)
-        raw = self._guided(small, placement, frame_bgr, raw_out) if guided else placement.to_frame(small, out=raw_out)
+        raw, upsampling = self._upsampler(small, placement, frame_bgr, self.upsampling(decision.route), raw_out)
         depth = np.empty(shape, np.float32) if out is None else out.depth_m
         valid = np.empty(shape, np.uint8) if out is None else out.valid
         self._mark(raw, entry.spec, valid)
@@ -400,7 +399,7 @@ class DepthRuntime:
             valid=valid,
             raw_depth_m=raw,
             confidence=sure,
-            upsampling="guided" if guided else "linear",
+            upsampling=upsampling,
             route=decision.route,
             score=decision.score,
             votes=decision.votes,

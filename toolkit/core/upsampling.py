@@ -1,4 +1,4 @@
-"""Guided upsampling: depth at the frame's size whose edges are the picture's."""
+"""How a network's depth comes to the size of a frame: linearly, or with edges where the picture has them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedepth.core.preprocess import Placement
+from edgedepth.core.spec import Upsampling
 
 # Chosen on rendered scenes for boundary_f1 at an unchanged abs_rel (docs/decisions.md).
 _RADIUS = 3  # of the windows, in pixels of half the network's size
@@ -17,22 +18,15 @@ _TINY_M = float(np.finfo(np.float32).tiny)
 _EVEN = 3e-4 * 255**2  # variance of grey levels below which a window counts as even: sensor noise is below, edges above
 
 
-class GuidedUpsampler:
-    """Brings depth from network size to a frame's, with edges where the picture has them.
+class Upsampler:
+    """Brings depth from network size to a frame's; buffers of frame size are kept from call to call.
 
-    A network's edges are soft and its pixels large, but where depth jumps the picture mostly does, too. In every small
-    window the logarithm of depth is fitted as a line in the frame's grey level; the lines are found at half the
-    network's size and drawn with the grey levels of the whole frame (He and Sun, "Fast Guided Filter",
+    "guided": a network's edges are soft and its pixels large, but where depth jumps the picture mostly does, too. In
+    every small window the logarithm of depth is fitted as a line in the frame's grey level; the lines are found at half
+    the network's size and drawn with the grey levels of the whole frame (He and Sun, "Fast Guided Filter",
     arXiv:1505.00996). Where the picture is even that is a mean. No pixel is nearer or farther than the network's
-    answers around it: a line means nothing for a speck that is brighter than all it was fitted to. Buffers of frame
-    size are kept from call to call.
+    answers around it: a line means nothing for a speck that is brighter than all it was fitted to.
     """
-
-    @staticmethod
-    def takes(depth_m: NDArray[np.float32], placement: Placement) -> bool:
-        """Whether a network's map has a logarithm, which unknown and negative depths have not."""
-        inner = np.ascontiguousarray(depth_m[placement.content])
-        return bool(cv2.checkRange(inner, minVal=_TINY_M, maxVal=np.inf)[0])
 
     def __init__(self) -> None:
         self._grey = np.empty((0, 0), np.uint8)
@@ -43,13 +37,28 @@ class GuidedUpsampler:
         depth_m: NDArray[np.float32],
         placement: Placement,
         frame_bgr: NDArray[np.uint8],
+        upsampling: Upsampling,
         out: NDArray[np.float32] | None = None,
-    ) -> NDArray[np.float32]:
-        """The depth (H, W) of a (H, W, 3) frame from its network's, (h, w) with padding, if it `takes` that.
+    ) -> tuple[NDArray[np.float32], Upsampling]:
+        """The depth (H, W) of a (H, W, 3) frame from its network's, (h, w) with padding, and how it was made.
+
+        A map with unknown or negative depths, which have no logarithm, always comes linearly.
 
         out: is reused.
         """
-        inner = np.ascontiguousarray(depth_m[placement.content])
+        if upsampling == "guided":
+            inner = np.ascontiguousarray(depth_m[placement.content])
+            if cv2.checkRange(inner, minVal=_TINY_M, maxVal=np.inf)[0]:
+                return self._guided(inner, placement, frame_bgr, out), "guided"
+        return placement.to_frame(depth_m, out=out), "linear"
+
+    def _guided(
+        self,
+        inner: NDArray[np.float32],
+        placement: Placement,
+        frame_bgr: NDArray[np.uint8],
+        out: NDArray[np.float32] | None,
+    ) -> NDArray[np.float32]:
         width, height = placement.frame_wh
         if self._grey.shape != (height, width):
             self._grey, self._slope = np.empty((height, width), np.uint8), np.empty((height, width), np.float32)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgedepth import DepthRuntime, Route
+from edgedepth import Camera, DepthRuntime, Route
 from edgedepth.core.errors import UnknownNameError
 from edgedepth.core.preprocess import Placement
-from edgedepth.runtime.guided import GuidedUpsampler
+from edgedepth.core.upsampling import Upsampler
+from edgedepth.datasets import DepthSample
 from tests.networks import routed_bundle
 
 FRAME_WH, NETWORK_WH = (256, 192), (64, 48)
@@ -25,7 +26,9 @@ def grey(levels: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 def upsample(depth_m: NDArray[np.floating], frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     placement = Placement.of((frame.shape[1], frame.shape[0]), (depth_m.shape[1], depth_m.shape[0]), "stretch")
-    return GuidedUpsampler()(depth_m.astype(np.float32), placement, frame)
+    found, how = Upsampler()(depth_m.astype(np.float32), placement, frame, "guided")
+    assert how == "guided"
+    return found
 
 
 def steps_of(edge: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -80,13 +83,16 @@ def test_specks_take_no_depth_that_is_not_around_them() -> None:
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, 0.0, -1.0])
-def test_a_map_without_a_logarithm_is_not_taken(odd: float) -> None:
+def test_a_map_without_a_logarithm_comes_linearly(odd: float) -> None:
     depth_m = np.full(NETWORK_WH[::-1], 2.0, np.float32)
     depth_m[10, 10] = odd
     placement = Placement.of(FRAME_WH, NETWORK_WH, "stretch")
-    assert not GuidedUpsampler.takes(depth_m, placement)
+    frame = grey(np.full(FRAME_WH[::-1], 90.0))
+    found, how = Upsampler()(depth_m, placement, frame, "guided")
+    assert how == "linear"
+    np.testing.assert_array_equal(found, placement.to_frame(depth_m))
     depth_m[10, 10] = 1e-6
-    assert GuidedUpsampler.takes(depth_m, placement)
+    assert Upsampler()(depth_m, placement, frame, "guided")[1] == "guided"
 
 
 @pytest.mark.parametrize("frame_wh", [(300, 101), (101, 300), (40, 31)])
@@ -95,10 +101,10 @@ def test_frames_of_any_shape_reuse_what_is_given(frame_wh: tuple[int, int]) -> N
     depth_m = np.full(NETWORK_WH[::-1], 9.0, np.float32)  # of the bars
     depth_m[placement.content] = 3.0
     out = np.empty(frame_wh[::-1], np.float32)
-    upsampler = GuidedUpsampler()
+    upsampler = Upsampler()
     frame = grey(np.random.default_rng(2).integers(0, 255, frame_wh[::-1]).astype(float))
     for _ in range(2):
-        assert upsampler(depth_m, placement, frame, out) is out
+        assert upsampler(depth_m, placement, frame, "guided", out)[0] is out
         np.testing.assert_allclose(out, 3.0, rtol=1e-5)
 
 
@@ -119,3 +125,18 @@ def test_the_bundle_says_how_and_the_caller_may_say_otherwise(tmp_path: Path) ->
         DepthRuntime.load(bundle, upsampling="cubic")  # type: ignore[arg-type]
     with DepthRuntime.load() as depth:
         assert depth.upsampling(Route.LOW) == depth.upsampling(Route.HIGH) == "guided"
+
+
+@pytest.mark.parametrize("route", list(Route))
+def test_a_checkpoint_comes_to_the_frames_size_as_its_bundle_does(route: Route) -> None:
+    pytest.importorskip("torch", reason="checkpoints need PyTorch: pip install 'edgedepth[train]'")
+    from edgedepth.trainers.checkpoint import shipped_checkpoint
+    from edgedepth.trainers.predictor import predictor_of
+
+    frame = grey(cv2.resize(np.random.default_rng(3).integers(0, 255, (6, 8)).astype(np.float32), (640, 480)))
+    camera = Camera(fx=500.0, fy=500.0, cx=319.5, cy=239.5, width=640, height=480)
+    with DepthRuntime.load(threads=1) as depth:
+        theirs = depth(frame, camera=camera, route=route).raw_depth_m
+    sample = DepthSample(id="0", image_bgr=frame, depth_m=np.full(theirs.shape, np.nan, np.float32), camera=camera)
+    ours = predictor_of(shipped_checkpoint(f"edge-{route}"))(sample).depth_m
+    np.testing.assert_allclose(ours, theirs, rtol=2e-3)
