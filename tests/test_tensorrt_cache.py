@@ -184,6 +184,16 @@ def test_engine_for_several_camera_sizes_serves_each(
     assert (exactly.differences(sidecar(config=camera_config(*has))) == []) is (has == wants)
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_an_engine_whose_resize_is_of_an_earlier_version_is_built_anew(flavour: Flavour, strict: bool) -> None:
+    wanted = request(flavour, strict=strict, config=camera_config("hd"))
+    before = camera_config("hd")
+    before["camera"]["revision"] -= 1
+    told = "config.camera is 1280x720 of another edgedepth, here 1280x720"
+    assert wanted.differences(sidecar(config=before)) == [told]
+    assert dataclasses.replace(wanted, config=before).key != wanted.key
+
+
 @pytest.mark.parametrize("camera", [None, "all", {"resize": "letterbox"}, {"resize": "letterbox", "sizes": [{"a": 1}]}])
 def test_camera_that_is_not_as_we_write_it_serves_nothing(flavour: Flavour, camera: Any) -> None:
     wanted = request(flavour, strict=False, config=camera_config("hd"))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from edgedepth.core.errors import BackendError, UnknownNameError
 from edgedepth.core.spec import ResizePolicy
 from edgedepth.engines.tensorrt.flavour import Hardware
 from edgedepth.engines.tensorrt.profiles import InputRange, Profile, Size, SizeRange
+
+RESIZE_REVISION = 1  # of the layers that camera.py makes: raise it when they change, and engines are built anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,7 @@ class CameraInput:
 
     sizes: tuple[SizeRange, ...]
     resize: ResizePolicy
+    revision: int = field(default=RESIZE_REVISION, init=False)
 
     def __post_init__(self) -> None:
         if not self.sizes:

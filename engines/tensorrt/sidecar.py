@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgedepth.core.errors import BackendError, EdgeDepthError
+from edgedepth.engines.tensorrt.config import RESIZE_REVISION
 from edgedepth.engines.tensorrt.flavour import Flavour, parse_version
 from edgedepth.engines.tensorrt.profiles import SizeRange
 
@@ -186,7 +187,8 @@ _NO_CAMERA = (TypeError, KeyError, ValueError, AttributeError, EdgeDepthError)  
 def _words(value: Any) -> str:
     """A value of a config; the camera sizes of an engine that resizes as they are asked for."""
     try:
-        return "+".join(map(str, _sizes(value)))
+        text = "+".join(map(str, _sizes(value)))
+        return text if value.get("revision") == RESIZE_REVISION else f"{text} of another edgedepth"
     except _NO_CAMERA:
         return str(value)
 
@@ -199,7 +201,7 @@ def _sizes(camera: Any) -> list[SizeRange]:
 def _serves(camera: Any, wanted: Any) -> bool:
     """Whether an engine for some camera sizes takes all of those wanted; both as `BuildConfig.as_dict` has them."""
     try:
-        if camera["resize"] != wanted["resize"]:
+        if any(camera[name] != wanted[name] for name in ("resize", "revision")):
             return False
         ranges = _sizes(camera)
         return all(any(size.holds(tuple(one["opt_wh"])) for size in ranges) for one in wanted["sizes"])
