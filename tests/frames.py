@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgedepth.datasets import DepthDataset
+
 
 def write_planes(folder: Path, count: int, *, size_wh: tuple[int, int] = (64, 48)) -> Path:
     """Frames of slanted planes whose brightness tells their depth, as pairs.json."""
@@ -35,3 +37,9 @@ def write_planes(folder: Path, count: int, *, size_wh: tuple[int, int] = (64, 48
     path = folder / "pairs.json"
     path.write_text(json.dumps(records))
     return path
+
+
+def files_below(folder: Path, dataset: DepthDataset) -> list[set[str]]:
+    """The files of each sample, which must be there, by their names below a folder."""
+    assert all(file.is_file() for entry in dataset.entries for file in entry.files)
+    return [{file.relative_to(folder).as_posix() for file in entry.files} for entry in dataset.entries]

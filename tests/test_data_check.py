@@ -16,6 +16,7 @@ import pytest
 
 from edgedepth.cli import main
 from edgedepth.core.errors import InputError, UnknownNameError
+from edgedepth.datasets import open_dataset
 from edgedepth.datasets.check import _kind_of, check_dataset, guess_name
 from tests.frames import write_planes
 
@@ -141,13 +142,22 @@ def test_faults_of_one_kind_are_one_finding(tmp_path: Path) -> None:
     assert (finding.what, finding.count) == ("depth is not a 16-bit PNG of one channel", 4)
 
 
-def test_a_short_name_leaves_the_words_of_a_fault_alone() -> None:
-    assert _kind_of("e: depth is 8x6, but the image is 8x4", "e") == (
+def test_a_short_name_leaves_the_words_of_a_fault_alone(tmp_path: Path) -> None:
+    entry = open_dataset(f"pairs:{write_planes(tmp_path, 1)}").entries[0]
+    assert _kind_of("0: depth is 8x6, but the image is 8x4", entry) == (
         "cannot be used: ...: depth is 8x6, but the image is 8x4"
     )
-    assert _kind_of("labels /data/e/1.png must have one channel", "e") == (
-        "cannot be used: labels ... must have one channel"
+    assert _kind_of("labels /data/0/1.png must have 0 channels", entry) == (
+        "cannot be used: labels ... must have 0 channels"
     )
+
+
+def test_a_file_is_missing_only_where_it_is_not_there(tmp_path: Path) -> None:
+    entry = open_dataset(f"pairs:{write_planes(tmp_path, 1)}").entries[0]
+    denied = "cannot read 0.png: Permission denied"
+    assert _kind_of(denied, entry) == f"cannot be used: {denied}"
+    (tmp_path / "0.png").unlink()
+    assert _kind_of("whatever words", entry) == "a file is missing"
 
 
 def test_good_data_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

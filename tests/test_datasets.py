@@ -15,6 +15,7 @@ from edgedepth.core.routing import Route
 from edgedepth.datasets import READERS, DepthDataset, DepthSample, open_dataset, open_for_evaluation, open_for_training
 from edgedepth.datasets.matlab import read_arrays
 from edgedepth.datasets.nyu import open_h5
+from tests.frames import files_below
 
 IMAGE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)  # BGR, every value different
 
@@ -72,6 +73,8 @@ def test_pairs_give_pixels_metres_camera_and_what_the_list_says(pairs_folder: Pa
     assert (sample.route, sample.category, sample.split, sample.scene) == (Route.LOW, "kitchen", "test", "7")
     assert sample.semantic is not None
     assert (sample.semantic == 41).all()
+    names = {"pairs.json", full["rgb"], full["depth"], "classes.png"}
+    assert files_below(pairs_folder, open_dataset(f"pairs:{file}")) == [names]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +233,7 @@ def test_nyu_labelled_file_is_turned_upright_and_the_split_counts_from_one(nyu_l
     test = open_dataset(f"nyu:{nyu_labelled}", split="test")
     assert [info.id for info in test.infos] == ["0003"]
     assert test[0].depth_m[1, 1] == pytest.approx(4.0)
-    assert len(open_dataset(f"nyu:{nyu_labelled}")) == 3
+    assert files_below(nyu_labelled, open_dataset(f"nyu:{nyu_labelled}")) == 3 * [{"nyu_depth_v2_labeled.mat"}]
 
 
 def test_nyu_labelled_file_without_its_parts_is_refused(nyu_labelled: Path) -> None:
@@ -275,7 +278,9 @@ def test_the_variables_of_a_labelled_file_tell_where_its_metres_are(
 def test_nyu_folders(tmp_path: Path) -> None:
     write_png(tmp_path / "test/kitchen/sync_depth_00045.png", np.full((480, 640), 2500, np.uint16))
     write_png(tmp_path / "test/kitchen/rgb_00045.jpg", np.full((480, 640, 3), 90, np.uint8))
-    sample = open_dataset(f"nyu:{tmp_path}", split="test")[0]
+    data = open_dataset(f"nyu:{tmp_path}", split="test")
+    assert files_below(tmp_path / "test/kitchen", data) == [{"rgb_00045.jpg", "sync_depth_00045.png"}]
+    sample = data[0]
     assert (sample.id, sample.category) == ("test/kitchen/00045", "kitchen")
     assert np.unique(sample.depth_m) == pytest.approx([2.5])
     assert sample.camera is not None
@@ -362,6 +367,12 @@ def test_kitti_official_split_reads_both_cameras_with_their_calibration(kitti_fo
     assert (left.camera.fx, left.camera.fy, left.camera.cx, left.camera.cy) == (7, 8, 3, 2)
     assert right.camera.fx == 9
     assert (left.route, left.scene) == (Route.HIGH, DRIVE)
+    assert files_below(kitti_folder, data)[1] == {
+        f"raw/2011_09_26/{DRIVE}/image_03/data/0000000005.png",
+        "raw/2011_09_26/calib_cam_to_cam.txt",
+        data.entries[1].files[1].relative_to(kitti_folder).as_posix(),
+    }
+    assert f"{DRIVE}/proj_depth/groundtruth/image_03/0000000005.png" in data.entries[1].files[1].as_posix()
 
 
 @pytest.mark.parametrize(
@@ -435,7 +446,9 @@ def test_kitti_selection(tmp_path: Path) -> None:
     write_png(root / f"groundtruth_depth/{DRIVE}_groundtruth_depth_0000000005_image_02.png", depth_units(256))
     (root / "intrinsics").mkdir()
     (root / f"intrinsics/{stem}.txt").write_text("7.0 0 3 0 8 2 0 0 1")
-    sample = open_dataset(f"kitti:{tmp_path}", split="selection")[0]
+    data = open_dataset(f"kitti:{tmp_path}", split="selection")
+    sample = data[0]
+    assert [len(files) for files in files_below(root, data)] == [3]
     assert_depth(sample)
     assert sample.scene == DRIVE
     assert sample.camera is not None
@@ -471,7 +484,7 @@ def test_kitti_faults_in_a_recording_are_named(kitti_folder: Path) -> None:
     with pytest.raises(InputError, match="has no P_rect_02 of 12 numbers"):
         data[0]
     (kitti_folder / f"raw/2011_09_26/{DRIVE}/image_02/data/0000000005.png").unlink()
-    with pytest.raises(InputError, match=r"lacks 2011_09_26/.*of the raw recordings"):
+    with pytest.raises(InputError, match=r"cannot read .*raw/2011_09_26/.*of the raw recordings"):
         data[0]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -116,6 +117,13 @@ def read_street(info: SampleInfo) -> DepthSample:
     image = np.full((375, 1242, 3), 90, np.uint8)
     camera = Camera(fx=721.5, fy=721.5, cx=609.6, cy=172.9, width=1242, height=375)
     return DepthSample(**vars(info), image_bgr=image, depth_m=depth, camera=camera)
+
+
+def test_what_is_made_of_a_frame_is_made_of_its_files() -> None:
+    files = (Path("a.png"), Path("b.png"))
+    dataset = replace(rooms(), entries=tuple(replace(entry, files=files) for entry in rooms().entries))
+    for made in (eigen_list(dataset, 12), coarse_patches(dataset), near_frames(dataset)):
+        assert {entry.files for entry in made.entries} == {files}
 
 
 def streets(count: int = 8) -> DepthDataset:

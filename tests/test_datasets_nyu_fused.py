@@ -11,6 +11,7 @@ h5py = pytest.importorskip("h5py", reason="the labelled files need h5py: pip ins
 
 from edgedepth.core.errors import InputError  # noqa: E402
 from edgedepth.datasets import open_dataset, open_for_training  # noqa: E402
+from tests.frames import files_below  # noqa: E402
 
 
 def write_labelled(path: Path, scenes: list[str], metres: float, *, v1: bool) -> None:
@@ -54,8 +55,11 @@ def test_scenes_are_shared_out_as_the_paper_says(folder: Path) -> None:
 
 
 def test_frames_come_from_the_file_of_their_version_in_metres(folder: Path) -> None:
-    depths = {sample.id[:2]: float(sample.depth_m[0, 0]) for sample in open_dataset(f"nyu-fused:{folder}")}
+    data = open_dataset(f"nyu-fused:{folder}")
+    depths = {sample.id[:2]: float(sample.depth_m[0, 0]) for sample in data}
     assert depths == {"v1": 2.0, "v2": 3.0}
+    files = files_below(folder, data)
+    assert (files[0], files[-1]) == ({"nyu_depth_data_labeled.mat"}, {"nyu_depth_v2_labeled.mat"})
 
 
 def test_a_missing_file_or_split_is_named(folder: Path) -> None:

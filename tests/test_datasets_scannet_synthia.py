@@ -13,6 +13,7 @@ from edgedepth.core.routing import Route
 from edgedepth.datasets import open_dataset, open_for_evaluation, open_for_training
 from edgedepth.datasets.registry import READERS
 from edgedepth.evaluation.protocols import protocol_named
+from tests.frames import files_below
 
 
 def write_png(path: Path, array: np.ndarray) -> None:
@@ -55,6 +56,8 @@ def test_scannet_frames_come_at_the_size_of_depth(scannet: Path) -> None:
     # Halved: f and (c + 0.5) are.
     assert (sample.camera.fx, sample.camera.cx, sample.camera.cy) == (2.0, 2.5, 1.5)
     assert (sample.route, sample.scene) == (Route.LOW, "scene0000")
+    names = {"color/2.jpg", "depth/2.png", "intrinsic/intrinsic_color.txt"}
+    assert files_below(scannet / "scans" / "scene0000_00", data[1:2]) == [names]
 
 
 def test_scannet_splits_are_lists_of_scenes(scannet: Path) -> None:
@@ -88,7 +91,7 @@ def test_scannet_without_its_files_says_what_is_missing(scannet: Path, tmp_path:
     with pytest.raises(InputError, match=r"cannot read .*intrinsic_color.txt: .*export the intrinsics"):
         sample[4]
     (scannet / "scans" / "scene0000_01" / "color" / "0.jpg").unlink()
-    with pytest.raises(InputError, match=r"cannot read .*color/0.png"):
+    with pytest.raises(InputError, match=r"cannot read .*color/0.jpg"):
         sample[3]
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -125,6 +128,8 @@ def test_synthia_reads_centimetres_and_the_class_channel(synthia: Path) -> None:
     assert data.semantic_classes[int(sample.semantic[1, 1])] == "road"
     assert sample.camera is not None
     assert sample.camera.fx == pytest.approx(532.740352 * 6 / 1280)
+    name = "0000002.png"
+    assert files_below(synthia, data)[2] == {f"RGB/{name}", f"Depth/Depth/{name}", f"GT/LABELS/{name}"}
 
 
 def test_synthia_splits_are_the_users_lists(synthia: Path) -> None:
@@ -174,7 +179,9 @@ def test_synthia_in_its_other_layout_and_without_labels(synthia: Path) -> None:
         file.rename(synthia / "Depth" / file.name)
     (synthia / "Depth" / "Depth").rmdir()
     (synthia / "GT" / "LABELS" / "0000000.png").unlink()
-    assert open_dataset(f"synthia:{synthia}")[0].semantic is None
+    data = open_dataset(f"synthia:{synthia}")
+    assert data[0].semantic is None
+    assert files_below(synthia, data)[0] == {"RGB/0000000.png", "Depth/0000000.png"}
 
 
 def test_synthia_without_its_files_says_what_is_missing(synthia: Path, tmp_path: Path) -> None:

@@ -60,6 +60,11 @@ def spoil(folder: Path, number: int, fault: str) -> None:
         cv2.imwrite(str(folder / f"{number}.depth.png"), np.zeros((48, 64), np.uint16))
 
 
+def double(path: Path) -> None:
+    """Write a depth map anew, twice as far."""
+    cv2.imwrite(str(path), 2 * cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
@@ -153,8 +158,99 @@ def test_a_cache_whose_pixels_are_gone_is_filled_again(tmp_path: Path, kind: str
     assert len(list(first.folder.glob("*.bin"))) == 2
 
 
-def _raise(error: type[BaseException]) -> None:
+def _raise(error: BaseException | type[BaseException]) -> Any:
     raise error
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the samples that have been read."""
+    names: list[str] = []
+    load = Entry.load
+
+    def told(entry: Entry) -> DepthSample:
+        names.append(entry.info.id)
+        return load(entry)
+
+    monkeypatch.setattr(Entry, "load", told)
+    return names
+
+
+def test_one_changed_file_is_noticed_and_its_frame_alone_decoded_again(
+    config: TrainConfig, tmp_path: Path, loads: list[str]
+) -> None:
+    datasets = [open_dataset(config.data[0])]
+    spoil(tmp_path, 3, "corrupt")
+    first = FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))
+    before = [(frame.info.id, frame.rgb.copy(), frame.depth_m.copy()) for frame in first]
+    (tmp_path / "20.png").unlink()  # what was decoded outlives its source, also when others are decoded again
+    loads.clear()
+    double(tmp_path / "7.depth.png")
+    again = FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))
+    assert loads == ["7"]
+    assert (again.folder, again.bad) == (first.folder, first.bad)
+    assert again.token != first.token
+    for (name, rgb, depth_m), frame in zip(before, again, strict=True):
+        assert frame.info.id == name
+        np.testing.assert_array_equal(frame.rgb, rgb)
+        np.testing.assert_allclose(frame.depth_m, depth_m * (2 if name == "7" else 1), rtol=1e-3)
+    assert len(list(first.folder.glob("*.bin"))) == 2
+
+
+def test_a_disk_that_is_full_when_a_frame_is_decoded_again_leaves_the_old_cache(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = [open_dataset(config.data[0])]
+    before = FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))
+    double(tmp_path / "7.depth.png")
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_module, "_append", lambda *_: _raise(OSError(errno.ENOSPC, "no space")))
+        with pytest.raises(OutputError, match="no space"):
+            FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))
+    assert {path.name for path in before.folder.glob("*.bin")} == {
+        f"{kind}-{before.token}.bin" for kind in ("rgb", "depth")
+    }
+    assert len(FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))) == 40
+
+
+def test_a_list_with_another_scale_gives_other_metres(config: TrainConfig, tmp_path: Path) -> None:
+    first = FrameCache([open_dataset(config.data[0])], tmp_path / "cache", cover_wh=(64, 48))
+    records = json.loads((tmp_path / "pairs.json").read_text())
+    for record in records:
+        record["depth_scale"] = 500.0
+    (tmp_path / "pairs.json").write_text(json.dumps(records))
+    again = FrameCache([open_dataset(config.data[0])], tmp_path / "cache", cover_wh=(64, 48))
+    np.testing.assert_allclose(again[7].depth_m, 2 * first[7].depth_m, rtol=1e-3)
+    assert len(list((tmp_path / "cache").rglob("*.bin"))) == 2
+
+
+@pytest.mark.parametrize("fault", ["missing", "corrupt", "no depth"])
+def test_a_bad_sample_is_tried_again_only_when_its_files_have_changed(
+    config: TrainConfig, tmp_path: Path, fault: str, loads: list[str]
+) -> None:
+    datasets = [open_dataset(config.data[0])]
+    spoil(tmp_path, 3, fault)
+    first = FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))
+    loads.clear()
+    again = FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))
+    assert (loads, again.bad, again.token) == ([], first.bad, first.token)
+    write_planes(tmp_path / "good", 4)
+    (tmp_path / "good/3.png").rename(tmp_path / "3.png")
+    (tmp_path / "good/3.depth.png").rename(tmp_path / "3.depth.png")
+    assert (len(FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))), loads) == (40, ["3"])
+
+
+def test_a_file_that_may_be_read_now_is_tried_again(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its size and time stay as they are."""
+    datasets = [open_dataset(config.data[0])]
+    access, load = cache_module.os.access, Entry.load
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_module.os, "access", lambda path, mode: path.name != "3.png" and access(path, mode))
+        patch.setattr(Entry, "load", lambda entry: _raise(PermissionError) if entry.info.id == "3" else load(entry))
+        assert len(FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))) == 39
+    assert len(FrameCache(datasets, tmp_path / "cache", cover_wh=(64, 48))) == 40
 
 
 def test_a_repaired_file_is_taken_in_again(config: TrainConfig, tmp_path: Path) -> None:
@@ -295,7 +391,7 @@ def test_files_that_are_written_anew_under_their_names_are_read_again(config: Tr
 
     before = [frame.depth_m.copy() for frame in opened()]
     for path in tmp_path.glob("*.depth.png"):
-        cv2.imwrite(str(path), 2 * cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+        double(path)
     for old, frame in zip(before, opened(), strict=True):
         np.testing.assert_allclose(frame.depth_m, 2 * old, rtol=1e-3)
     for path in tmp_path.glob("*.png"):  # a cache outlives its source

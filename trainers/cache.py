@@ -6,30 +6,38 @@ import hashlib
 import json
 import os
 import secrets
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
 from edgedepth.core.camera import Camera
-from edgedepth.core.errors import InputError, OutputError
+from edgedepth.core.errors import InputError
 from edgedepth.core.files import locked, output_error, write_atomic
 from edgedepth.core.preprocess import Placement
 from edgedepth.core.spec import ResizePolicy
-from edgedepth.datasets.registry import reader_of
 from edgedepth.datasets.sample import DepthDataset, DepthSample, Entry, SampleInfo
 
-_FORMAT = 2
-_COMPARED = 8  # frames that are read again when a cache is opened: files may be written anew under their names
+_FORMAT = 3
 _BAD_SHARE = 0.1  # samples that may be unusable before a data set is refused
 _NO_DEPTH = "not one pixel of depth"
+
+_Record = dict[str, Any]  # of a sample: its stamp, and its size and camera or why it is bad
+
+
+class _Sample(NamedTuple):
+    """An entry, the label of nothing in its set, and what changes with its files: None where one is gone."""
+
+    entry: Entry
+    void: int | None
+    stamp: str | None
 
 
 @dataclass(frozen=True)
@@ -54,10 +62,12 @@ class FrameCache(Sequence[Frame]):
     precision keeps depth to 0.05 %. The folder's name follows from the data sets and that size, so different sets never
     meet. One run fills a folder while others wait; what is mapped by a run that goes on is never written again.
 
-    Samples whose files are missing or damaged, and with `need_depth` those without a measured pixel, are left out;
-    they are tried again whenever the cache is opened, and a few of the others are compared with what they were.
+    Samples whose files are missing or damaged, and with `need_depth` those without a measured pixel, are left out.
+    A sample is decoded again when one of its files has another path, size or time than before; until then it stays left
+    out, or as it was decoded, which it also stays when a file of it is gone: a cache outlives its source.
 
-    folder: where this cache lies. bad: what was left out, reasons by the data set's number and the sample's name.
+    folder: where this cache lies. infos: what is known of every frame without its pixels.
+    bad: what was left out, reasons by the data set's number and the sample's name.
     token: names what was decoded, another one after the data have changed.
 
     Raises:
@@ -75,7 +85,6 @@ class FrameCache(Sequence[Frame]):
         need_depth: bool = True,
         progress: Progress | None = None,
     ) -> None:
-        self._entries = [(entry, _void_id(dataset)) for dataset in datasets for entry in dataset.entries]
         self._cover_wh, self._policy = cover_wh, policy
         self._need_depth = need_depth
         self.folder = folder / (_fingerprint(datasets, cover_wh, policy) + ("" if need_depth else "-all"))
@@ -83,27 +92,17 @@ class FrameCache(Sequence[Frame]):
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._alone(progress):
-                if not index.exists() or self._outdated(index):
-                    self._fill(index, progress)
-                content = json.loads(index.read_text())
+                self._open(index)
+                samples = _stamped(datasets)
+                if any(self._is_stale(place, sample.stamp) for place, sample in enumerate(samples)):
+                    self._fill(index, samples, progress)
         except OSError as error:
             raise output_error(self.folder, error) from error
-        records: list[dict[str, Any]] = content["frames"]
-        self.token = str(content["files"])
-        if len(records) != len(self._entries):
-            raise OutputError(f"the cache {self.folder} is damaged; delete the folder and run again")
-        pairs = list(zip(self._entries, records, strict=True))
-        sets = [number for number, dataset in enumerate(datasets) for _ in dataset.entries]
-        self.bad = {
-            (number, entry.info.id): str(record["bad"])
-            for number, (entry, _), record in zip(sets, self._entries, records, strict=True)
-            if "bad" in record
-        }
-        self._entries = [entry for entry, record in pairs if "bad" not in record]
-        self._records = [record for record in records if "bad" not in record]
-        areas = [record["wh"][0] * record["wh"][1] for record in self._records]
-        self._offsets: list[int] = np.cumsum([0, *areas]).tolist()
-        self._map()
+        named = [(number, info) for number, dataset in enumerate(datasets) for info in dataset.infos]
+        told = zip(named, self._records, strict=True)
+        self.bad = {(number, info.id): str(record["bad"]) for (number, info), record in told if "bad" in record}
+        self._places = [place for place, record in enumerate(self._records) if "bad" not in record]
+        self.infos = tuple(named[place][1] for place in self._places)
 
     def _alone(self, progress: Progress | None) -> AbstractContextManager[None]:
         """Hold off other runs that would fill this folder; nobody fills one that cannot be written."""
@@ -115,6 +114,25 @@ class FrameCache(Sequence[Frame]):
                 progress.console.print("another run is filling this cache; waiting for it", soft_wrap=True)
 
         return locked(self.folder / ".lock", waiting)
+
+    def _open(self, index: Path) -> None:
+        """Take over what the folder holds; nothing where there is no index, or the pixels it tells of are gone."""
+        content: dict[str, Any] = json.loads(index.read_text()) if index.exists() else {"files": "", "frames": []}
+        self.token: str = content["files"]
+        self._records: list[_Record] = content["frames"]
+        areas = [0 if "bad" in record else record["wh"][0] * record["wh"][1] for record in self._records]
+        self._offsets: list[int] = np.cumsum([0, *areas]).tolist()
+        sizes = zip(_data_files(self.folder, self.token), (3 * self._offsets[-1], 2 * self._offsets[-1]), strict=True)
+        if not all(path.is_file() and path.stat().st_size == size for path, size in sizes):
+            self._records, self._offsets = [], [0]
+        self._map()
+
+    def _is_stale(self, place: int, stamp: str | None) -> bool:
+        """Whether a sample was never tried, or has other files than it was made of."""
+        if place >= len(self._records):
+            return True
+        record = self._records[place]
+        return bool(stamp != record["stamp"] and (stamp is not None or "bad" in record))
 
     def _map(self) -> None:
         self._rgb: NDArray[np.uint8] = np.empty(0, np.uint8)
@@ -132,114 +150,93 @@ class FrameCache(Sequence[Frame]):
         vars(self).update(state)
         self._map()
 
-    @property
-    def infos(self) -> tuple[SampleInfo, ...]:
-        """What is known of every frame without its pixels."""
-        return tuple(entry.info for entry, _ in self._entries)
-
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.infos)
 
     def __getitem__(self, index: int) -> Frame:  # type: ignore[override]  # slices have no use here
-        record = self._records[index]
-        width, height = record["wh"]
-        first, last = self._offsets[index], self._offsets[index + 1]
-        intrinsics = record["camera"]
+        place = self._places[index]
+        rgb, depth_m = self._pixels(place)
+        width, height = self._records[place]["wh"]
+        intrinsics = self._records[place]["camera"]
         return Frame(
-            info=self._entries[index][0].info,
-            rgb=self._rgb[3 * first : 3 * last].reshape(height, width, 3),
-            depth_m=self._depth[first:last].reshape(height, width),
+            info=self.infos[index],
+            rgb=rgb.reshape(height, width, 3),
+            depth_m=depth_m.reshape(height, width),
             camera=None if intrinsics is None else Camera(**intrinsics, width=width, height=height),
         )
 
-    def _fill(self, index: Path, progress: Progress | None) -> None:
-        stale = [*self.folder.glob("*.bin"), *self.folder.glob("baseline-*.npy")]
+    def _pixels(self, place: int) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
+        first, last = self._offsets[place], self._offsets[place + 1]
+        return self._rgb[3 * first : 3 * last], self._depth[first:last]
+
+    def _fill(self, index: Path, samples: Sequence[_Sample], progress: Progress | None) -> None:
+        old = [*self.folder.glob("*.bin"), *self.folder.glob("baseline-*.npy")]
         if not index.exists():  # nobody maps what a killed fill has left
-            _remove(stale)
+            _remove(old)
         token = secrets.token_hex(4)
         files = _data_files(self.folder, token)
         try:
-            records = self._decode(*files, progress)
-            self._refuse(records)
+            records = self._decode(*files, samples, progress)
+            _refuse(samples, records)
             # last: a folder without it is no cache; a run that has mapped the files before keeps them
             write_atomic(index, json.dumps({"files": token, "frames": records}))
         except BaseException:
             _remove(files)
             raise
-        _remove(stale)
+        self._open(index)
+        _remove(old)
 
-    def _decode(self, rgb: Path, depth: Path, progress: Progress | None) -> list[dict[str, Any]]:
-        """Write the pixels of all samples; answers their records."""
-        task = None if progress is None else progress.add_task("decoding", total=len(self._entries))
-        records: list[dict[str, Any]] = []
-        with (
-            rgb.open("wb") as rgb_file,
-            depth.open("wb") as depth_file,
-            ThreadPoolExecutor(2) as pool,
-        ):
+    def _decode(self, rgb: Path, depth: Path, samples: Sequence[_Sample], progress: Progress | None) -> list[_Record]:
+        """Write the pixels of all samples, copied where the old ones hold; answers their records."""
+        task = None if progress is None else progress.add_task("decoding", total=len(samples))
+        todo = [sample if self._is_stale(place, sample.stamp) else None for place, sample in enumerate(samples)]
+        records: list[_Record] = []
+        with rgb.open("wb") as rgb_file, depth.open("wb") as depth_file, ThreadPoolExecutor(2) as pool:
             # in slices, so that few frames are in memory however slow the disk is
-            for first in range(0, len(self._entries), 64):
-                for found in pool.map(self._load, self._entries[first : first + 64]):
-                    if isinstance(found, str):
-                        records.append({"bad": found})
+            for first in range(0, len(samples), 64):
+                for found in pool.map(self._load, todo[first : first + 64]):
+                    place = len(records)
+                    if found is None:
+                        rgb_pixels, depth_pixels = self._pixels(place)
+                        rgb_file.write(rgb_pixels.tobytes())
+                        depth_file.write(depth_pixels.tobytes())
+                        records.append(self._records[place])
                     else:
-                        records.append(_append(found, rgb_file, depth_file))
+                        record = {"bad": found} if isinstance(found, str) else _append(found, rgb_file, depth_file)
+                        records.append({**record, "stamp": samples[place].stamp})
                     if progress is not None and task is not None:
                         progress.advance(task)
         if progress is not None and task is not None:
             progress.remove_task(task)
         return records
 
-    def _load(self, entry_and_void: tuple[Entry, int | None]) -> DepthSample | str:
-        """The sample at the size it is stored at, or why it cannot be used."""
-        entry, void = entry_and_void
+    def _load(self, wanted: _Sample | None) -> DepthSample | str | None:
+        """The sample at the size it is stored at, or why it cannot be used; None for None."""
+        if wanted is None:
+            return None
         try:
-            sample = entry.load()
+            sample = wanted.entry.load()
         except (InputError, ValueError, OSError) as error:  # ValueError: image, depth and labels differ in size
             return str(error)
         if self._need_depth and not np.isfinite(sample.depth_m).any():
             return _NO_DEPTH
-        if void is not None and sample.semantic is not None:
-            sample.depth_m[np.isnan(sample.depth_m) & (sample.semantic != void)] = np.inf
+        if wanted.void is not None and sample.semantic is not None:
+            sample.depth_m[np.isnan(sample.depth_m) & (sample.semantic != wanted.void)] = np.inf
         return _shrunk(sample, self._cover_wh, self._policy)
 
-    def _refuse(self, records: Sequence[dict[str, Any]]) -> None:
-        bad = [(entry, record["bad"]) for (entry, _), record in zip(self._entries, records, strict=True)
-               if "bad" in record]  # fmt: skip
-        if len(bad) > _BAD_SHARE * len(records):
-            entry, reason = bad[0]
-            raise InputError(
-                f"{len(bad)} of {len(records)} samples cannot be used, the first is {entry.info.id}: {reason};"
-                " see: edgedepth data check"
-            )
 
-    def _outdated(self, index: Path) -> bool:
-        """Whether pixels are gone, a sample that was left out can be read now, or one of a few others has changed."""
-        content = json.loads(index.read_text())
-        records = content["frames"]
-        if not _whole(_data_files(self.folder, content["files"]), records):
-            return True
-        pairs = list(zip(self._entries, records, strict=False))
-        if any(not isinstance(self._load(entry), str) for entry, record in pairs if "bad" in record):
-            return True
-        kept = [pair for pair in pairs if "bad" not in pair[1]]
-        for number in {len(kept) * n // _COMPARED for n in range(_COMPARED)} if kept else ():
-            entry, record = kept[number]
-            found = self._load(entry)
-            if not isinstance(found, str) and _encoded(found)[2] != record:
-                return True
-        return False
+def _refuse(samples: Sequence[_Sample], records: Sequence[_Record]) -> None:
+    bad = [(sample.entry, record["bad"]) for sample, record in zip(samples, records, strict=True) if "bad" in record]
+    if len(bad) > _BAD_SHARE * len(records):
+        entry, reason = bad[0]
+        raise InputError(
+            f"{len(bad)} of {len(records)} samples cannot be used, the first is {entry.info.id}: {reason};"
+            " see: edgedepth data check"
+        )
 
 
 def _data_files(folder: Path, token: str) -> tuple[Path, Path]:
     return folder / f"rgb-{token}.bin", folder / f"depth-{token}.bin"
-
-
-def _whole(files: tuple[Path, Path], records: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the data files are there, as long as the records of their frames say."""
-    pixels = sum(record["wh"][0] * record["wh"][1] for record in records if "bad" not in record)
-    sizes = zip(files, (3 * pixels, 2 * pixels), strict=True)
-    return all(path.is_file() and path.stat().st_size == size for path, size in sizes)
 
 
 def _remove(paths: Iterable[Path]) -> None:
@@ -266,21 +263,14 @@ def _shrunk(sample: DepthSample, cover_wh: tuple[int, int], policy: ResizePolicy
     )
 
 
-def _append(sample: DepthSample, rgb_file: BinaryIO, depth_file: BinaryIO) -> dict[str, Any]:
+def _append(sample: DepthSample, rgb_file: BinaryIO, depth_file: BinaryIO) -> _Record:
     """Write a frame's pixels; answers its record."""
-    rgb, depth, record = _encoded(sample)
-    rgb_file.write(rgb)
-    depth_file.write(depth)
-    return record
-
-
-def _encoded(sample: DepthSample) -> tuple[bytes, bytes, dict[str, Any]]:
-    rgb = np.ascontiguousarray(sample.image_bgr[:, :, ::-1]).tobytes()
-    depth = sample.depth_m.astype(np.float16).tobytes()
+    rgb_file.write(np.ascontiguousarray(sample.image_bgr[:, :, ::-1]).tobytes())
+    depth_file.write(sample.depth_m.astype(np.float16).tobytes())
     camera = sample.camera
     height, width = sample.depth_m.shape
     intrinsics = None if camera is None else {"fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy}
-    return rgb, depth, {"wh": [width, height], "camera": intrinsics, "crc32": zlib.crc32(depth, zlib.crc32(rgb))}
+    return {"wh": [width, height], "camera": intrinsics}
 
 
 def _void_id(dataset: DepthDataset) -> int | None:
@@ -293,11 +283,21 @@ def _void_id(dataset: DepthDataset) -> int | None:
 
 
 def _fingerprint(datasets: Sequence[DepthDataset], cover_wh: tuple[int, int], policy: ResizePolicy | None) -> str:
-    """A name that changes when a data set gains, loses or (by the time of its list) rewrites samples."""
-    digest = hashlib.sha256(repr((_FORMAT, cover_wh, policy)).encode())
-    for dataset in datasets:
-        path = reader_of(dataset.name)[1]
-        listed = path / "pairs.json" if (path / "pairs.json").exists() else path
-        written = listed.stat().st_mtime_ns if listed.exists() else None
-        digest.update(repr((dataset.name, written, [info.id for info in dataset.infos])).encode())
-    return digest.hexdigest()[:16]
+    """A name that changes when a data set gains or loses samples."""
+    sets = [(dataset.name, _void_id(dataset), [info.id for info in dataset.infos]) for dataset in datasets]
+    return hashlib.sha256(repr((_FORMAT, cover_wh, policy, sets)).encode()).hexdigest()[:16]
+
+
+def _stamped(datasets: Sequence[DepthDataset]) -> list[_Sample]:
+    @cache  # a list or a container is many samples' file
+    def state(file: Path) -> tuple[str, int, int] | None:
+        if not os.access(file, os.R_OK):  # as good as gone
+            return None
+        found = file.stat()
+        return str(file), found.st_size, found.st_mtime_ns
+
+    def stamp(entry: Entry) -> str | None:
+        states = [state(file) for file in entry.files]
+        return None if None in states else hashlib.sha256(repr(states).encode()).hexdigest()[:16]
+
+    return [_Sample(entry, _void_id(dataset), stamp(entry)) for dataset in datasets for entry in dataset.entries]

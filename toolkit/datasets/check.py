@@ -16,7 +16,7 @@ from edgedepth.core.errors import InputError
 from edgedepth.datasets.derived import derivation_of
 from edgedepth.datasets.pairs import faults_of
 from edgedepth.datasets.registry import READERS, open_dataset, open_for_training, reader_of, training_splits_of
-from edgedepth.datasets.sample import DepthDataset, DepthSample
+from edgedepth.datasets.sample import DepthDataset, DepthSample, Entry
 
 Level = Literal["error", "warning"]
 
@@ -124,7 +124,7 @@ def check_dataset(
         try:
             tally.look(entry.load())
         except (InputError, ValueError, OSError) as error:
-            tally.add("error", _kind_of(str(error), entry.info.id), f"{entry.info.id}: {error}")
+            tally.add("error", _kind_of(str(error), entry), f"{entry.info.id}: {error}")
         progress()
     return DataCheck(
         name=dataset.name,
@@ -171,14 +171,15 @@ def _whole(name: str) -> DepthDataset:
     return replace(parts[0], entries=entries, notes=(*known, *notes))
 
 
-def _kind_of(message: str, id: str) -> str:
+def _kind_of(message: str, entry: Entry) -> str:
     """Faults of one kind are counted together, so the kind must name neither the sample nor its files."""
-    if message.startswith("cannot read") or "of the raw recordings" in message:
+    if not all(file.exists() for file in entry.files):
         return "a file is missing"
     if "not a readable image" in message:
         return "a file is damaged"
     if "must be a 16-bit PNG" in message:
         return "depth is not a 16-bit PNG of one channel"
+    id = entry.info.id
     own = f"...{message.removeprefix(id)}" if message.startswith(f"{id}:") else message
     return "cannot be used: " + re.sub(r"\S*/\S*", "...", own)[:80]
 

@@ -42,7 +42,7 @@ def coarse_patches(dataset: DepthDataset, seed: int = 0) -> DepthDataset:
     """
     patches = [(entry, number) for entry in dataset.entries for number in range(PATCHES)]
     entries = tuple(
-        Entry(replace(entry.info, id=f"{entry.info.id}#{number}"), Patch(entry, (seed, place)))
+        replace(entry, info=replace(entry.info, id=f"{entry.info.id}#{number}"), read=Patch(entry, (seed, place)))
         for place, (entry, number) in enumerate(patches)
     )
     return replace(dataset, entries=entries)

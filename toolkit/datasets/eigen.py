@@ -29,11 +29,8 @@ def eigen_list(dataset: DepthDataset, count: int, seed: int = 0) -> DepthDataset
     rng = np.random.default_rng(seed)
     chosen = _evened([info.scene for info in dataset.infos], count, rng)
     entries = tuple(
-        Entry(
-            replace(dataset.entries[index].info, id=f"{dataset.entries[index].info.id}#{number}"),
-            Changed(dataset.entries[index], (seed, number)),
-        )
-        for number, index in enumerate(chosen)
+        replace(entry, info=replace(entry.info, id=f"{entry.info.id}#{number}"), read=Changed(entry, (seed, number)))
+        for number, entry in enumerate(dataset.entries[index] for index in chosen)
     )
     return replace(dataset, entries=entries)
 

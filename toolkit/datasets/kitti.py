@@ -92,17 +92,19 @@ def _official(path: Path, split: str) -> tuple[Entry, ...]:
 def _frame_entry(path: Path, truth: Path, split: str) -> Entry:
     """The entry of `<drive>/proj_depth/groundtruth/<camera>/<frame>.png`."""
     drive, camera, frame = truth.parents[3].name, truth.parent.name, truth.stem
-    read = partial(_read_frame, path, truth)
-    return Entry(_info(f"{drive}/{camera}/{frame}", split, drive), read)
-
-
-def _read_frame(path: Path, truth: Path, info: SampleInfo) -> DepthSample:
-    drive, camera, frame = truth.parents[3].name, truth.parent.name, truth.stem
     date = drive[:10]
     image = _first(path, f"{date}/{drive}/{camera}/data/{frame}.png", f"{date}/{drive}/{camera}/data/{frame}.jpg")
+    files = (image, truth, _first(path, f"{date}/calib_cam_to_cam.txt"))
+    return Entry(_info(f"{drive}/{camera}/{frame}", split, drive), partial(_read_frame, *files), files)
+
+
+def _read_frame(image: Path, truth: Path, calibration: Path, info: SampleInfo) -> DepthSample:
+    for file in (image, calibration):
+        if not file.is_file():
+            raise InputError(f"cannot read {file} of the raw recordings; unpack them there or into raw/")
     image_bgr = read_image_bgr(image)
     height, width = image_bgr.shape[:2]
-    fx, fy, cx, cy = _calibration(_first(path, f"{date}/calib_cam_to_cam.txt"), camera)
+    fx, fy, cx, cy = _calibration(calibration, truth.parent.name)
     return DepthSample(
         **vars(info),
         image_bgr=image_bgr,
@@ -122,11 +124,9 @@ def _calibration(path: Path, camera: str) -> tuple[float, float, float, float]:
 
 
 def _first(path: Path, *candidates: str) -> Path:
-    for root in _ROOTS:
-        for candidate in candidates:
-            if (path / root / candidate).is_file():
-                return path / root / candidate
-    raise InputError(f"{path} lacks {candidates[0]} of the raw recordings; unpack them there or into raw/")
+    """The first of the raw recordings' files that is there, else where the first is expected."""
+    places = (path / root / candidate for root in _ROOTS for candidate in candidates)
+    return next((place for place in places if place.is_file()), path / candidates[0])
 
 
 # -- the list of Eigen et al. ------------------------------------------------------------------------------
@@ -189,18 +189,20 @@ def _selection(path: Path) -> tuple[Entry, ...]:
     images = [image for folder in folders for image in sorted((folder / "image").glob("*.png"))]
     if not images:
         raise InputError(f"{path} holds no split 'selection': expected val_selection_cropped/image/*.png")
-    return tuple(
-        Entry(_info(image.stem, "selection", image.stem.partition("_image_")[0]), partial(_read_selected, image))
-        for image in images
-    )
+    return tuple(_selected_entry(image) for image in images)
 
 
-def _read_selected(image: Path, info: SampleInfo) -> DepthSample:
+def _selected_entry(image: Path) -> Entry:
     folder = image.parent.parent
+    truth = folder / "groundtruth_depth" / image.name.replace("_image_", "_groundtruth_depth_", 1)
+    files = (image, truth, folder / "intrinsics" / f"{image.stem}.txt")
+    info = _info(image.stem, "selection", image.stem.partition("_image_")[0])
+    return Entry(info, partial(_read_selected, *files), files)
+
+
+def _read_selected(image: Path, truth: Path, numbers: Path, info: SampleInfo) -> DepthSample:
     image_bgr = read_image_bgr(image)
     height, width = image_bgr.shape[:2]
-    truth = folder / "groundtruth_depth" / image.name.replace("_image_", "_groundtruth_depth_", 1)
-    numbers = folder / "intrinsics" / f"{image.stem}.txt"
     try:
         fx, _, cx, _, fy, cy = (float(value) for value in numbers.read_text().split()[:6])
     except OSError as error:

@@ -69,6 +69,7 @@ def _labelled_entries(path: Path, split: str | None) -> tuple[Entry, ...]:
         Entry(
             SampleInfo(id=f"{index + 1:04d}", route=Route.LOW, domain="indoor", split=split, scene=scenes[index]),
             partial(read_labelled, path, index),
+            (path,),
         )
         for index in chosen
     )
@@ -149,7 +150,9 @@ def _folder_entries(path: Path, splits: tuple[str, ...]) -> tuple[Entry, ...]:
                 split=split,
                 scene=_PART.sub("", depth.parent.name),
             )
-            entries.append(Entry(info, partial(_read_folder, depth, number)))
+            image = depth.with_name(f"rgb_{number}.jpg")
+            files = (image if image.is_file() else image.with_suffix(".png"), depth)
+            entries.append(Entry(info, partial(_read_folder, *files), files))
     if not entries:
         raise InputError(
             f"{path} holds no NYU Depth v2: expected {LABELLED_FILE}, or folders like"
@@ -158,12 +161,11 @@ def _folder_entries(path: Path, splits: tuple[str, ...]) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
-def _read_folder(depth: Path, number: str, info: SampleInfo) -> DepthSample:
-    image = depth.with_name(f"rgb_{number}.jpg")
+def _read_folder(image: Path, depth: Path, info: SampleInfo) -> DepthSample:
     depth_m = read_depth_png(depth, units_per_m=1000)
     return DepthSample(
         **vars(info),
-        image_bgr=read_image_bgr(image if image.is_file() else image.with_suffix(".png")),
+        image_bgr=read_image_bgr(image),
         depth_m=depth_m,
         camera=_camera_for(depth_m),
     )

@@ -43,6 +43,7 @@ def open_nyu_fused(path: Path, split: str | None = None) -> DepthDataset:
         Entry(
             SampleInfo(id=id, route=Route.LOW, domain="indoor", split=SPLITS[id in chosen], scene=scene),
             partial(read_labelled, file, index),
+            (file,),
         )
         for id, scene, file, index in frames
         if split is None or SPLITS[id in chosen] == split

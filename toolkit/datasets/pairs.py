@@ -85,11 +85,13 @@ def open_pairs(path: Path, split: str | None = None) -> DepthDataset:
             has = f"choose with --split: {', '.join(known)}" if known else "its pairs name none; leave the split out"
             raise InputError(f"{path} has no split {split!r}; {has}")
         records = tuple(record for record in records if record.info.split == split)
-    folder = path.parent
-    return DepthDataset(
-        name=f"pairs:{path}",
-        entries=tuple(Entry(record.info, partial(_read_pair, folder, record)) for record in records),
-    )
+    return DepthDataset(name=f"pairs:{path}", entries=tuple(_entry(path, record) for record in records))
+
+
+def _entry(path: Path, record: PairRecord) -> Entry:
+    named = (name for name in (record.rgb, record.depth, record.semantic) if name is not None)
+    files = (path, *(path.parent / name for name in named))  # the list, too: it tells scale and intrinsics
+    return Entry(record.info, partial(_read_pair, path.parent, record), files)
 
 
 def read_records(path: Path) -> tuple[PairRecord, ...]:

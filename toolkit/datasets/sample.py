@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import overload
 
 import numpy as np
@@ -61,10 +62,14 @@ class DepthSample(SampleInfo):
 
 @dataclass(frozen=True)
 class Entry:
-    """One sample of a data set: what is known of it, and how to read it (picklable, for worker processes)."""
+    """One sample of a data set: what is known of it, and how to read it (picklable, for worker processes).
+
+    files: all that `read` reads, there or missing: what was made of the sample holds until one of them changes.
+    """
 
     info: SampleInfo
     read: Callable[[SampleInfo], DepthSample]
+    files: tuple[Path, ...] = ()
 
     def load(self) -> DepthSample:
         """Read the sample's pixels."""

@@ -61,26 +61,28 @@ def _scenes(path: Path, split: str | None) -> tuple[list[Path], int]:
 
 def _entries(scene: Path, split: str | None) -> list[Entry]:
     depths = sorted((scene / "depth").glob("*.png"), key=lambda file: (len(file.stem), file.stem))  # 2 before 10
-    return [
-        Entry(
-            SampleInfo(
-                id=f"{scene.name}/{depth.stem}",
-                route=Route.LOW,
-                domain="indoor",
-                split=split,
-                scene=scene.name[: len("scene0000")],  # scans of one room differ in their suffix only
-            ),
-            partial(_read, scene, depth),
-        )
-        for depth in depths
-    ]
+    return [_entry(scene, depth, split) for depth in depths]
 
 
-def _read(scene: Path, depth: Path, info: SampleInfo) -> DepthSample:
+def _entry(scene: Path, depth: Path, split: str | None) -> Entry:
+    info = SampleInfo(
+        id=f"{scene.name}/{depth.stem}",
+        route=Route.LOW,
+        domain="indoor",
+        split=split,
+        scene=scene.name[: len("scene0000")],  # scans of one room differ in their suffix only
+    )
     colour = scene / "color" / f"{depth.stem}.jpg"
-    image_bgr = read_image_bgr(colour if colour.is_file() else colour.with_suffix(".png"))
+    if not colour.is_file():
+        colour = colour.with_suffix(".png")
+    files = (colour, depth, scene / "intrinsic" / "intrinsic_color.txt")
+    return Entry(info, partial(_read, *files), files)
+
+
+def _read(colour: Path, depth: Path, intrinsics: Path, info: SampleInfo) -> DepthSample:
+    image_bgr = read_image_bgr(colour)
     depth_m = read_depth_png(depth, UNITS_PER_M)
-    fx, fy, cx, cy = _intrinsics(scene / "intrinsic" / "intrinsic_color.txt")
+    fx, fy, cx, cy = _intrinsics(intrinsics)
     height, width = depth_m.shape
     camera = Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=image_bgr.shape[1], height=image_bgr.shape[0])
     if image_bgr.shape[:2] != depth_m.shape:

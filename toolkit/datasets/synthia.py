@@ -45,13 +45,7 @@ def open_synthia(path: Path, split: str | None = None) -> DepthDataset:
             f"{path} holds no SYNTHIA-RAND-CITYSCAPES: expected RGB/0000000.png and Depth/Depth/0000000.png"
         )
     splits = _splits(path, frames) if split is None else dict.fromkeys(_listed(path / f"{split}.txt", frames), split)
-    entries = tuple(
-        Entry(
-            SampleInfo(id=name, route=Route.HIGH, domain="outdoor", split=of, scene=name),
-            partial(_read, path, frames[name]),
-        )
-        for name, of in splits.items()
-    )
+    entries = tuple(_entry(path, frames[name], of) for name, of in splits.items())
     return DepthDataset(name=f"synthia:{path}", entries=entries, semantic_classes=CLASSES)
 
 
@@ -76,19 +70,26 @@ def _listed(path: Path, frames: dict[str, Path]) -> list[str]:
     return names
 
 
-def _read(path: Path, depth: Path, info: SampleInfo) -> DepthSample:
-    image_bgr = read_image_bgr(path / "RGB" / depth.name)
+def _entry(path: Path, depth: Path, split: str | None) -> Entry:
+    info = SampleInfo(id=depth.stem, route=Route.HIGH, domain="outdoor", split=split, scene=depth.stem)
+    labels = path / "GT" / "LABELS" / depth.name
+    files = (path / "RGB" / depth.name, depth, *([labels] if labels.is_file() else []))
+    return Entry(info, partial(_read, files), files)
+
+
+def _read(files: tuple[Path, ...], info: SampleInfo) -> DepthSample:
+    image, depth, *labels = files
+    image_bgr = read_image_bgr(image)
     raw = read_first_channel_png(depth)
     depth_m = raw.astype(np.float32) / np.float32(UNITS_PER_M)
     depth_m[raw == 0] = np.nan
-    labels = path / "GT" / "LABELS" / depth.name
     height, width = image_bgr.shape[:2]
     return DepthSample(
         **vars(info),
         image_bgr=image_bgr,
         depth_m=depth_m,
         camera=_CAMERA if (width, height) == (1280, 760) else _CAMERA.resized(width, height),
-        semantic=_classes(labels) if labels.is_file() else None,
+        semantic=_classes(labels[0]) if labels else None,
     )
 
 
