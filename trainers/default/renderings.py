@@ -84,6 +84,7 @@ RENDERINGS: Mapping[str, Rendering] = {
     "close-later": Rendering(world="close", count=1200, wh=(208, 156), seed=41, views_per_scene=2, lens="mixed"),
     "sunny-later": Rendering(world="sunny", count=600, wh=(208, 156), seed=41, views_per_scene=2, lens="mixed"),
     "company-later": Rendering(world="company", count=500, wh=(208, 156), seed=41, views_per_scene=2, lens="mixed"),
+    "scan-later": Rendering(world="scan", count=4400, wh=(208, 156), seed=51, views_per_scene=2, lens="mixed"),
     # For the router, which sees no more than 128x96 of it.
     "close-small": Rendering(world="close", count=1200, wh=(160, 120), seed=21, views_per_scene=4, lens="mixed"),
     "halls-small": Rendering(world="halls", count=800, wh=(160, 120), seed=21, views_per_scene=4, lens="mixed"),

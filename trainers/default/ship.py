@@ -34,7 +34,7 @@ class Finished:
 
 FINISHED = {
     "scene-small": Finished(stage="router-close", votes={"vote": "majority", "top_k": 11}),
-    "edge-low": Finished(stage="low-turned", rest="low"),
+    "edge-low": Finished(stage="low-scanned", rest="low"),
     "edge-high": Finished(stage="high-longer", rest="high-whole"),
 }
 

@@ -65,6 +65,7 @@ _NEAR_LATER = (
     "indoor-later", "halls-later", "close-later", "sunny-later", "company-later",
     "indoor-fresh", "halls-fresh", "sunny-fresh", "company-fresh", "gallery-fresh",
 )  # fmt: skip
+_NEAR_SCANNED = ("scan-later", "scan-later", *(name for name in _NEAR_LATER if name != "sunny-fresh"))
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
 _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
@@ -470,6 +471,21 @@ STAGES: Mapping[str, Stage] = {
         blend=0.9,
         blend_from="low-sunny",
         data=_NEAR_LATER,
+        augment=_TURNED,
+        loss=_RELATIVE_PLANES_AND_THINGS,
+        optimizer="muon",
+        precision="bf16",
+    ),
+    "low-scanned": Stage(
+        network="edge-low",
+        minutes=85,
+        lr=6e-4,
+        batch=16,
+        size=(160, 120),
+        after="low-turned",
+        blend=0.7,
+        blend_from="low-turned",
+        data=_NEAR_SCANNED,
         augment=_TURNED,
         loss=_RELATIVE_PLANES_AND_THINGS,
         optimizer="muon",
