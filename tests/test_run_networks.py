@@ -65,7 +65,6 @@ def test_a_network_runs_from_its_bundle_as_its_checkpoint_answers(
     cv2.imwrite(str(photo), image_bgr)
     code, printed, said = call(
         capsys, "run", photo, "--bundle", bundle, "-o", out, "--save", "npz", "--backend", "onnxruntime", "--json",
-        "--upsampling", "linear",
     )  # fmt: skip
     assert code == 0, said
     report = json.loads(printed)

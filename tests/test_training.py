@@ -35,6 +35,7 @@ from edgedepth.trainers.splits import serves, training_split  # noqa: E402
 from edgedepth.trainers.state import Averaged  # noqa: E402
 from edgedepth.trainers.train_depth import DepthTask, train_depth  # noqa: E402
 from edgedepth.trainers.validation import depth_figures, map_predictor  # noqa: E402
+from tests.alone import passes_alone  # noqa: E402
 from tests.frames import write_planes  # noqa: E402
 from tests.stopped import stopped_at  # noqa: E402
 
@@ -198,6 +199,8 @@ def test_an_interrupt_before_the_optimizers_step_loses_no_step(config: TrainConf
 
 def test_an_interrupt_within_the_optimizers_step_waits_for_its_end(config: TrainConfig, tmp_path: Path) -> None:
     """Weights of one step saved under the number of another would not go on as they would have."""
+    if passes_alone(__file__, "test_an_interrupt_within_the_optimizers_step_waits_for_its_end"):
+        return
     short = replace(config, epochs=1)
     train_depth(replace(short, out=tmp_path / "whole"))
     step = torch.optim.AdamW.step
