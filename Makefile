@@ -8,8 +8,9 @@ CLIP := examples/walk.mp4
 TYPED := .typing/edgedepth
 OLDEST := $(VENV)-oldest
 # What is tested with the oldest libraries as well: running a bundle, and building engines with TensorRT-RTX 1.4.
-OLDER := $(patsubst %,tests/test_%.py,camera_files core_files exif geometry golden guided rectify runtime sinks sources \
-  sources_live steady streaming tensorrt_build tensorrt_cache tensorrt_parts tensorrt_session)
+OLDER := $(patsubst %,tests/test_%.py,camera_files core_files exif geometry golden rectify runtime sinks sources \
+  sources_live steady streaming tensorrt_build tensorrt_cache tensorrt_parts tensorrt_session upsampling)
+$(foreach file,$(OLDER),$(if $(wildcard $(file)),,$(error OLDER names $(file), which is not there)))
 
 .PHONY: help demo test lint types unit recipe sweep clean
 
