@@ -17,7 +17,7 @@ def synth(
     world: Annotated[
         str,
         typer.Option(
-            help="indoor, scan, sunny, close, street, jam, weather, halls, walk; "
+            help="indoor, scan, sunny, close, street, drive, jam, weather, halls, walk; "
             "for routers bare, gallery, company, crossing"
         ),
     ],

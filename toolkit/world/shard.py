@@ -39,6 +39,7 @@ World = Literal[
     "close",
     "sunny",
     "scan",
+    "drive",
 ]
 WORLDS: tuple[World, ...] = get_args(World)
 
@@ -51,7 +52,7 @@ _WEATHER_STREAM = 11
 
 # Worlds of near scenes and of far ones; a walk passes through both, and halls are of either kind.
 ROOMS: tuple[World, ...] = ("indoor", "bare", "gallery", "company", "close", "sunny", "scan")
-STREETS: tuple[World, ...] = ("street", "crossing", "jam", "weather")
+STREETS: tuple[World, ...] = ("street", "crossing", "jam", "weather", "drive")
 
 # 16-bit units per metre: 0.2 mm to 13.1 m indoors, 2 mm to 131 m outdoors and where there is both.
 DEPTH_SCALE: dict[World, int] = {world: 5000 if world in ROOMS else 500 for world in WORLDS}
@@ -112,7 +113,7 @@ def recipes(world: World) -> dict[str, Build]:
     from edgedepth.world.indoor.bare import bare, gallery
     from edgedepth.world.indoor.close import CLOSE_RECIPES
     from edgedepth.world.indoor.recipes import INDOOR_RECIPES, inhabited_recipes, scanned_recipes, sunny_recipes
-    from edgedepth.world.street.recipes import JAM_RECIPES, STREET_RECIPES
+    from edgedepth.world.street.recipes import DRIVE_RECIPES, JAM_RECIPES, STREET_RECIPES
     from edgedepth.world.street.storm import weather
 
     if world == "company":
@@ -121,6 +122,8 @@ def recipes(world: World) -> dict[str, Build]:
         return {name: crossing(build) for name, build in STREET_RECIPES.items()}
     if world == "jam":
         return dict(JAM_RECIPES)
+    if world == "drive":
+        return dict(DRIVE_RECIPES)
     if world == "close":
         return dict(CLOSE_RECIPES)
     if world == "halls":

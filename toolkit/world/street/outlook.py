@@ -14,6 +14,7 @@ from edgedepth.world.street.site import Obstacles
 
 _TRIES = 60
 _FAR_M = 12.0  # beyond the near networks' 10 m, off the axis too
+_DRIVEN_HALF_M = 0.95  # half the width of what drives before the camera, or behind it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,8 @@ class Stand:
     """A family of viewpoints along a line; ranges are (low, high), angles in degrees.
 
     `facing` lists the base directions against the line's (0 forward, 180 back), `spread` is added to either
-    side of it; `ground` is the height of the ground at that t above the line.
+    side of it; `ground` is the height of the ground at that t above the line; `driven`: on a vehicle in its
+    lane.
     """
 
     share: float
@@ -33,12 +35,16 @@ class Stand:
     pitch: tuple[float, float] = (-5.0, 2.0)
     hfov: tuple[float, float] = (50.0, 85.0)
     ground: float = 0.0
+    driven: bool = False
+
+
+Sampler = Callable[[Course, Obstacles, Sequence[Stand]], Callable[[Dice], View]]
 
 
 def dashcam(s: tuple[float, float], t: tuple[float, float], *, share: float = 1.0, back: bool = False) -> Stand:
     """A camera behind a windscreen: 1.2-2.2 m up, level, looking along the lane."""
     return Stand(share=share, s=s, t=t, height=(1.2, 2.2), facing=(180.0,) if back else (0.0,), spread=6.0,
-                 pitch=(-4.0, 2.0), hfov=(45.0, 95.0))  # fmt: skip
+                 pitch=(-4.0, 2.0), hfov=(45.0, 95.0), driven=True)  # fmt: skip
 
 
 def walker(
@@ -62,6 +68,16 @@ def raised(s: tuple[float, float], t: tuple[float, float], *, share: float = 1.0
                  pitch=(-32.0, -12.0), hfov=(55.0, 90.0))  # fmt: skip
 
 
+def _drawn(stands: Sequence[Stand], dice: Dice) -> Stand:
+    """One of them, by their shares."""
+    pick = dice.uniform(0, sum(stand.share for stand in stands))
+    for stand in stands:
+        pick -= stand.share
+        if pick < 0:
+            return stand
+    return stands[-1]
+
+
 def _openness(obstacles: Obstacles, point: Array, yaw: float, half_fov: float) -> float:
     """Free distance ahead in metres (up to 4), the least over three directions."""
     reach = np.array([0.8, 1.4, 2.0, 2.7, 3.4, 4.0])
@@ -82,15 +98,9 @@ def _interest(obstacles: Obstacles, point: Array, yaw: float, half_fov: float) -
 
 def view_sampler(course: Course, obstacles: Obstacles, stands: Sequence[Stand]) -> Callable[[Dice], View]:
     """A function that draws free views from the stands by their shares."""
-    total = sum(stand.share for stand in stands)
 
     def draw(dice: Dice) -> tuple[View, float]:
-        pick, stand = dice.uniform(0, total), stands[-1]
-        for candidate in stands:
-            pick -= candidate.share
-            if pick < 0:
-                stand = candidate
-                break
+        stand = _drawn(stands, dice)
         s = dice.uniform(*stand.s)
         height = stand.ground + dice.uniform(*stand.height)
         position = course.points(s, dice.uniform(*stand.t), height)
@@ -157,3 +167,48 @@ def _far_share(obstacles: Obstacles, view: View) -> float:
     steps = np.arange(1.0, _FAR_M, 0.75)
     points = np.asarray(view.position[:2]) + steps[:, None] * np.stack([np.cos(angles), np.sin(angles)], -1)[:, None]
     return float((obstacles.clearance(points.reshape(-1, 2)).reshape(11, -1) > 0.1).all(axis=1).mean())
+
+
+def driving_views(course: Course, obstacles: Obstacles, stands: Sequence[Stand]) -> Callable[[Dice], View]:
+    """As `view_sampler`, of drivers alone: cameras on cars, seldom on lorries or low robots, with road before them.
+
+    They are level, look along the lane but in a turn now and then, and the next vehicle is as near or far ahead as the
+    traffic has it: nothing is chosen for what is seen.
+    """
+    driven = [stand for stand in stands if stand.driven]
+
+    def free_m(s: float, t: float, way: float, most: float) -> float:
+        """Free road ahead in metres, up to `most`."""
+        ahead = np.arange(0.0, most + 1.0)
+        blocked = obstacles.clearance(course.points(s + way * ahead, t)[:, :2]) < _DRIVEN_HALF_M
+        return float(ahead[blocked.argmax()]) if blocked.any() else most
+
+    def place(dice: Dice) -> tuple[float, float, float]:
+        """Where on the line and which way (1 or -1): the first of some draws with as much free road as was wanted."""
+        wanted = dice.choice((4.0, 7.0, 10.0, 16.0, 25.0, 40.0))
+        best, most = (0.0, 0.0, 1.0), -1.0
+        for _ in range(_TRIES):
+            stand = _drawn(driven, dice)
+            s, t = dice.uniform(*stand.s), dice.uniform(*stand.t)
+            way = -1.0 if dice.choice(stand.facing) == 180.0 else 1.0
+            free = free_m(s, t, way, wanted)
+            if free > most:
+                best, most = (s, t, way), free
+            if most >= wanted:
+                break
+        return best
+
+    def sample(dice: Dice) -> View:
+        s, t, way = place(dice)
+        height = dice.choice((dice.uniform(1.2, 1.75),) * 7 + (dice.uniform(1.8, 2.8), dice.uniform(0.4, 1.2)))
+        turn = (0.0 if way > 0 else np.pi) + np.radians(dice.normal(2.0 if dice.chance(0.8) else 14.0))
+        x, y, z = (float(v) for v in course.points(s, t, height))
+        return View(
+            position=(x, y, z),
+            yaw=float(course.heading(s) + turn),
+            pitch=float(np.arctan(course.slope(s)) * np.cos(turn) + np.radians(dice.normal(1.5) - 0.5)),
+            roll=float(np.radians(dice.normal(0.7))),
+            hfov_deg=dice.choice((48.0, 58.0, 65.0, 81.0, dice.uniform(45.0, 100.0), dice.uniform(45.0, 100.0))),
+        )
+
+    return sample

@@ -6,6 +6,7 @@ from functools import partial
 
 from edgedepth.world.recipe import Build
 from edgedepth.world.street.greens import field, forest_path, park
+from edgedepth.world.street.outlook import driving_views
 from edgedepth.world.street.places import car_park, industrial_yard, square
 from edgedepth.world.street.roads import alley, city_street, country_road, motorway, residential_street, suburb
 
@@ -30,3 +31,12 @@ JAM_RECIPES: dict[str, Build] = {
     "residential_street": partial(residential_street, jam=True),
 }
 """Roads whose traffic stands in queues, with the camera in the middle of it."""
+
+DRIVE_RECIPES: dict[str, Build] = {
+    "residential_street": partial(residential_street, views=driving_views),
+    "city_street": partial(city_street, views=driving_views),
+    "motorway": partial(motorway, views=driving_views),
+    "country_road": partial(country_road, views=driving_views),
+    "suburb": partial(suburb, views=driving_views),
+}
+"""Roads as a camera on a vehicle sees them."""

@@ -25,13 +25,16 @@ from edgedepth.world.street.avenue import (
 )
 from edgedepth.world.street.course import Course, random_course, skirted, sweep
 from edgedepth.world.street.crowd import Crowd
+from edgedepth.world.street.outlook import Sampler, view_sampler
 from edgedepth.world.street.site import Site, new_site
 from edgedepth.world.street.vegetation import Flora, hedge, tufts
 from edgedepth.world.street.vehicles import CITY_TRAFFIC, ROAD_TRAFFIC, TOWN_TRAFFIC, park
 
 
-def _finish(site: Site, course: Course, category: str, stands: list[outlook.Stand]) -> BuiltScene:
-    return BuiltScene(site.builder.finish(category), outlook.view_sampler(course, site.obstacles, stands))
+def _finish(
+    site: Site, course: Course, category: str, stands: list[outlook.Stand], views: Sampler = view_sampler
+) -> BuiltScene:
+    return BuiltScene(site.builder.finish(category), views(course, site.obstacles, stands))
 
 
 def _town_stands(plan: StreetPlan, *, elevated: float = 0.12) -> list[outlook.Stand]:
@@ -52,7 +55,7 @@ def _town_stands(plan: StreetPlan, *, elevated: float = 0.12) -> list[outlook.St
     return stands
 
 
-def residential_street(dice: Dice, *, jam: bool = False) -> BuiltScene:
+def residential_street(dice: Dice, *, jam: bool = False, views: Sampler = view_sampler) -> BuiltScene:
     """A street of closed rows or houses behind small front gardens, cars parked on both sides."""
     site = new_site(dice)
     cross = dice.chance(0.4)
@@ -64,7 +67,7 @@ def residential_street(dice: Dice, *, jam: bool = False) -> BuiltScene:
     )  # fmt: skip
     return _street(site, course, plan, "residential_street", cross=cross, traffic_gap=dice.uniform(25, 90),
                    fronts=_homes(dice), trees=dice.choice((0.0, 0.1, 0.35)), people=0.1,
-                   park_density=dice.uniform(0.2, 0.9))  # fmt: skip
+                   park_density=dice.uniform(0.2, 0.9), views=views)  # fmt: skip
 
 
 def _row_house(site: Site, plot: buildings.Plot) -> float:
@@ -81,7 +84,7 @@ def _homes(dice: Dice) -> tuple[Frontage, Frontage]:
 def _street(
     site: Site, course: Course, plan: StreetPlan, category: str, *, cross: bool, traffic_gap: float,
     fronts: tuple[Frontage, Frontage], trees: float, people: float, park_density: float, city: bool = False,
-    crowd_limit: int = 14,
+    crowd_limit: int = 14, views: Sampler,
 ) -> BuiltScene:  # fmt: skip
     """What all town streets share, from the ground up."""
     dice = site.dice
@@ -113,7 +116,7 @@ def _street(
     if dice.chance(0.15) and not city:
         roadside.power_line(site, course, -40, 140, plan.outer[1] - 0.4)
     ground.skyline(site, trees=0.5, town=0.7 if city else 0.4, hills=0.25)
-    return _finish(site, course, category, _town_stands(plan))
+    return _finish(site, course, category, _town_stands(plan), views)
 
 
 def _both_fronts(site: Site, course: Course, plan: StreetPlan, fronts: tuple[Frontage, Frontage], flora: Flora) -> None:
@@ -131,7 +134,7 @@ def _side_fronts(
             frontage(site, line, side, side_road.half[0] + 2.5, front, flora, yard=False)
 
 
-def city_street(dice: Dice, *, jam: bool = False) -> BuiltScene:
+def city_street(dice: Dice, *, jam: bool = False, views: Sampler = view_sampler) -> BuiltScene:
     """A busy street of shops and blocks with several lanes, wide pavements and many people."""
     site = new_site(dice)
     cross = dice.chance(0.55)
@@ -150,10 +153,10 @@ def city_street(dice: Dice, *, jam: bool = False) -> BuiltScene:
     fronts = (dice.choice((towers, shops, shops, mixed)), dice.choice((towers, shops, shops, mixed)))
     return _street(site, course, plan, "city_street", cross=cross, traffic_gap=dice.uniform(11, 40), fronts=fronts,
                    trees=dice.choice((0.0, 0.1, 0.3)), people=dice.uniform(0.2, 0.6),
-                   park_density=dice.uniform(0.4, 0.95), city=True, crowd_limit=18)  # fmt: skip
+                   park_density=dice.uniform(0.4, 0.95), city=True, crowd_limit=18, views=views)  # fmt: skip
 
 
-def suburb(dice: Dice) -> BuiltScene:
+def suburb(dice: Dice, *, views: Sampler = view_sampler) -> BuiltScene:
     """Detached houses far apart, lawns, drives, wide quiet road, often without pavements."""
     site = new_site(dice)
     cross = dice.chance(0.3)
@@ -166,7 +169,7 @@ def suburb(dice: Dice) -> BuiltScene:
     )
     return _street(site, course, plan, "suburb", cross=cross, traffic_gap=dice.uniform(40, 140),
                    fronts=(villas, villas), trees=dice.choice((0.1, 0.3)), people=0.05,
-                   park_density=dice.uniform(0.1, 0.5), crowd_limit=6)  # fmt: skip
+                   park_density=dice.uniform(0.1, 0.5), crowd_limit=6, views=views)  # fmt: skip
 
 
 def alley(dice: Dice) -> BuiltScene:
@@ -215,7 +218,7 @@ def alley(dice: Dice) -> BuiltScene:
     return _finish(site, course, "alley", stands)
 
 
-def motorway(dice: Dice, *, jam: bool = False) -> BuiltScene:
+def motorway(dice: Dice, *, jam: bool = False, views: Sampler = view_sampler) -> BuiltScene:
     """Two to four lanes each way, barriers, hard shoulder, verges, gantries and bridges."""
     site = new_site(dice)
     course = random_course(dice, bend=0.0035, slope=0.025, straight=0.4)
@@ -252,7 +255,7 @@ def motorway(dice: Dice, *, jam: bool = False) -> BuiltScene:
         outlook.dashcam((20, 90), (-first - (lanes - 1) * lane, -first), share=0.07, back=True),
         outlook.raised((0, 60), (right - 1.0, right + 1.5), share=0.08),
     ]
-    return _finish(site, course, "motorway", stands)
+    return _finish(site, course, "motorway", stands, views)
 
 
 def _motorway_surface(site: Site, course: Course, plan: StreetPlan, shoulder: float, verge: int) -> None:
@@ -300,7 +303,7 @@ def _verge_plants(site: Site, course: Course, left: float, right: float, flora: 
                 grow(place)
 
 
-def country_road(dice: Dice) -> BuiltScene:
+def country_road(dice: Dice, *, views: Sampler = view_sampler) -> BuiltScene:
     """A road through fields and woods: verges, posts, fences, power lines, farms."""
     site = new_site(dice)
     course = random_course(dice, bend=0.012, slope=0.06, straight=0.25)
@@ -342,4 +345,4 @@ def country_road(dice: Dice) -> BuiltScene:
         outlook.walker((-10, 60), (-left - 1.0, right + 1.0), share=0.22),
         outlook.robot((-10, 60), (-left, right), share=0.1),
     ]
-    return _finish(site, course, "country_road", stands)
+    return _finish(site, course, "country_road", stands, views)
