@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import EdgeDepthError
-from edgedepth.core.manifest import variant_keys
+from edgedepth.core.manifest import FILE_PRECISIONS, variant_keys
 from edgedepth.core.metrics import DepthErrors
 from edgedepth.core.spec import parse_size
 from edgedepth.engines.machine import driver, driver_version
@@ -40,7 +40,6 @@ from edgedepth.engines.registry import BACKENDS, open_session
 from edgedepth.engines.session import one_line
 from edgedepth.engines.tensorrt.session import TensorRtSession
 
-PRECISIONS = ("fp32", "fp16", "int8")
 WARM_UP = 20
 NETWORKS = ("edge-low", "edge-high")  # where no bundle is given
 Run = Callable[[], Any]
@@ -130,7 +129,7 @@ def measure(run: Run, runs: int) -> tuple[float, float]:
 def engine_rows(case: Case, truth: NDArray[np.float32], runs: int) -> Iterator[Row]:
     """Every backend in every precision, TensorRT with and without CUDA graphs."""
     for backend in BACKENDS:
-        for precision in PRECISIONS:
+        for precision in FILE_PRECISIONS:
             file = case.file(precision, backend.name)
             recording = (True, False) if backend.folder == "tensorrt" else (False,)
             for graphs in recording:

@@ -123,7 +123,7 @@ def gather(bundle: Bundle, source: str, *, limit: int = LIMIT, progress: Progres
     specs = {route: network.spec for route, network in bundle.manifest.networks.items()}
     kept = {route: _Reservoir(limit) for route in specs}
     distinct = DistinctFilter()
-    router = FrameRouter.of(bundle, lambda variants, _: open_session(bundle.path(variants["fp32"]), "onnxruntime"))
+    router = FrameRouter.of(bundle, lambda network: open_session(bundle.path(network.variants["fp32"]), "onnxruntime"))
     try:
         for view in _views(bundle, source, _SPREAD * limit, progress):
             progress(distinct.read)

@@ -19,9 +19,9 @@ from pydantic import ValidationError
 
 from edgedepth.core import bundle as bundle_module
 from edgedepth.core.bundle import Bundle
-from edgedepth.core.errors import BundleError, UnknownNameError
-from edgedepth.core.manifest import BundleFile, Manifest, Router
-from edgedepth.core.routing import CoarseRule, Route
+from edgedepth.core.errors import BundleError, InputError
+from edgedepth.core.manifest import ROUTER, BundleFile, Manifest, Router
+from edgedepth.core.routing import CoarseRule, FixedRule, Route
 from tests.bundles import fixed_router, write_bundle
 
 
@@ -192,8 +192,34 @@ def test_most_specific_variant_wins(tmp_path: Path) -> None:
     network = network.model_copy(update={"variants": {**network.variants, "fp32@openvino": special}})
     assert network.variant("fp32", "openvino") == special
     assert network.variant("fp32", "onnxruntime").file == "low.onnx"
-    with pytest.raises(UnknownNameError, match="known: fp32, fp32@openvino"):
+    with pytest.raises(InputError, match="has no int8 file for openvino; it has: fp32, fp32@openvino"):
         network.variant("int8", "openvino")
+
+
+def test_a_file_for_one_backend_is_none_of_the_others(tmp_path: Path) -> None:
+    manifest = write_bundle(tmp_path / "b").manifest
+    networks = {
+        route: network.model_copy(
+            update={"variants": {**network.variants, "int8@openvino": next(iter(network.variants.values()))}}
+        )
+        for route, network in manifest.networks.items()
+    }
+    widened = manifest.model_copy(update={"networks": networks})
+    assert widened.precisions("openvino") == ("fp32", "int8")
+    assert widened.precisions("onnxruntime") == ("fp32",)
+
+
+def test_a_router_runs_in_fp32_where_it_has_no_other_file(tmp_path: Path) -> None:
+    manifest = write_bundle(tmp_path / "b").manifest
+    assert manifest.precision_of("low", "fp16", "tensorrt") == "fp16"
+    scene = manifest.router.scene
+    assert scene is not None
+    assert manifest.precision_of(ROUTER, "fp16", "tensorrt") == "fp32"
+    scene = scene.model_copy(update={"variants": {**scene.variants, "fp16": scene.variants["fp32"]}})
+    typed = manifest.model_copy(update={"router": manifest.router.model_copy(update={"scene": scene})})
+    assert typed.precision_of(ROUTER, "fp16", "tensorrt") == "fp16"
+    fixed = manifest.model_copy(update={"router": Router(rule=FixedRule(route=Route.LOW))})
+    assert set(fixed.by_role()) == {"low", "high"}
 
 
 def test_router_and_network_must_fit(tmp_path: Path) -> None:

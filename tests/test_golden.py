@@ -14,7 +14,6 @@ import pytest
 from numpy.typing import NDArray
 from onnx import save
 
-from edgedepth.cli.doctor import _precisions
 from edgedepth.core.bundle import Bundle, file_entry, write_manifest
 from edgedepth.core.errors import BackendError, OutputError
 from edgedepth.core.manifest import Golden, GoldenLimits, Router
@@ -307,7 +306,8 @@ def test_a_check_that_cannot_be_written_down_counts_all_the_same(
 
 def test_doctors_check_is_written_down_too(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEDEPTH_CACHE", str(tmp_path / "home"))
-    result = check_network(bundle, Route.LOW, lambda network: tensorrt_session(tmp_path, nan=True))
+    with tensorrt_session(tmp_path, nan=True) as session:
+        result = check_network(bundle, Route.LOW, session)
     assert not result.passed
     with pytest.raises(BackendError, match=r"rejected by its golden check: 48 pixels.*edgedepth build"):
         tensorrt_session(tmp_path, nan=True)
@@ -326,20 +326,6 @@ def test_wrong_engine_is_rejected_by_name_for_good(
         assert check_new_engines(bundle, others) == []  # only TensorRT's engines are built here
     with pytest.raises(BackendError, match=r"rejected by its golden check: 48 pixels.*edgedepth build"):
         tensorrt_session(tmp_path, nan=True)
-
-
-def test_doctor_checks_the_precisions_that_a_backend_can_take(bundle: Bundle) -> None:
-    """An INT8 file for one backend is none of the others'."""
-    networks = {
-        route: network.model_copy(
-            update={"variants": {**network.variants, "int8@openvino": next(iter(network.variants.values()))}}
-        )
-        for route, network in bundle.manifest.networks.items()
-    }
-    widened = SimpleNamespace(manifest=SimpleNamespace(networks=networks))
-    assert "int8" in _precisions(widened, "openvino")
-    assert _precisions(widened, "onnxruntime") == _precisions(bundle, "onnxruntime")
-    assert "int8" not in _precisions(widened, "onnxruntime")
 
 
 @pytest.mark.parametrize("stored", ["farther", "unknown", "smaller"])

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from edgedepth.core.bundle import Bundle, file_entry, write_manifest
-from edgedepth.core.errors import BackendError, BundleError, OutputError, UnknownNameError
+from edgedepth.core.errors import BackendError, BundleError, InputError, OutputError
 from edgedepth.core.files import SCRATCH_PREFIX, write_atomic
 from edgedepth.core.manifest import Int8Record
 from edgedepth.core.routing import Route
 from edgedepth.engines.cache import Hit, Miss, PlanCache, cache_folder
+from edgedepth.engines.choice import default_precision
 from edgedepth.engines.machine import Gpu
 from edgedepth.engines.tensorrt import bundle as bundle_module
 from edgedepth.engines.tensorrt import plans as plans_module
@@ -25,7 +26,6 @@ from edgedepth.engines.tensorrt.bundle import (
     build_bundle,
     carry_plans,
     current_plans,
-    default_precision,
     trust_bundle,
 )
 from edgedepth.engines.tensorrt.config import BuildConfig, CameraInput
@@ -531,18 +531,18 @@ def test_bundle_is_built_with_its_router_and_only_where_missing(
     ]
     assert [name for name, share in told if share == 1.0][::2] == ["low.onnx", "high.onnx", "scene.onnx"]
     assert not any(entry.plan.why_built for entry in build_bundle(bundle, flavour, gpu=ORIN, cache=cache, build=False))
-    with pytest.raises(UnknownNameError, match="'int8'; known: fp32"):
+    with pytest.raises(InputError, match=r"has no int8 file for tensorrt; it has: fp32$"):
         build_bundle(bundle, flavour, precision="int8", gpu=ORIN, cache=cache)
     low = bundle.manifest.networks[Route.LOW]
     of_another = low.model_copy(update={"variants": {**low.variants, "int8@openvino": low.variants["fp32"]}})
     networks = {**bundle.manifest.networks, Route.LOW: of_another}
     widened = write_manifest(bundle.folder, bundle.manifest.model_copy(update={"networks": networks}))
-    with pytest.raises(UnknownNameError, match=r"precision for tensorrt 'int8'; known: fp32$"):
+    with pytest.raises(InputError, match=r"has no int8 file for tensorrt; it has: fp32, int8@openvino$"):
         build_bundle(widened, flavour, precision="int8", gpu=ORIN, cache=cache)
 
 
 def test_precision_is_fp16_where_the_depth_networks_have_it(bundle: Bundle, cache: PlanCache, flavour: Flavour) -> None:
-    assert default_precision(bundle, "tensorrt") == "fp32"
+    assert default_precision(bundle.manifest, "tensorrt") == "fp32"
     networks = {}
     for route, entry in bundle.manifest.networks.items():
         (bundle.folder / f"{route}.fp16.onnx").write_text(onnx_text(network=f"{route} half"))
@@ -554,7 +554,7 @@ def test_precision_is_fp16_where_the_depth_networks_have_it(bundle: Bundle, cach
         }
         networks[route] = entry.model_copy(update={"variants": variants})
     typed = write_manifest(bundle.folder, bundle.manifest.model_copy(update={"networks": networks}))
-    assert default_precision(typed, "tensorrt") == "fp16"
+    assert default_precision(typed.manifest, "tensorrt") == "fp16"
     built = build_bundle(typed, flavour, gpu=ORIN, cache=cache)
     assert [(entry.precision, entry.plan.sidecar.network) for entry in built] == [
         ("fp16", "low.rtx.onnx"),
@@ -677,7 +677,7 @@ def test_plans_with_sidecars_of_another_version_are_left_out(
 
 
 def test_int8_is_built_where_it_will_be_run(bundle: Bundle) -> None:
-    assert default_precision(bundle, "tensorrt") == "fp32"
+    assert default_precision(bundle.manifest, "tensorrt") == "fp32"
     record = Int8Record(
         ranges=next(iter(bundle.manifest.networks.values())).variants["fp32"], source="x", frames=32, recipe="minmax",
         int8_macs=1.0, truth="fp32", check_frames=8, abs_rel=(0.1, 0.1), delta1=(0.9, 0.9),
@@ -690,8 +690,8 @@ def test_int8_is_built_where_it_will_be_run(bundle: Bundle) -> None:
         for route, entry in bundle.manifest.networks.items()
     }  # fmt: skip
     calibrated = dataclasses.replace(bundle, manifest=bundle.manifest.model_copy(update={"networks": networks}))
-    assert default_precision(calibrated, "tensorrt") == "int8"
-    assert default_precision(calibrated, "onnxruntime-cuda") == "fp32"
+    assert default_precision(calibrated.manifest, "tensorrt") == "int8"
+    assert default_precision(calibrated.manifest, "onnxruntime-cuda") == "fp32"
 
 
 def test_folder_of_another_user_is_refused_with_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

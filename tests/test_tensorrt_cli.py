@@ -137,7 +137,7 @@ def test_calls_that_cannot_work_say_why(
     assert "sudo apt install tensorrt" in failure(capsys, "build", bundle, "--backend", "tensorrt")
     assert "known: tensorrt, tensorrt-rtx" in failure(capsys, "build", bundle, "--backend", "tflite")
     assert "knows no target sm87" in failure(capsys, "build", bundle, "--target", "sm87")
-    assert "'int8'; known: fp32" in failure(capsys, "build", bundle, "--precision", "int8")
+    assert "has no int8 file for tensorrt-rtx; it has: fp32" in failure(capsys, "build", bundle, "--precision", "int8")
     assert "WxH" in failure(capsys, "build", bundle, "--size", "huge")
     assert "carries no plans" in failure(capsys, "trust", bundle)
     archive = shutil.make_archive(str(tmp_path / "zipped"), "zip", bundle)
@@ -245,9 +245,9 @@ def test_doctor_holds_every_precision_of_a_bundle_against_the_reference(
     checks = json.loads(out)["golden"]
     assert code == 0
     assert [(check["role"], check["precision"], check["passed"]) for check in checks] == [
-        ("low", "fp16", True), ("router", "fp32", True), ("low", "fp32", True), ("router", "fp32", True)
+        ("low", "fp32", True), ("router", "fp32", True), ("low", "fp16", True), ("router", "fp32", True)
     ]  # fmt: skip
-    assert checks[0]["abs_rel"] == pytest.approx(0.001, rel=0.01)
+    assert checks[2]["abs_rel"] == pytest.approx(0.001, rel=0.01)
     assert call(capsys, "doctor", folder, "--backend", "onnxruntime", "--precision", "fp32")[0] == 0
 
 
@@ -269,11 +269,11 @@ def test_doctor_goes_on_where_a_precision_does_not_open(tmp_path: Path, capsys: 
     (folder / "bundle.json").write_text(json.dumps(manifest))
     code, out, _ = call(capsys, "doctor", folder, "--backend", "onnxruntime", "--json")
     assert code == 1
-    first, second, router = json.loads(out)["golden"]
-    assert (first["precision"], first["passed"]) == ("fp16", False)
-    assert "onnxruntime cannot load" in first["fault"]
-    assert (second["role"], second["precision"], second["passed"]) == ("low", "fp32", True)
+    first, router, last = json.loads(out)["golden"]
+    assert (first["role"], first["precision"], first["passed"]) == ("low", "fp32", True)
     assert (router["role"], router["passed"]) == ("router", True)
+    assert (last["precision"], last["passed"]) == ("fp16", False)
+    assert "onnxruntime cannot load" in last["fault"]
 
 
 def test_doctor_with_a_bundle_that_has_no_golden_frames(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -291,7 +291,7 @@ def test_export_builds_where_an_engine_would_run(bundle: Path, monkeypatch: pyte
 
 def test_precision_is_fp16_on_a_gpu_where_the_bundle_has_it(bundle: Path) -> None:
     from edgedepth.core.bundle import write_manifest
-    from edgedepth.runtime.depth_runtime import _choose_precision
+    from edgedepth.engines.choice import chosen_precision
 
     plain = Bundle.load(bundle)
     networks = {
@@ -300,8 +300,8 @@ def test_precision_is_fp16_on_a_gpu_where_the_bundle_has_it(bundle: Path) -> Non
     }
     typed = write_manifest(bundle, plain.manifest.model_copy(update={"networks": networks}))
     for backend, precision in (("tensorrt", "fp16"), ("onnxruntime-cuda", "fp16"), ("openvino", "fp32")):
-        assert _choose_precision(typed, "auto", backend) == precision
-        assert _choose_precision(plain, "auto", backend) == "fp32"
+        assert chosen_precision(typed.manifest, "auto", backend) == precision
+        assert chosen_precision(plain.manifest, "auto", backend) == "fp32"
 
 
 def test_both_flavours_are_backends() -> None:

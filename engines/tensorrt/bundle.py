@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edgedepth.core.bundle import Bundle, file_entry, write_manifest
-from edgedepth.core.errors import BackendError, BundleError, UnknownNameError
+from edgedepth.core.errors import BackendError, BundleError
 from edgedepth.core.files import write_atomic
-from edgedepth.core.manifest import BundleFile, Manifest, Variants, variant_keys
-from edgedepth.core.spec import ResizePolicy
+from edgedepth.core.manifest import BundleFile, Manifest
 from edgedepth.engines.cache import Entry, Hit, PlanCache
+from edgedepth.engines.choice import chosen_precision
 from edgedepth.engines.machine import Gpu
 from edgedepth.engines.tensorrt.config import BuildConfig, CameraInput
 from edgedepth.engines.tensorrt.flavour import Flavour, installed_flavours, load_flavour
@@ -22,21 +22,9 @@ from edgedepth.engines.tensorrt.profiles import SizeRange
 from edgedepth.engines.tensorrt.sidecar import Sidecar
 
 PLAN_FOLDER = "plans"
-# Preferred where none is asked for: what a GPU computes fastest without calibration.
-PRECISIONS = ("fp16", "fp32")
 
 # told which network is being built, in which phase, and the finished share of it
 BundleReport = Callable[[str, str, float], object]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    """A network of a bundle: its role there ("low", "high", "router"), its files and how frames get into it."""
-
-    role: str
-    network: str
-    variants: Variants
-    resize: ResizePolicy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,21 +43,11 @@ class BuiltPlan:
         return "+".join(map(str, self.sizes))
 
 
-def default_precision(bundle: Bundle, backend: str) -> str:
-    """The precision that is built for a GPU backend, and run: int8 where it pays for every depth network, then fp16."""
-    if all(network.int8_pays_on(backend) for network in bundle.manifest.networks.values()):
-        return "int8"
-    for precision in PRECISIONS:
-        if all(_has(network.variants, precision) for network in bundle.manifest.networks.values()):
-            return precision
-    return PRECISIONS[-1]
-
-
 def build_bundle(
     bundle: Bundle,
     flavour: Flavour,
     *,
-    precision: str | None = None,
+    precision: str = "auto",
     config: BuildConfig | None = None,
     cameras: Sequence[tuple[SizeRange, ...]] = (),
     gpu: Gpu | None = None,
@@ -80,24 +58,24 @@ def build_bundle(
 ) -> list[BuiltPlan]:
     """Build what is missing of a bundle's engines; the router's too, in fp32 where it has no other.
 
-    precision: a precision of the bundle's files; None for `default_precision`.
+    precision: a precision of the bundle's files, or "auto" (see `choice.default_precision`).
     cameras: camera sizes; for each entry an engine that resizes on the GPU is built, besides the one that does not.
     build: False refuses instead of building.
     again: build those anew that were rejected by their golden check.
 
     Raises:
-        UnknownNameError: the bundle has no file of that precision.
+        InputError: the bundle has no file of that precision.
         BackendError: an engine cannot be built; the message quotes TensorRT.
     """
     settings = BuildConfig() if config is None else config
-    wanted = default_precision(bundle, flavour.name) if precision is None else precision
+    wanted = chosen_precision(bundle.manifest, precision, flavour.name)
     store = PlanCache() if cache is None else cache
     built = []
-    for part in _parts(bundle):
-        chosen = _precision(part, wanted)
-        onnx = bundle.path(_variant(part.variants, chosen, flavour.name))
+    for role, network in bundle.manifest.by_role().items():
+        chosen = bundle.manifest.precision_of(role, wanted, flavour.name)
+        onnx = bundle.path(network.variant(chosen, flavour.name))
         for sizes in ((), *cameras):
-            camera = CameraInput(sizes=sizes, resize=part.resize) if sizes else None
+            camera = CameraInput(sizes=sizes, resize=network.resize) if sizes else None
             plan = plan_for(
                 onnx,
                 dataclasses.replace(settings, camera=camera),
@@ -108,7 +86,7 @@ def build_bundle(
                 again=again,
                 report=None if report is None else _labelled(report, onnx.name),
             )
-            built.append(BuiltPlan(role=part.role, network=part.network, precision=chosen, sizes=sizes, plan=plan))
+            built.append(BuiltPlan(role=role, network=network.network, precision=chosen, sizes=sizes, plan=plan))
     return built
 
 
@@ -217,37 +195,6 @@ def _carried_sidecar(bundle: Bundle, listed: dict[str, BundleFile], file: str) -
     if sidecar.plan_sha256 != listed[file].sha256:
         raise BundleError(f"{file} is not the plan that its sidecar describes (plan_sha256 differs); do not trust it")
     return sidecar
-
-
-def _parts(bundle: Bundle) -> Iterator[_Part]:
-    manifest = bundle.manifest
-    for route, entry in manifest.networks.items():
-        yield _Part(role=route.value, network=entry.network, variants=entry.variants, resize=entry.spec.resize)
-    scene, coarse = manifest.router.scene, manifest.router.coarse
-    if scene is not None:
-        yield _Part(role="router", network=scene.network, variants=scene.variants, resize=scene.resize)
-    if coarse is not None:
-        yield _Part(role="router", network=coarse.network, variants=coarse.variants, resize=coarse.spec.resize)
-
-
-def _precision(part: _Part, wanted: str) -> str:
-    """The precision for a part: that wanted, and fp32 for a router that does not have it."""
-    if _has(part.variants, wanted) or part.role != "router":
-        return wanted
-    return "fp32"
-
-
-def _has(variants: Variants, precision: str) -> bool:
-    return any(key.partition("@")[0] == precision for key in variants)
-
-
-def _variant(variants: Variants, precision: str, flavour: str) -> BundleFile:
-    for key in variant_keys(precision, flavour):
-        if key in variants:
-            return variants[key]
-    offered = {key.partition("@")[0] for key in variants}
-    usable = sorted(name for name in offered if any(key in variants for key in variant_keys(name, flavour)))
-    raise UnknownNameError.of(f"precision for {flavour}", precision, usable)
 
 
 def _labelled(report: BundleReport, name: str) -> Callable[[str, float], object]:

@@ -25,11 +25,9 @@ def build(
         str | None, typer.Option(help="tensorrt or tensorrt-rtx; the installed one if not given.")
     ] = None,
     precision: Annotated[
-        str | None,
-        typer.Option(
-            help="fp16, int8 or fp32; if not given, int8 where it was measured to be faster, else fp16, else fp32."
-        ),
-    ] = None,
+        str,
+        typer.Option(help="fp16, int8 or fp32; auto: int8 where it was measured to be faster, else fp16, else fp32."),
+    ] = "auto",
     target: Annotated[
         list[str] | None,
         typer.Option(help="GPUs to build for, as sm86,sm89,sm120 (tensorrt-rtx); this machine's if not given."),

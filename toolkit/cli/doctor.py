@@ -155,7 +155,7 @@ def _golden(place: str, backend: str, precision: str | None) -> list[dict[str, A
     chosen = choose_backend(backend)
     if precision is not None or not bundle.manifest.golden:
         return [check.as_dict() for check in check_bundle(bundle, backend=chosen, precision=precision or "fp32")]
-    return [check for each in _precisions(bundle, chosen) for check in _checks(bundle, chosen, each)]
+    return [check for each in bundle.manifest.precisions(chosen) for check in _checks(bundle, chosen, each)]
 
 
 def _checks(bundle: Bundle, backend: str, precision: str) -> list[dict[str, Any]]:
@@ -167,19 +167,6 @@ def _checks(bundle: Bundle, backend: str, precision: str) -> list[dict[str, Any]
         return [check.as_dict() for check in check_bundle(bundle, backend=backend, precision=precision)]
     except EdgeDepthError as error:
         return [{"precision": precision, "backend": backend, "passed": False, "fault": str(error)}]
-
-
-def _precisions(bundle: Bundle, backend: str) -> list[str]:
-    """The precisions in which every depth network of the bundle has a file that the backend can take."""
-    from edgedepth.core.manifest import variant_keys
-
-    networks = bundle.manifest.networks.values()
-    named = {key.partition("@")[0] for network in networks for key in network.variants}
-    return sorted(
-        precision
-        for precision in named
-        if all(any(key in network.variants for key in variant_keys(precision, backend)) for network in networks)
-    )
 
 
 def _print(report: dict[str, Any]) -> None:

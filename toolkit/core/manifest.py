@@ -7,12 +7,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edgedepth.core.errors import BundleError, UnknownNameError
+from edgedepth.core.errors import BundleError, InputError
 from edgedepth.core.routing import FixedRule, Hysteresis, Route, Rule
 from edgedepth.core.spec import DepthSpec, ResizePolicy
 
 NAME_PATTERN = r"^[A-Za-z0-9._-]+$"  # of bundles and networks: they become parts of file names
 SCHEMA_VERSION = 1  # the literal of `Manifest.schema_version`
+FILE_PRECISIONS = ("fp32", "fp16", "int8")  # what files are made in
+ROUTER = "router"  # the role of the router's network; a depth network's role is its route
 
 
 def _inside(path: str) -> str:
@@ -39,7 +41,7 @@ Variants = dict[str, BundleFile]  # keyed "<precision>" or "<precision>@<backend
 
 
 def variant_keys(precision: str, backend: str) -> tuple[str, ...]:
-    """Keys of the files a backend can take, the most specific first; TensorRT-RTX takes TensorRT's own.
+    """Keys of the files that a backend can take, the most specific first; TensorRT-RTX takes TensorRT's own.
 
     bf16 is arithmetic that a backend does on the float32 file.
     """
@@ -58,12 +60,16 @@ class _Network(_Part):
         """The most specific file of a precision for a backend.
 
         Raises:
-            UnknownNameError: the bundle has no file of that precision; the message lists those it has.
+            InputError: there is none; the message lists the files there are.
         """
         for key in variant_keys(precision, backend):
             if key in self.variants:
                 return self.variants[key]
-        raise UnknownNameError.of(f"precision of {self.network} for {backend}", precision, self.variants)
+        raise InputError(f"{self.network} has no {precision} file for {backend}; it has: {', '.join(self.variants)}")
+
+    def runs_in(self, precision: str, backend: str) -> bool:
+        """Whether there is a file of a precision for a backend."""
+        return any(key in self.variants for key in variant_keys(precision, backend))
 
 
 class Parity(_Part):
@@ -153,6 +159,16 @@ class DepthNetwork(_Network):
     int8: dict[str, Int8Record] = Field(default_factory=dict)
     scale: MetricScale | None = None
 
+    @property
+    def input_wh(self) -> tuple[int, int]:
+        """Size of its input."""
+        return self.spec.input_wh
+
+    @property
+    def resize(self) -> ResizePolicy:
+        """How a frame comes to that size."""
+        return self.spec.resize
+
     def int8_pays_on(self, backend: str) -> bool:
         """True where an INT8 file for this backend is within its budget and was measured to be faster."""
         record = self.int8.get(f"int8@{backend}")
@@ -166,6 +182,9 @@ class SceneNetwork(_Network):
     resize: ResizePolicy = "stretch"
 
 
+Network = DepthNetwork | SceneNetwork
+
+
 class Router(_Part):
     """Stage one: the rule, the network it reads, and how often an ordered source is routed.
 
@@ -176,6 +195,11 @@ class Router(_Part):
     scene: SceneNetwork | None = None
     coarse: DepthNetwork | None = None
     hysteresis: Hysteresis = Hysteresis()
+
+    @property
+    def network(self) -> Network | None:
+        """The network that the rule reads, if it reads one."""
+        return self.scene or self.coarse
 
     @model_validator(mode="after")
     def _network_fits_rule(self) -> Router:
@@ -237,10 +261,25 @@ class Manifest(_Part):
             raise ValueError(f"the router can choose {sorted(missing)[0].value!r}, which has no network")
         return self
 
+    def by_role(self) -> dict[str, Network]:
+        """Every network: the depth networks by their routes, then the router's as `ROUTER`, if it has one."""
+        roles: dict[str, Network] = {route.value: network for route, network in self.networks.items()}
+        return roles if self.router.network is None else {**roles, ROUTER: self.router.network}
+
+    def precisions(self, backend: str) -> tuple[str, ...]:
+        """Those of `FILE_PRECISIONS` in which every depth network has a file for a backend."""
+        return tuple(
+            name for name in FILE_PRECISIONS if all(each.runs_in(name, backend) for each in self.networks.values())
+        )
+
+    def precision_of(self, role: str, precision: str, backend: str) -> str:
+        """The precision in which a network runs: that of the bundle's others, but FP32 for a router without it."""
+        network = self.by_role()[role]
+        return precision if role != ROUTER or network.runs_in(precision, backend) else "fp32"
+
     def files(self) -> list[BundleFile]:
         """Every file the bundle consists of, the manifest itself excepted."""
-        networks: list[_Network] = list(self.networks.values())
-        networks += [network for network in (self.router.scene, self.router.coarse) if network is not None]
+        networks = list(self.by_role().values())
         files = [file for network in networks for file in network.variants.values()]
         depth = [network for network in networks if isinstance(network, DepthNetwork)]
         files += [network.baseline for network in depth if network.baseline is not None]

@@ -19,7 +19,6 @@ from edgedepth.runtime.depth_runtime import DepthRuntime
 from edgedepth.runtime.profiling import PERCENTILES
 
 _WARM_UP = 5
-_PRECISIONS = ("fp32", "fp16", "int8")
 
 
 @dataclass(frozen=True, order=True)
@@ -66,12 +65,11 @@ class BenchReport:
 def setups_of(bundle: Bundle, backends: Sequence[str] = (), precisions: Sequence[str] = ()) -> list[Setup]:
     """Every combination of the backends and precisions; those available here and those in the bundle if none given."""
     found = [name for name, availability in probe_all().items() if availability.available]
-    held = {key.partition("@")[0] for network in bundle.manifest.networks.values() for key in network.variants}
-    common = [name for name in _PRECISIONS if name in held]
     return [
         Setup(backend, precision)
         for backend in backends or found
-        for precision in precisions or (*common, *(["bf16"] if backend == "openvino" else []))
+        for precision in precisions
+        or (*bundle.manifest.precisions(backend), *(["bf16"] if backend == "openvino" else []))
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 from edgedepth.core.bundle import DEFAULT_BUNDLE, Bundle
 from edgedepth.core.camera import Camera
 from edgedepth.core.errors import BackendError, InputError, UnknownNameError
-from edgedepth.core.manifest import BundleFile, DepthNetwork, MetricScale, variant_keys
+from edgedepth.core.manifest import ROUTER, DepthNetwork, MetricScale
 from edgedepth.core.preprocess import BgrFrame, Placement, canonical_camera, check_frame, focal_scale
 from edgedepth.core.results import DepthResult, PixelState
 from edgedepth.core.routing import Decision, Route, RouteKeeper
-from edgedepth.core.spec import DepthSpec, ResizePolicy, Upsampling
+from edgedepth.core.spec import DepthSpec, Upsampling
 from edgedepth.core.upsampling import Upsampler
+from edgedepth.engines.choice import chosen_precision
 from edgedepth.engines.registry import auto_backend, backend_named, open_session
 from edgedepth.engines.session import Session, as_precision
-from edgedepth.engines.tensorrt.bundle import default_precision
 from edgedepth.io.frames import Frame, Source
 from edgedepth.io.rectify import Rectifier
 from edgedepth.io.sources import open_source
-from edgedepth.runtime.golden import ROUTER, check_new_engines
+from edgedepth.runtime.golden import check_new_engines
 from edgedepth.runtime.network import FrameNetwork
 from edgedepth.runtime.profiling import stopwatch
 from edgedepth.runtime.router import FrameRouter
@@ -59,18 +59,16 @@ class DepthRuntime:
             raise UnknownNameError.of("upsampling", upsampling, get_args(Upsampling))
         self.bundle = bundle
         self.backend = auto_backend() if backend == "auto" else backend_named(backend).name
-        self.precision = _choose_precision(bundle, precision, self.backend)
+        self.precision = chosen_precision(bundle.manifest, precision, self.backend)
         self._threads, self._frame_wh, self._build = threads, frame_wh, build
         self._scratch = np.empty((0, 0), np.bool_)
         self._turn = threading.Lock()
         self._upsampling, self._upsampler = upsampling, Upsampler()
         with ExitStack() as opened:
-            self._router = opened.enter_context(FrameRouter.of(bundle, self._open_router))
+            self._router = opened.enter_context(FrameRouter.of(bundle, lambda _: self._open(ROUTER)))
             # All networks are opened at once: a stream must not stall when its route first changes.
             self._networks = {
-                route: opened.enter_context(
-                    FrameNetwork(self._open(entry.variants, entry.spec.resize), entry.spec.input_wh, entry.spec.resize)
-                )
+                route: opened.enter_context(FrameNetwork(self._open(route), entry.input_wh, entry.resize))
                 for route, entry in bundle.manifest.networks.items()
             }
             sessions = {str(route): network.session for route, network in self._networks.items()}
@@ -333,25 +331,18 @@ class DepthRuntime:
             raise InputError(f"bundle {self.bundle.manifest.name} has no network for route {route}; it has: {known}")
         return networks[route]
 
-    def _open_router(self, variants: dict[str, BundleFile], resize: ResizePolicy) -> Session:
-        """A router may come in fp32 only."""
-        return self._open(variants, resize, (self.precision, "fp32"))
-
-    def _open(self, variants: dict[str, BundleFile], resize: ResizePolicy, precisions: Sequence[str] = ()) -> Session:
-        for precision in precisions or (self.precision,):
-            for key in variant_keys(precision, self.backend):
-                if key in variants:
-                    path = self.bundle.path(variants[key])
-                    return open_session(
-                        path,
-                        backend=self.backend,
-                        threads=self._threads,
-                        precision=as_precision(precision),
-                        frame_wh=self._frame_wh,
-                        resize=resize,
-                        build=self._build,
-                    )
-        raise InputError(f"the bundle has no {self.precision} file for {self.backend}; it has: {', '.join(variants)}")
+    def _open(self, role: str) -> Session:
+        network = self.bundle.manifest.by_role()[role]
+        precision = self.bundle.manifest.precision_of(role, self.precision, self.backend)
+        return open_session(
+            self.bundle.path(network.variant(precision, self.backend)),
+            backend=self.backend,
+            threads=self._threads,
+            precision=as_precision(precision),
+            frame_wh=self._frame_wh,
+            resize=network.resize,
+            build=self._build,
+        )
 
     def _decide(self, frame: NDArray[np.uint8], route: Route | str | None, keeper: RouteKeeper | None) -> Decision:
         if route is not None:
@@ -495,17 +486,3 @@ def _to_camera(raw_m: NDArray[np.float32], focal: float, correction: MetricScale
     if correction is not None and correction.shift_m != 0.0:
         raw_m += np.float32(correction.shift_m)
         np.maximum(raw_m, np.float32(_NEAREST_M), out=raw_m)
-
-
-def _choose_precision(bundle: Bundle, precision: str, backend: str) -> str:
-    networks = bundle.manifest.networks.values()
-    if precision == "auto":
-        found = default_precision(bundle, backend)
-        return found if found == "int8" or backend_named(backend).gpu else "fp32"
-    for network in networks:
-        if not any(key in network.variants for key in variant_keys(precision, backend)):
-            raise InputError(
-                f"{network.network} of bundle {bundle.manifest.name} has no {precision} file for {backend};"
-                f" it has: {', '.join(network.variants)}"
-            )
-    return precision

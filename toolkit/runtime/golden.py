@@ -9,7 +9,7 @@ engine answers the frames that the bundle carries for this, and is turned away b
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,17 +18,9 @@ from numpy.typing import NDArray
 
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import BackendError, OutputError
-from edgedepth.core.manifest import (
-    DEFAULT_LIMITS,
-    DepthNetwork,
-    Golden,
-    GoldenLimits,
-    SceneNetwork,
-    variant_keys,
-)
+from edgedepth.core.manifest import DEFAULT_LIMITS, ROUTER, Golden, GoldenLimits, Network, SceneNetwork
 from edgedepth.core.metrics import DepthErrors
 from edgedepth.core.preprocess import Placement
-from edgedepth.core.routing import Route
 from edgedepth.engines.cache import PlanCache
 from edgedepth.engines.registry import open_session
 from edgedepth.engines.session import Session, as_precision
@@ -40,9 +32,6 @@ from edgedepth.runtime.network import FrameNetwork
 
 _LOG = logging.getLogger("edgedepth.tensorrt")
 REFERENCE_BACKEND = "onnxruntime"
-ROUTER = "router"
-Network = DepthNetwork | SceneNetwork
-OpenNetwork = Callable[[Network], Session]
 Answers = list[NDArray[np.float32]]
 
 
@@ -102,32 +91,28 @@ def check_bundle(bundle: Bundle, *, backend: str, precision: str) -> list[Golden
             f"bundle {bundle.manifest.name} has no golden frames to check with; export it again with --golden"
         )
 
-    def open_network(network: Network) -> Session:
-        chosen = precision
-        if network is _network(bundle, ROUTER) and not any(
-            k in network.variants for k in variant_keys(chosen, backend)
-        ):
-            chosen = "fp32"
-        return open_session(bundle.path(network.variant(chosen, backend)), backend, precision=as_precision(chosen))
+    results = []
+    for role, network in bundle.manifest.by_role().items():
+        if _frames(bundle, role):
+            chosen = bundle.manifest.precision_of(role, precision, backend)
+            path = bundle.path(network.variant(chosen, backend))
+            with open_session(path, backend, precision=as_precision(chosen)) as session:
+                results.append(check_network(bundle, role, session))
+    return results
 
-    return [check_network(bundle, role, open_network) for role in (*Route, ROUTER) if _frames(bundle, role)]
 
-
-def check_network(bundle: Bundle, role: str, open_network: OpenNetwork) -> GoldenResult:
-    """Run the golden frames of a network through the FP32 reference on the CPU and through a session, and compare.
+def check_network(bundle: Bundle, role: str, session: Session) -> GoldenResult:
+    """Compare an open session of a network with the FP32 reference on the CPU (see `check_session`).
 
     What comes out of a TensorRT engine is written down: one beyond the limits is refused from now on.
 
     Raises:
-        BackendError: a session does not open or fails to run.
+        BackendError: the reference does not open, or either fails to run.
     """
-    network = _network(bundle, role)
-    assert network is not None
-    with open_network(network) as session:
-        result = check_session(bundle, role, session)
-        if isinstance(session, TensorRtSession) and (session.profiles == 1 or not result.passed):
-            _write_down(session, [result])
-        return result
+    result = check_session(bundle, role, session)
+    if isinstance(session, TensorRtSession) and (session.profiles == 1 or not result.passed):
+        _write_down(session, [result])
+    return result
 
 
 def check_session(bundle: Bundle, role: str, session: Session) -> GoldenResult:
@@ -139,8 +124,7 @@ def check_session(bundle: Bundle, role: str, session: Session) -> GoldenResult:
     Raises:
         BackendError: a session does not open or fails to run, or the reference is not what the bundle was made with.
     """
-    network = _network(bundle, role)
-    assert network is not None
+    network = bundle.manifest.by_role()[role]
     runner = _runner(network, session)
     kept = _frames(bundle, role)
     frames = [_at_size(read_image(bundle.path(golden.frame))[0], runner.camera_wh) for golden in kept]
@@ -220,23 +204,13 @@ def _accepted(bundle: Bundle, role: str, session: TensorRtSession) -> GoldenResu
     return result
 
 
-def _network(bundle: Bundle, role: str) -> Network | None:
-    """The network of a role; a router by a fixed rule has none."""
-    router = bundle.manifest.router
-    return router.scene or router.coarse if role == ROUTER else bundle.manifest.networks.get(Route(role))
-
-
 def _frames(bundle: Bundle, role: str) -> list[Golden]:
     """The golden frames of a network: those of its route, or all for a router."""
-    if _network(bundle, role) is None:
-        return []
     return [golden for golden in bundle.manifest.golden if role in (ROUTER, golden.route)]
 
 
 def _runner(network: Network, session: Session) -> FrameNetwork:
-    if isinstance(network, SceneNetwork):
-        return FrameNetwork(session, network.input_wh, network.resize)
-    return FrameNetwork(session, network.spec.input_wh, network.spec.resize)
+    return FrameNetwork(session, network.input_wh, network.resize)
 
 
 def _stored(bundle: Bundle, golden: Golden) -> NDArray[np.float32]:

@@ -10,13 +10,10 @@ from numpy.typing import NDArray
 
 from edgedepth.core.bundle import Bundle
 from edgedepth.core.errors import BackendError
-from edgedepth.core.manifest import BundleFile
+from edgedepth.core.manifest import Network
 from edgedepth.core.routing import CoarseRule, Decision, FixedRule, Hysteresis, RouteKeeper, SceneRule
-from edgedepth.core.spec import ResizePolicy
 from edgedepth.engines.session import Session
 from edgedepth.runtime.network import FrameNetwork
-
-OpenVariant = Callable[[dict[str, BundleFile], ResizePolicy], Session]
 
 
 class FrameRouter:
@@ -30,16 +27,11 @@ class FrameRouter:
         self._network = network
 
     @classmethod
-    def of(cls, bundle: Bundle, open_variant: OpenVariant) -> FrameRouter:
-        """Open the router of a bundle; `open_variant` makes a session of one of a network's files."""
+    def of(cls, bundle: Bundle, open_network: Callable[[Network], Session]) -> FrameRouter:
+        """Open the router of a bundle; `open_network` makes a session of one of a network's files."""
         router = bundle.manifest.router
-        network = None
-        if router.scene is not None:
-            session = open_variant(router.scene.variants, router.scene.resize)
-            network = FrameNetwork(session, router.scene.input_wh, router.scene.resize)
-        elif router.coarse is not None:
-            spec = router.coarse.spec
-            network = FrameNetwork(open_variant(router.coarse.variants, spec.resize), spec.input_wh, spec.resize)
+        read = router.network
+        network = None if read is None else FrameNetwork(open_network(read), read.input_wh, read.resize)
         return cls(router.rule, network, router.hysteresis)
 
     @property
