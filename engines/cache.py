@@ -8,7 +8,6 @@ bytes in hand have the digest that the sidecar names.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import hashlib
 import logging
@@ -160,7 +159,7 @@ class PlanCache:
                 sidecar = Sidecar.from_json(_read_private(path).decode(), str(path))
                 if sidecar.plan_sha256 != checked_plan.plan_sha256:
                     return
-                write_atomic(path, dataclasses.replace(sidecar, checked=checked, rejected=rejected).to_json())
+                write_atomic(path, sidecar.model_copy(update={"checked": checked, "rejected": rejected}).to_json())
 
     def entries(self) -> list[Entry]:
         """Every plan with its sidecar, the last used first; files that do not belong here are passed over."""

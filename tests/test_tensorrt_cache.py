@@ -95,7 +95,7 @@ def test_sidecar_goes_to_json_and_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", json.dumps({"schema": 1}), json.dumps({**dataclasses.asdict(sidecar()), "schema": 2})]
+    "text", ["", "[]", "{}", '{"schema_version": 1}', json.dumps({**sidecar().model_dump(), "schema_version": 2})]
 )
 def test_text_that_is_no_sidecar_is_refused(text: str) -> None:
     with pytest.raises(BackendError, match=r"x.json is not a plan's sidecar.*edgedepth cache clear"):
@@ -105,17 +105,18 @@ def test_text_that_is_no_sidecar_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"config": "none"}, "config is 'none'"),
-        ({"compute_capabilities": "8.7"}, "compute_capabilities is '8.7'"),
-        ({"inputs": [1]}, r"inputs is \[1\]"),
-        ({"version": 10.3}, "version is 10.3"),
-        ({"plan_bytes": "4"}, "plan_bytes is '4'"),
-        ({"network": None}, "network is None"),
+        ({"config": "none"}, "config: Input should be an object"),
+        ({"compute_capabilities": "8.7"}, "compute_capabilities: Input should be a valid (tuple|array)"),
+        ({"inputs": [1]}, r"inputs\.0: Input should be a valid string"),
+        ({"version": 10.3}, "version: Input should be a valid string"),
+        ({"plan_bytes": "4"}, "plan_bytes: Input should be a valid integer"),
+        ({"network": None}, "network: Input should be a valid string"),
+        ({"of_another_version": 1}, "of_another_version: Extra inputs are not permitted"),
     ],
 )
 def test_sidecar_with_fields_of_other_types_is_refused(changes: dict[str, Any], what: str) -> None:
     with pytest.raises(BackendError, match=rf"x.json is not a plan's sidecar: {what}"):
-        Sidecar.from_json(json.dumps({**dataclasses.asdict(sidecar()), **changes}), "x.json")
+        Sidecar.from_json(json.dumps({**sidecar().model_dump(), **changes}), "x.json")
 
 
 @pytest.mark.parametrize(

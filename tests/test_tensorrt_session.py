@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import threading
@@ -352,7 +351,7 @@ def test_plan_that_the_library_refuses_is_told_with_its_words_and_with_what_help
     (entry,) = bench.cache.entries()
     cut = bench.cache.folder.joinpath(f"{entry.key}.plan").read_bytes()[:-5]
     digest = hashlib.sha256(cut).hexdigest()
-    bench.cache.put(entry.key, cut, dataclasses.replace(entry.sidecar, plan_sha256=digest, plan_bytes=len(cut)))
+    bench.cache.put(entry.key, cut, entry.sidecar.model_copy(update={"plan_sha256": digest, "plan_bytes": len(cut)}))
     plan = plan_for(path, BuildConfig(), bench.flavour, gpu=GPU, cache=bench.cache, again=True)
     assert plan.why_built == ""
     with pytest.raises(BackendError, match=r"cannot open the engine of 0.onnx: .*magicTag.*edgedepth cache clear"):

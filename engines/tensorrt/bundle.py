@@ -171,7 +171,7 @@ def trust_bundle(bundle: Bundle, cache: PlanCache | None = None) -> list[Sidecar
         )
     taken = []
     for file, sidecar in accounts.items():
-        mine = dataclasses.replace(sidecar, trusted_from=bundle.digest, checked="", rejected="")
+        mine = sidecar.model_copy(update={"trusted_from": bundle.digest, "checked": "", "rejected": ""})
         taken.append(mine)
         entry = there.get(sidecar.plan_sha256)
         if entry is None or not isinstance(store.read(entry), Hit):  # or it is damaged there

@@ -69,7 +69,7 @@ def describe_plan(path: Path, cache: PlanCache) -> dict[str, Any]:
             " you trust, run: edgedepth trust BUNDLE"
         )
     entry = known[0]
-    report: dict[str, Any] = {"file": str(path), "kind": "plan", **dataclasses.asdict(entry.sidecar), "layers": []}
+    report: dict[str, Any] = {"file": str(path), "kind": "plan", **entry.sidecar.model_dump(), "layers": []}
     flavour = _flavour_for(entry.sidecar.flavour, entry.sidecar.version)
     if flavour is None:
         report["note"] = f"layers need {entry.sidecar.flavour} {entry.sidecar.version}"

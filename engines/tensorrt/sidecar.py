@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import platform
 import sys
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgedepth.core.errors import BackendError, EdgeDepthError
 from edgedepth.engines.tensorrt.config import RESIZE_REVISION
 from edgedepth.engines.tensorrt.flavour import Flavour, parse_version
 from edgedepth.engines.tensorrt.profiles import SizeRange
-
-SCHEMA = 1
-# Sidecars also come with bundles from elsewhere, so that the types of their fields are looked at.
-_LISTS = ("compute_capabilities", "inputs", "outputs")
-_TABLES = ("config", "memory_bytes")
-_NUMBERS = ("plan_bytes", "kernels", "build_seconds", "schema")
 
 
 def platform_tag() -> str:
@@ -27,9 +22,10 @@ def platform_tag() -> str:
     return f"{sys.platform}-{platform.machine()}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sidecar:
+class Sidecar(BaseModel):
     """The account of a plan, written beside it by the cache when the plan was built (or trusted).
+
+    Sidecars also come with bundles from elsewhere: fields of another type are refused, not converted.
 
     compute_capabilities: what it runs on: "8.6".
     gpu: name of the GPU whose kernels were measured; None where none was.
@@ -41,6 +37,9 @@ class Sidecar:
     trusted_from: digest of the bundle the plan came in; empty if it was built here.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    schema_version: Literal[1] = 1
     network: str
     onnx_sha256: str
     plan_sha256: str
@@ -55,13 +54,12 @@ class Sidecar:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     kernels: int = 0
-    memory_bytes: dict[str, int] = field(default_factory=dict)
+    memory_bytes: dict[str, int] = Field(default_factory=dict)
     build_seconds: float = 0.0
     built_at: str = ""
     checked: str = ""
     rejected: str = ""
     trusted_from: str = ""
-    schema: int = SCHEMA
 
     @property
     def bound_to_gpu(self) -> bool:
@@ -70,7 +68,7 @@ class Sidecar:
 
     def to_json(self) -> str:
         """The text of the file."""
-        return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
+        return self.model_dump_json(indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str) -> Sidecar:
@@ -79,36 +77,14 @@ class Sidecar:
         Raises:
             BackendError: not a sidecar, or of another schema.
         """
-        known = {entry.name for entry in dataclasses.fields(cls)}
         try:
-            data = json.loads(text)
-            if data.get("schema") != SCHEMA or set(data) != known:
-                raise ValueError("its fields are not those of this version")
-            _check_types(data)
-            return cls(**{**data, **{key: tuple(data[key]) for key in _LISTS}})
-        except (ValueError, TypeError, AttributeError) as error:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the whole"
             raise BackendError(
-                f"{where} is not a plan's sidecar: {error}; clear it with: edgedepth cache clear"
+                f"{where} is not a plan's sidecar: {place}: {first['msg']}; clear it with: edgedepth cache clear"
             ) from None
-
-
-def _check_types(data: dict[str, Any]) -> None:
-    """Refuse JSON whose fields have other types than a sidecar's.
-
-    Raises:
-        ValueError: naming the first.
-    """
-    for key, value in data.items():
-        if key in _LISTS:
-            fits = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
-        elif key in _TABLES:
-            fits = isinstance(value, dict)
-        elif key in _NUMBERS:
-            fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-        else:
-            fits = isinstance(value, str) or (key == "gpu" and value is None)
-        if not fits:
-            raise ValueError(f"{key} is {value!r:.40}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -179,19 +179,13 @@ def _describe(bundle: Bundle, built: list[BuiltPlan], checks: list[GoldenResult]
                 "sizes": [str(size) for size in entry.sizes],
                 "built": bool(entry.plan.why_built),
                 "why_built": entry.plan.why_built,
-                "sidecar": _plain(entry.plan.sidecar),
+                "sidecar": entry.plan.sidecar.model_dump(),
             }
             for entry in built
         ],
         "carried": [entry.file for entry in bundle.manifest.plans],
         "golden": [check.as_dict() for check in checks],
     }
-
-
-def _plain(sidecar: Any) -> dict[str, Any]:
-    import dataclasses
-
-    return dataclasses.asdict(sidecar)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from typing import Annotated, Any, Literal
 
@@ -32,7 +31,7 @@ def cache(
     entries = store.entries()
     if as_json:
         plain: list[dict[str, Any]] = [
-            {"key": e.key, "bytes": e.bytes, "used_at": e.used_at, **dataclasses.asdict(e.sidecar)} for e in entries
+            {"key": e.key, "bytes": e.bytes, "used_at": e.used_at, **e.sidecar.model_dump()} for e in entries
         ]
         print_json({"folder": str(store.folder), "limit_bytes": store.limit_bytes, "engines": plain})
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Annotated
 
 import typer
@@ -28,7 +27,7 @@ def trust(
     taken = trust_bundle(opened)
     if as_json:
         print_json(
-            {"bundle": opened.manifest.name, "digest": opened.digest, "trusted": [dataclasses.asdict(s) for s in taken]}
+            {"bundle": opened.manifest.name, "digest": opened.digest, "trusted": [each.model_dump() for each in taken]}
         )
         return
     for sidecar in taken:
