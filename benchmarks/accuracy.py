@@ -8,11 +8,12 @@
     edgedepth synth crossing --world crossing --count 2400 --size 384x220 --seed 7 --views-per-scene 2 --split test
     edgedepth synth scan --world scan --count 2400 --size 320x240 --seed 7 --views-per-scene 2 --split test
     edgedepth synth close --world close --count 2400 --size 320x240 --seed 7 --views-per-scene 2 --split test
+    edgedepth synth drive --world drive --count 2400 --size 384x220 --seed 7 --views-per-scene 2 --split test
     edgedepth synth weather --world weather --count 2400 --size 384x220 --seed 7 --views-per-scene 2 --split test
     edgedepth synth halls --world halls --count 2400 --size 320x240 --seed 7 --views-per-scene 2 --split test
     python benchmarks/accuracy.py all default --unseen synth:rooms --unseen synth:streets --unseen synth:company \
-        --unseen synth:crossing --unseen synth:weather --unseen synth:halls --unseen synth:scan --unseen synth:close \
-        --style synth:plain --style synth:walk --write docs/accuracy.md
+        --unseen synth:crossing --unseen synth:weather --unseen synth:halls --unseen synth:drive --unseen synth:scan \
+        --unseen synth:close --style synth:plain --style synth:walk --write docs/accuracy.md
 
 Or one of them: `rendered` (test splits of sets that were trained on, and sets of styles that were not), `real`
 (labelled real frames), `router` (real photos and videos), `edges` (outlines of things), `rest` (flicker where a video

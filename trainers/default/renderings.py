@@ -85,12 +85,6 @@ RENDERINGS: Mapping[str, Rendering] = {
     "sunny-later": Rendering(world="sunny", count=600, wh=(208, 156), seed=41, views_per_scene=2, lens="mixed"),
     "company-later": Rendering(world="company", count=500, wh=(208, 156), seed=41, views_per_scene=2, lens="mixed"),
     "scan-later": Rendering(world="scan", count=4400, wh=(208, 156), seed=51, views_per_scene=2, lens="mixed"),
-    "drive": Rendering(world="drive", count=6600, wh=(352, 160), seed=61, views_per_scene=2, lens="mixed"),
-    "jam-later": Rendering(world="jam", count=1400, wh=(288, 165), seed=61, views_per_scene=2, lens="mixed"),
-    "street-later": Rendering(world="street", count=1400, wh=(288, 165), seed=61, views_per_scene=2, lens="mixed"),
-    "crossing-later": Rendering(world="crossing", count=500, wh=(288, 165), seed=61, views_per_scene=2, lens="mixed"),
-    "weather-later": Rendering(world="weather", count=500, wh=(288, 165), seed=61, views_per_scene=2, lens="mixed"),
-    "halls-far": Rendering(world="halls", count=1200, wh=(256, 168), seed=61, views_per_scene=2, lens="mixed"),
     # For the router, which sees no more than 128x96 of it.
     "close-small": Rendering(world="close", count=1200, wh=(160, 120), seed=21, views_per_scene=4, lens="mixed"),
     "halls-small": Rendering(world="halls", count=800, wh=(160, 120), seed=21, views_per_scene=4, lens="mixed"),

@@ -66,7 +66,6 @@ _NEAR_LATER = (
     "indoor-fresh", "halls-fresh", "sunny-fresh", "company-fresh", "gallery-fresh",
 )  # fmt: skip
 _NEAR_SCANNED = ("scan-later", "scan-later", *(name for name in _NEAR_LATER if name != "sunny-fresh"))
-_FAR_LATER = ("drive", "jam-later", "street-later", "crossing-later", "weather-later", "halls-far")
 # Letterboxed frames of the high network are often very wide (KITTI's are 3.3 : 1).
 _WIDE = AugmentConfig(aspects=(0.9, 3.4))
 _FINE, _FINE_WIDE = AugmentConfig(max_zoom=1.3), AugmentConfig(max_zoom=1.3, aspects=(0.9, 3.4))
@@ -672,19 +671,6 @@ STAGES: Mapping[str, Stage] = {
         augment=_ROLLED_LIT_WIDE,
         loss=_RELATIVE_AND_THINGS,
         optimizer="muon",
-    ),
-    "high-driven": Stage(
-        network="edge-high",
-        minutes=80,
-        lr=6e-4,
-        batch=16,
-        size=(224, 128),
-        after="high-longer",
-        data=_FAR_LATER,
-        augment=_ROLLED_LIT_WIDE,
-        loss=_RELATIVE_AND_THINGS,
-        optimizer="muon",
-        precision="bf16",
     ),
     "ds-sidenet-low-half": Stage(
         network="ds-sidenet-low", minutes=30, lr=1e-3, batch=32, size=(160, 120), precision="bf16", gpu=True
