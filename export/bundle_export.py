@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -42,11 +42,15 @@ _TOP_K = 15
 
 @dataclass(frozen=True, kw_only=True)
 class ExportReport:
-    """A written bundle; by network, what the rewrites did to its common graph and what float16 cannot hold."""
+    """A written bundle; by network, what the rewrites did to its common graph and what float16 cannot hold.
+
+    own_wh: by network, the size of its checkpoint, where it was exported at another.
+    """
 
     bundle: Bundle
     passes: dict[str, tuple[PassReport, ...]]
     unfit: dict[str, tuple[str, ...]]
+    own_wh: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def export_bundle(request: BundleRequest, output: str | Path) -> ExportReport:
@@ -73,7 +77,7 @@ def export_bundle(request: BundleRequest, output: str | Path) -> ExportReport:
         )
         write_manifest(made, manifest)
         install(made, folder, earlier)
-    return ExportReport(bundle=Bundle.load(folder), passes=writer.passes, unfit=writer.unfit)
+    return ExportReport(bundle=Bundle.load(folder), passes=writer.passes, unfit=writer.unfit, own_wh=writer.own_wh)
 
 
 class _Writer:
@@ -85,11 +89,14 @@ class _Writer:
         self.golden: list[Golden] = []
         self.passes: dict[str, tuple[PassReport, ...]] = {}
         self.unfit: dict[str, tuple[str, ...]] = {}
+        self.own_wh: dict[str, tuple[int, int]] = {}
 
     def depth_network(self, route: Route, source: Exportable) -> DepthNetwork:
         assert isinstance(source.spec, DepthSpec)
         size = self.request.input_wh
         spec = source.spec if size is None else source.spec.at_size(size)
+        if spec.input_wh != source.spec.input_wh:
+            self.own_wh[source.network] = source.spec.input_wh
         original = source.open()
         scenes = [_place(frame, spec) for frame in self.request.golden.get(route) or scene_frames(route)]
         frames = [*scenes, *probe_frames(spec.input_wh)]

@@ -637,6 +637,7 @@ def test_several_sizes_make_a_bundle_each(tmp_path: Path, made: Path, capsys: py
     assert [entry["name"] for entry in result["bundles"]] == ["b-50x38", "b-64x48"]
     focal = [Bundle.load(out / size).manifest.networks[Route.LOW].spec.f_canonical_px for size in sizes.split(",")]
     assert focal[0] / focal[1] == pytest.approx(50 / 64)
+    assert [entry["own_size"] for entry in result["bundles"]] == [{"edge-low": [64, 48]}, {}]
 
 
 def test_command(tmp_path: Path, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -663,11 +664,17 @@ def test_explain_says_what_fired_and_why_others_refused(
         PassReport(name="soft-argmax", fired=("sum",), refused=()),
         PassReport(name="upsample-conv", fired=(), refused=(("conv_7", why),)),
     )
-    report = ExportReport(bundle=Bundle.load(made / "out"), passes={"edge-low": passes}, unfit={"edge-low": ("loud",)})
+    report = ExportReport(
+        bundle=Bundle.load(made / "out"),
+        passes={"edge-low": passes},
+        unfit={"edge-low": ("loud",)},
+        own_wh={"edge-low": (96, 64)},
+    )
     _tell(Deployment(export=report, calibration=None, engines=(), checks=()), explain=explain)
     said = capsys.readouterr().err
     assert "edge-low: rewrites soft-argmax 1x" in said
     assert "1 tensors do not fit float16 and stay float32: loud" in said
+    assert "edge-low: its own size is 96x64; unless it was trained at this one" in said
     assert (f"refused at conv_7: {why}" in said) is explain
 
 

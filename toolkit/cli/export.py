@@ -167,6 +167,11 @@ def _tell(made: Deployment, explain: bool) -> None:
     for network, tensors in made.export.unfit.items():
         if tensors:
             say(f"{network}: {len(tensors)} tensors do not fit float16 and stay float32: {', '.join(tensors[:5])}")
+    for network, (width, height) in made.export.own_wh.items():
+        say(
+            f"{network}: its own size is {width}x{height}; unless it was trained at this one (edgedepth train --size),"
+            " depth is off, above all in scale"
+        )
     for route, exported in made.export.bundle.manifest.networks.items():
         for key, parity in exported.parity.items():
             weight = f", {exported.variants[key].bytes / 1e6:.1f} MB" if key in exported.variants else ""
@@ -248,5 +253,6 @@ def _describe(made: Deployment) -> dict[str, Any]:
         **describe(made.bundle),
         "calibration": None if made.calibration is None else made.calibration.as_json(),
         "passes": passes,
+        "own_size": {network: list(wh) for network, wh in made.export.own_wh.items()},
         "kept_float32": {network: list(tensors) for network, tensors in made.export.unfit.items()},
     }
