@@ -24,7 +24,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "datasets": ({"core", "io"}, {"cv2", "h5py"}),
     "world": ({"core"}, {"cv2", "warp"}),
     "evaluation": ({"core", "datasets", "io"}, {"cv2", "matplotlib"}),
-    "engines": ({"core"}, {"onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "pycuda", "cuda"}),
+    "engines": ({"core"}, {"onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "pycuda", "cuda", "pydantic"}),
     "runtime": ({"core", "io", "engines"}, {"cv2"}),
     "trainers": (
         {"core", "datasets", "world", "evaluation"},
