@@ -21,6 +21,7 @@ from edgedepth.engines import BACKENDS, Availability, auto_backend, open_session
 from edgedepth.engines.onnxruntime import probe as ort_probe
 from edgedepth.engines.onnxruntime import session as ort_session
 from edgedepth.engines.onnxruntime.providers import PROVIDERS, open_on
+from edgedepth.engines.onnxruntime.session import OnnxRuntimeSession
 from edgedepth.engines.session import TensorInfo, check_inputs
 
 CPU_BACKENDS = ("onnxruntime", "openvino")
@@ -61,6 +62,14 @@ def test_runs_and_describes_itself(tmp_path: Path, backend: str) -> None:
         expected = frame.astype(np.float32) @ np.arange(12, dtype=np.float32).reshape(3, 4)
         np.testing.assert_array_equal(out["total"], expected)
         np.testing.assert_array_equal(out["double"], 2 * expected)
+
+
+def test_threads_of_onnxruntime_leave_the_cores_to_others_between_runs(tmp_path: Path) -> None:
+    with open_session(save_model(tmp_path / "m.onnx"), "onnxruntime") as session:
+        assert isinstance(session, OnnxRuntimeSession)
+        assert session._session is not None
+        options = session._session.get_session_options()
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 
 @pytest.mark.parametrize("backend", CPU_BACKENDS)
@@ -249,7 +258,9 @@ class FakeOrt:
     """An onnxruntime whose CUDA provider is listed; sessions get the providers of `obtained`."""
 
     __version__ = "1.0"
-    SessionOptions = SimpleNamespace
+
+    def SessionOptions(self) -> SimpleNamespace:
+        return SimpleNamespace(add_session_config_entry=lambda key, value: None)
 
     def __init__(self, obtained: list[str]) -> None:
         self._obtained = obtained
@@ -344,8 +355,11 @@ class FakePluginOrt(FakeOrt):
             raise RuntimeError(self.failure)
         self.registered.append((name, path))
 
-    def SessionOptions(self) -> SimpleNamespace:  # type: ignore[override]
-        return SimpleNamespace(add_provider_for_devices=lambda devices, options: self.given.extend(devices))
+    def SessionOptions(self) -> SimpleNamespace:
+        return SimpleNamespace(
+            add_provider_for_devices=lambda devices, options: self.given.extend(devices),
+            add_session_config_entry=lambda key, value: None,
+        )
 
 
 RTX = "NvTensorRTRTXExecutionProvider"

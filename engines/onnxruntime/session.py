@@ -49,6 +49,8 @@ def open_session(onnx_path: Path, variant: str, config: SessionConfig) -> Sessio
     provider = PROVIDERS[variant]
     options = ort.SessionOptions()
     options.log_severity_level = 4  # errors reach the user as our exceptions
+    # Threads that spin between runs take the cores from the other networks, from resizing and from who else is there.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if config.threads is not None:
         options.intra_op_num_threads = config.threads
         options.inter_op_num_threads = 1
