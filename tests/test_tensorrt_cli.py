@@ -138,6 +138,7 @@ def test_calls_that_cannot_work_say_why(
     assert "known: tensorrt, tensorrt-rtx" in failure(capsys, "build", bundle, "--backend", "tflite")
     assert "knows no target sm87" in failure(capsys, "build", bundle, "--target", "sm87")
     assert "has no int8 file for tensorrt-rtx; it has: fp32" in failure(capsys, "build", bundle, "--precision", "int8")
+    assert "'bf16'; known: auto, fp32, fp16, int8" in failure(capsys, "build", bundle, "--precision", "bf16")
     assert "WxH" in failure(capsys, "build", bundle, "--size", "huge")
     assert "carries no plans" in failure(capsys, "trust", bundle)
     archive = shutil.make_archive(str(tmp_path / "zipped"), "zip", bundle)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edgedepth.core.bundle import Bundle, file_entry, write_manifest
-from edgedepth.core.errors import BackendError, BundleError
+from edgedepth.core.errors import BackendError, BundleError, UnknownNameError
 from edgedepth.core.files import write_atomic
-from edgedepth.core.manifest import BundleFile, Manifest
+from edgedepth.core.manifest import FILE_PRECISIONS, BundleFile, Manifest
 from edgedepth.engines.cache import Entry, Hit, PlanCache
 from edgedepth.engines.choice import chosen_precision
 from edgedepth.engines.machine import Gpu
@@ -64,10 +64,13 @@ def build_bundle(
     again: build those anew that were rejected by their golden check.
 
     Raises:
-        InputError: the bundle has no file of that precision.
+        UnknownNameError: no engine is built in that precision.
+        InputError: the bundle has no file of it.
         BackendError: an engine cannot be built; the message quotes TensorRT.
     """
     settings = BuildConfig() if config is None else config
+    if precision not in ("auto", *FILE_PRECISIONS):  # bf16 is none that is built
+        raise UnknownNameError.of("precision of an engine", precision, ("auto", *FILE_PRECISIONS))
     wanted = chosen_precision(bundle.manifest, precision, flavour.name)
     store = PlanCache() if cache is None else cache
     built = []

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edgedepth.core.errors import BackendError, EdgeDepthError
+from edgedepth.core.errors import BackendError, EdgeDepthError, first_fault
 from edgedepth.engines.tensorrt.config import RESIZE_REVISION
 from edgedepth.engines.tensorrt.flavour import Flavour, parse_version
 from edgedepth.engines.tensorrt.profiles import SizeRange
@@ -80,10 +80,8 @@ class Sidecar(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the whole"
             raise BackendError(
-                f"{where} is not a plan's sidecar: {place}: {first['msg']}; clear it with: edgedepth cache clear"
+                f"{where} is not a plan's sidecar: {first_fault(error)}; clear it with: edgedepth cache clear"
             ) from None
 
 

@@ -18,6 +18,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class EdgeDepthError(Exception):
@@ -63,6 +67,14 @@ class UnknownNameError(EdgeDepthError):
 
 class MissingPackageError(EdgeDepthError):
     """An optional package is not installed."""
+
+
+def first_fault(error: ValidationError) -> str:
+    """What pydantic found wrong first, in a line: "networks.low.params: Input should be a valid integer"."""
+    fault = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
 
 
 def require(module: str, *, extra: str) -> ModuleType:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edgedepth.core.errors import InputError, require
+from edgedepth.core.errors import InputError, first_fault, require
 from edgedepth.core.manifest import NAME_PATTERN
 from edgedepth.core.spec import DepthSpec, ResizePolicy, Upsampling, parse_size
 
@@ -156,10 +156,7 @@ def load_foreign(path: str | Path) -> ForeignSpec:
     try:
         return ForeignSpec.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{path}: {f'{place}: ' if place else ''}{message}") from None
+        raise InputError(f"{path}: {first_fault(error)}") from None
 
 
 def relative_to_file(spec: ForeignSpec, path: Path) -> ForeignSpec:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edgedepth.core.errors import BundleError, InputError
+from edgedepth.core.errors import BundleError, InputError, first_fault
 from edgedepth.core.routing import FixedRule, Hysteresis, Route, Rule
 from edgedepth.core.spec import DepthSpec, ResizePolicy
 
@@ -297,11 +297,10 @@ def parse_manifest(text: str, *, where: str) -> Manifest:
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole"
-        if place == "schema_version":
+        first = error.errors()[0]
+        if first["loc"] == ("schema_version",):
             raise BundleError(
                 f"{where} has bundle schema {first['input']!r}, but this edgedepth reads {SCHEMA_VERSION};"
                 " update edgedepth or export the bundle again"
             ) from None
-        raise BundleError(f"{where} is not a valid bundle manifest: {place}: {first['msg']}") from None
+        raise BundleError(f"{where} is not a valid bundle manifest: {first_fault(error)}") from None

@@ -172,8 +172,8 @@ def _far_share(obstacles: Obstacles, view: View) -> float:
 def driving_views(course: Course, obstacles: Obstacles, stands: Sequence[Stand]) -> Callable[[Dice], View]:
     """As `view_sampler`, of drivers alone: cameras on cars, seldom on lorries or low robots, with road before them.
 
-    They are level, look along the lane but in a turn now and then, and the next vehicle is as near or far ahead as the
-    traffic has it: nothing is chosen for what is seen.
+    They are level and look along the lane, but for a turn now and then. How much of the road before them is free is
+    drawn, 4 to 40 m, as far as the traffic allows; nothing is chosen for what else is seen.
     """
     driven = [stand for stand in stands if stand.driven]
 

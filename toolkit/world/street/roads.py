@@ -25,14 +25,17 @@ from edgedepth.world.street.avenue import (
 )
 from edgedepth.world.street.course import Course, random_course, skirted, sweep
 from edgedepth.world.street.crowd import Crowd
-from edgedepth.world.street.outlook import Sampler, view_sampler
 from edgedepth.world.street.site import Site, new_site
 from edgedepth.world.street.vegetation import Flora, hedge, tufts
 from edgedepth.world.street.vehicles import CITY_TRAFFIC, ROAD_TRAFFIC, TOWN_TRAFFIC, park
 
 
 def _finish(
-    site: Site, course: Course, category: str, stands: list[outlook.Stand], views: Sampler = view_sampler
+    site: Site,
+    course: Course,
+    category: str,
+    stands: list[outlook.Stand],
+    views: outlook.Sampler = outlook.view_sampler,
 ) -> BuiltScene:
     return BuiltScene(site.builder.finish(category), views(course, site.obstacles, stands))
 
@@ -55,7 +58,7 @@ def _town_stands(plan: StreetPlan, *, elevated: float = 0.12) -> list[outlook.St
     return stands
 
 
-def residential_street(dice: Dice, *, jam: bool = False, views: Sampler = view_sampler) -> BuiltScene:
+def residential_street(dice: Dice, *, jam: bool = False, views: outlook.Sampler = outlook.view_sampler) -> BuiltScene:
     """A street of closed rows or houses behind small front gardens, cars parked on both sides."""
     site = new_site(dice)
     cross = dice.chance(0.4)
@@ -84,7 +87,7 @@ def _homes(dice: Dice) -> tuple[Frontage, Frontage]:
 def _street(
     site: Site, course: Course, plan: StreetPlan, category: str, *, cross: bool, traffic_gap: float,
     fronts: tuple[Frontage, Frontage], trees: float, people: float, park_density: float, city: bool = False,
-    crowd_limit: int = 14, views: Sampler,
+    crowd_limit: int = 14, views: outlook.Sampler,
 ) -> BuiltScene:  # fmt: skip
     """What all town streets share, from the ground up."""
     dice = site.dice
@@ -134,7 +137,7 @@ def _side_fronts(
             frontage(site, line, side, side_road.half[0] + 2.5, front, flora, yard=False)
 
 
-def city_street(dice: Dice, *, jam: bool = False, views: Sampler = view_sampler) -> BuiltScene:
+def city_street(dice: Dice, *, jam: bool = False, views: outlook.Sampler = outlook.view_sampler) -> BuiltScene:
     """A busy street of shops and blocks with several lanes, wide pavements and many people."""
     site = new_site(dice)
     cross = dice.chance(0.55)
@@ -156,7 +159,7 @@ def city_street(dice: Dice, *, jam: bool = False, views: Sampler = view_sampler)
                    park_density=dice.uniform(0.4, 0.95), city=True, crowd_limit=18, views=views)  # fmt: skip
 
 
-def suburb(dice: Dice, *, views: Sampler = view_sampler) -> BuiltScene:
+def suburb(dice: Dice, *, views: outlook.Sampler = outlook.view_sampler) -> BuiltScene:
     """Detached houses far apart, lawns, drives, wide quiet road, often without pavements."""
     site = new_site(dice)
     cross = dice.chance(0.3)
@@ -218,7 +221,7 @@ def alley(dice: Dice) -> BuiltScene:
     return _finish(site, course, "alley", stands)
 
 
-def motorway(dice: Dice, *, jam: bool = False, views: Sampler = view_sampler) -> BuiltScene:
+def motorway(dice: Dice, *, jam: bool = False, views: outlook.Sampler = outlook.view_sampler) -> BuiltScene:
     """Two to four lanes each way, barriers, hard shoulder, verges, gantries and bridges."""
     site = new_site(dice)
     course = random_course(dice, bend=0.0035, slope=0.025, straight=0.4)
@@ -303,7 +306,7 @@ def _verge_plants(site: Site, course: Course, left: float, right: float, flora: 
                 grow(place)
 
 
-def country_road(dice: Dice, *, views: Sampler = view_sampler) -> BuiltScene:
+def country_road(dice: Dice, *, views: outlook.Sampler = outlook.view_sampler) -> BuiltScene:
     """A road through fields and woods: verges, posts, fences, power lines, farms."""
     site = new_site(dice)
     course = random_course(dice, bend=0.012, slope=0.06, straight=0.25)
